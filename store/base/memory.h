@@ -1,0 +1,36 @@
+/* base/memory.h: every allocation of the library, behind functions that tests can make fail. */
+#ifndef SL_BASE_MEMORY_H
+#define SL_BASE_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What all allocations go through; tests put their own here before any store is open. */
+typedef struct sl_memory {
+    void *(*resize)(void *old, size_t bytes); /* as realloc(); bytes > 0 */
+    void (*release)(void *old);               /* as free() */
+} sl_memory;
+extern sl_memory sl_memory_functions;
+
+void *sl_alloc(size_t bytes);                       /* not zeroed; NULL when out of memory; 0 bytes gives one */
+void *sl_alloc_zero(size_t count, size_t bytes);    /* zeroed; checks the product */
+void *sl_resize(void *old, size_t count, size_t bytes); /* count elements; old stays on failure (NULL) */
+char *sl_copy_text(const char *text);               /* NULL gives NULL */
+void *sl_copy_bytes(const void *data, size_t bytes); /* with a zero byte behind it */
+void sl_free(void *old);                            /* NULL is a no-op */
+
+/* A growing array: struct { T *items; size_t count, capacity; }. SL_VEC_PUSH is 1 when it
+ * fitted, 0 when out of memory (nothing changed). */
+#define SL_VEC(T)                \
+    struct {                     \
+        T *items;                \
+        size_t count, capacity;  \
+    }
+int sl_vec_reserve(void **items, size_t *capacity, size_t wanted, size_t item_bytes);
+#define SL_VEC_RESERVE(vec, wanted) \
+    sl_vec_reserve((void **)&(vec)->items, &(vec)->capacity, (wanted), sizeof *(vec)->items)
+#define SL_VEC_PUSH(vec, ...) \
+    (SL_VEC_RESERVE((vec), (vec)->count + 1) ? ((vec)->items[(vec)->count++] = (__VA_ARGS__), 1) : 0)
+#define SL_VEC_FREE(vec) (sl_free((vec)->items), (vec)->items = NULL, (vec)->count = (vec)->capacity = 0)
+
+#endif
