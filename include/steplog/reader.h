@@ -360,9 +360,8 @@ typedef struct steplog_m4 {
     double value[4];    /* first and last: any value, NaN too; smallest, largest: finite */
     uint64_t count;     /* points in the bucket, NaN and Inf included; 0: the rest means nothing */
     uint64_t nan_count;
-    uint64_t inf_count;
+    uint64_t inf_count;          /* of either sign */
     uint64_t negative_inf_count; /* of inf_count */
-    double sum;         /* of the finite values */
 } steplog_m4;
 
 /* Reduces a series to buckets of equal step width.

@@ -20,4 +20,12 @@ static inline void sl_store64(void *p, uint64_t x) { x = SL_LE(64, x); memcpy(p,
 static inline uint64_t sl_bits_of(double x) { uint64_t b; memcpy(&b, &x, 8); return b; }
 static inline double sl_double_of(uint64_t b) { double x; memcpy(&x, &b, 8); return x; }
 
+static inline int sl_is_zero(const void *data, size_t bytes)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    uint8_t any = 0;
+    for (size_t i = 0; i < bytes; i++) any |= p[i];
+    return any == 0;
+}
+
 #endif

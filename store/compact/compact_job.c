@@ -1,0 +1,510 @@
+/* compact/compact_job.c: inputs in, one or more segments of the next level out, inputs away.
+ *
+ * Writer by writer, schema by schema. Blocks that are full and count whole are copied as they are stored; partial ones
+ * are decoded and merged with their neighbours. What tombstones cover, after their grace time, is left out and its
+ * numbers are listed as dropped. An input goes only after the outputs were published and read back; one with damage
+ * stays. */
+#include "compact/compact_job.h"
+
+#include "base/error.h"
+#include "compact/compact_plan.h"
+#include "read/piece.h"
+#include "write/open_block.h"
+#include "write/seal.h"
+#include "write/segment_writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define GRACE_NS (24ll * 3600 * 1000000000)
+
+/* One block of one group of one input, on its way. */
+typedef struct block_source {
+    sl_segment *segment;
+    const sl_ranges *assigned;
+    sl_chunk_entry entry;
+    uint32_t ordinal; /* of its schema in the output */
+    uint32_t schema;  /* in its segment */
+} block_source;
+
+typedef struct job {
+    steplog_reader *reader;
+    const sl_compact_request *request;
+    steplog_compact_result *result;
+    steplog_error *err;
+    uint32_t level;
+    sl_segment **inputs;
+    int *is_damaged;
+    size_t input_count;
+    sl_segment_writer *writer;
+    SL_VEC(block_source) blocks;
+    sl_ranges held, dropped;
+    sl_chunk chunk;
+    uint64_t done_bytes, total_bytes;
+    SL_VEC(char *) outputs;
+} job;
+
+static steplog_status no_memory(job *j) { return sl_fail(j->err, STEPLOG_NOMEM, -1, "no memory to compact"); }
+
+static size_t input_index(const job *j, const sl_segment *segment)
+{
+    for (size_t i = 0; i < j->input_count; i++)
+        if (j->inputs[i] == segment) return i;
+    return SIZE_MAX;
+}
+
+static steplog_status tell_progress(job *j)
+{
+    if (!j->request->progress) return STEPLOG_OK;
+    uint64_t done = j->done_bytes < j->total_bytes ? j->done_bytes : j->total_bytes;
+    return j->request->progress(j->request->progress_context, done, j->total_bytes) ? STEPLOG_END : STEPLOG_OK;
+}
+
+/* ---- removal ---- */
+
+static int is_due(const job *j, const sl_tombstone *t)
+{
+    return (j->request->flags & STEPLOG_COMPACT_NOW) || j->request->now_ns - t->time_ns >= GRACE_NS;
+}
+
+static int is_row_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step, uint64_t sequence)
+{
+    for (size_t i = 0; i < run->tombstones.count; i++) {
+        const sl_tombstone *t = &run->tombstones.items[i];
+        if (t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation)) continue;
+        if (!t->has_steps || (step >= t->step_begin && step < t->step_end)) return 1;
+    }
+    return 0;
+}
+
+static int is_value_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step, uint64_t sequence,
+                            const char *name, uint32_t bytes)
+{
+    for (size_t i = 0; i < run->tombstones.count; i++) {
+        const sl_tombstone *t = &run->tombstones.items[i];
+        if (!t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation)) continue;
+        if (t->has_steps && (step < t->step_begin || step >= t->step_end)) continue;
+        if (t->metric_bytes == bytes && memcmp(t->metric, name, bytes) == 0) return 1;
+    }
+    return 0;
+}
+
+static int has_due_tombstone(const job *j, const sl_run *run, const steplog_id *incarnation)
+{
+    for (size_t i = 0; i < run->tombstones.count; i++)
+        if (is_due(j, &run->tombstones.items[i]) && sl_id_equal(&run->tombstones.items[i].incarnation, incarnation)) return 1;
+    return 0;
+}
+
+/* ---- blocks ---- */
+
+static void lose_block(job *j, const block_source *source)
+{
+    size_t input = input_index(j, source->segment);
+    if (input != SIZE_MAX) j->is_damaged[input] = 1;
+    j->result->points_lost += source->entry.value_count;
+}
+
+/* Copies a block as it is stored. CORRUPT when a page of it is damaged: then nothing was written. */
+static steplog_status copy_block(job *j, const block_source *source)
+{
+    int64_t axis[SL_PART_COUNT][SL_CHUNK_ROWS_MAX];
+    sl_segment *segment = source->segment;
+    SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
+    for (int part = 0; part < SL_PART_COUNT; part++) SL_TRY(sl_segment_axis(segment, &j->chunk, part, axis[part], j->err));
+    uint32_t count = j->chunk.head.column_count;
+    const uint8_t **payloads = sl_alloc_zero(count, sizeof *payloads);
+    uint8_t *copies = NULL;
+    size_t bytes = 0, at = 0;
+    for (uint32_t c = 0; c < count; c++) bytes += j->chunk.infos.items[c].payload_bytes;
+    steplog_status status = payloads && (copies = sl_alloc(bytes + 1)) ? STEPLOG_OK : no_memory(j);
+    for (uint32_t c = 0; c < count && status >= 0; c++) {
+        const uint8_t *payload;
+        uint32_t payload_bytes = j->chunk.infos.items[c].payload_bytes;
+        status = sl_segment_payload(segment, &j->chunk, c, &payload, j->err);
+        if (status < 0 || !payload_bytes) continue;
+        memcpy(copies + at, payload, payload_bytes);
+        payloads[c] = copies + at;
+        at += payload_bytes;
+    }
+    if (status >= 0)
+        status = sl_segment_writer_block(j->writer, source->ordinal, j->chunk.head.row_count, axis[SL_PART_STEPS], axis[SL_PART_TIMES],
+                                         axis[SL_PART_SEQUENCES], j->chunk.infos.items, payloads, j->err);
+    sl_free(copies);
+    sl_free((void *)(uintptr_t)payloads);
+    if (status < 0) return status;
+    for (uint32_t row = 0; row < j->chunk.head.row_count; row++)
+        if (!sl_ranges_add(&j->held, (uint64_t)axis[SL_PART_SEQUENCES][row], (uint64_t)axis[SL_PART_SEQUENCES][row] + 1)) return no_memory(j);
+    return STEPLOG_OK;
+}
+
+static steplog_status decode_all(job *j, const block_source *source, sl_rows *rows)
+{
+    sl_segment *segment = source->segment;
+    SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
+    SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_STEPS, rows->steps, j->err));
+    SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_TIMES, rows->times, j->err));
+    SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_SEQUENCES, rows->sequences, j->err));
+    rows->row_count = j->chunk.head.row_count;
+    for (uint32_t c = 0; c < rows->column_count; c++)
+        SL_TRY(sl_segment_column(segment, &j->chunk, c, rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, rows->present + (size_t)c * SL_PRESENT_WORDS, j->err));
+    return STEPLOG_OK;
+}
+
+/* Adds the rows of a block that count, one by one. */
+static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *i, const block_source *source)
+{
+    const sl_schema_names *names = sl_segment_names(source->segment, source->schema);
+    sl_rows *rows = sl_rows_new(names->count);
+    double *values = sl_alloc(names->count * sizeof *values);
+    steplog_status status = rows && values ? decode_all(j, source, rows) : no_memory(j);
+    uint64_t present[STEPLOG_ROW_METRICS_MAX / 64];
+    int has_removed = has_due_tombstone(j, run, &i->id);
+    for (uint32_t row = 0; status >= 0 && row < rows->row_count; row++) {
+        uint64_t sequence = (uint64_t)rows->sequences[row];
+        uint32_t count = 0, removed = 0;
+        if (!sl_ranges_has(source->assigned, sequence)) continue;
+        memset(present, 0, (names->count + 63) / 64 * sizeof *present);
+        int is_removed = has_removed && is_row_removed(j, run, &i->id, rows->steps[row], sequence);
+        for (uint32_t c = 0; c < names->count; c++) {
+            if (!(rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1)) continue;
+            values[c] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + row];
+            if (is_removed || (has_removed && is_value_removed(j, run, &i->id, rows->steps[row], sequence, names->names[c], names->bytes[c]))) {
+                removed++;
+                continue;
+            }
+            present[c / 64] |= (uint64_t)1 << (c % 64);
+            count++;
+        }
+        j->result->points_dropped += removed;
+        if (count == 0) {
+            if (!sl_ranges_add(&j->dropped, sequence, sequence + 1)) status = no_memory(j);
+            continue;
+        }
+        status = sl_segment_writer_row(j->writer, source->ordinal, rows->steps[row], rows->times[row], sequence, values, present, j->err);
+        if (status >= 0 && !sl_ranges_add(&j->held, sequence, sequence + 1)) status = no_memory(j);
+    }
+    sl_rows_free(rows);
+    sl_free(values);
+    return status;
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+    const block_source *x = a, *y = b;
+    if (x->ordinal != y->ordinal) return x->ordinal < y->ordinal ? -1 : 1;
+    if (x->entry.sequence_first != y->entry.sequence_first) return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
+    return 0;
+}
+
+/* Rows of a schema have to come in ascending numbers: blocks that interleave are sorted row by row. */
+static int interleaves(const job *j, size_t n)
+{
+    const block_source *block = &j->blocks.items[n];
+    return (n > 0 && j->blocks.items[n - 1].ordinal == block->ordinal && j->blocks.items[n - 1].entry.sequence_last >= block->entry.sequence_first) ||
+           (n + 1 < j->blocks.count && j->blocks.items[n + 1].ordinal == block->ordinal &&
+            j->blocks.items[n + 1].entry.sequence_first <= block->entry.sequence_last);
+}
+
+/* Two files that hold the same records under different block borders: each block gives only what is assigned to its file,
+ * so blocks interleave without sharing a number. They are closed off from each other by writing them apart. */
+static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnation *i)
+{
+    if (j->blocks.count) qsort(j->blocks.items, j->blocks.count, sizeof *j->blocks.items, compare_blocks);
+    for (size_t n = 0; n < j->blocks.count; n++) {
+        const block_source *source = &j->blocks.items[n];
+        const sl_schema_names *names = sl_segment_names(source->segment, source->schema);
+        int is_whole = sl_ranges_has_all(source->assigned, source->entry.sequence_first, source->entry.sequence_last + 1);
+        int is_full = source->entry.row_count == sl_block_rows_max(names->count);
+        if (n && j->blocks.items[n - 1].ordinal != source->ordinal) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
+        if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
+        steplog_status status = is_whole && is_full && !has_due_tombstone(j, run, &i->id) ? copy_block(j, source) : add_rows(j, run, i, source);
+        if (status == STEPLOG_CORRUPT) lose_block(j, source);
+        else if (status < 0) return status;
+        j->done_bytes += source->entry.page_offset - source->entry.extent_offset + source->entry.page_bytes;
+        if (n % 64 == 0 && (status = tell_progress(j)) != STEPLOG_OK) return status;
+    }
+    return sl_segment_writer_flush(j->writer, j->err);
+}
+
+static steplog_status collect_blocks(job *j, const sl_source *source)
+{
+    sl_segment *segment = source->segment;
+    const sl_writer_entry *w = &segment->writers.items[source->writer];
+    sl_chunk_list chunks = {0};
+    steplog_status status = STEPLOG_OK;
+    for (uint32_t g = 0; g < w->group_count && status >= 0; g++) {
+        uint32_t schema = segment->groups.items[w->group_first + g].schema, ordinal;
+        const sl_schema_names *names = sl_segment_names(segment, schema);
+        if (!names) {
+            size_t input = input_index(j, segment);
+            if (input != SIZE_MAX) j->is_damaged[input] = 1;
+            j->result->points_lost += segment->groups.items[w->group_first + g].value_count;
+            continue;
+        }
+        status = sl_segment_writer_schema(j->writer, names->names, names->bytes, names->count, &ordinal, j->err);
+        if (status >= 0) status = sl_segment_chunks(segment, w->group_first + g, &chunks, j->err);
+        for (size_t c = 0; c < chunks.count && status >= 0; c++) {
+            block_source block = {.segment = segment, .assigned = &source->assigned, .entry = chunks.items[c], .ordinal = ordinal, .schema = schema};
+            if (!sl_ranges_has_any(&source->assigned, block.entry.sequence_first, block.entry.sequence_last + 1)) continue;
+            if (!SL_VEC_PUSH(&j->blocks, block)) status = no_memory(j);
+        }
+    }
+    SL_VEC_FREE(&chunks);
+    return status;
+}
+
+/* ---- facts and blobs ---- */
+
+static int is_kept_for_ever(const sl_record_entry *entry)
+{
+    return entry->type == SL_ENTRY_FACT && (entry->fact_kind == STEPLOG_EVENT_TOMBSTONE || entry->fact_kind == STEPLOG_EVENT_UNDO);
+}
+
+static int is_record_removed(const job *j, const sl_run *run, const steplog_id *incarnation, const sl_record_entry *entry)
+{
+    if (is_kept_for_ever(entry)) return 0;
+    for (size_t i = 0; i < run->tombstones.count; i++) {
+        const sl_tombstone *t = &run->tombstones.items[i];
+        if (t->is_whole && entry->sequence <= t->sequence_last && is_due(j, t) && sl_id_equal(&t->incarnation, incarnation)) return 1;
+    }
+    return 0;
+}
+
+static steplog_status copy_blob(job *j, sl_segment *segment, const sl_record_entry *entry, const sl_record_prefix *prefix, const uint8_t *head, uint32_t head_bytes)
+{
+    sl_blob blob;
+    if (!sl_blob_decode(head, head_bytes, &blob, NULL)) return STEPLOG_CORRUPT;
+    uint8_t *copy = sl_copy_bytes(head, head_bytes), *data = sl_alloc(blob.data_bytes + 1);
+    uint64_t bytes = blob.data_bytes;
+    steplog_status status = copy && data ? sl_segment_blob_data(segment, prefix->data_offset, data, bytes, j->err) : no_memory(j);
+    if (status >= 0) status = sl_segment_writer_blob(j->writer, copy, head_bytes, entry->sequence, entry->sequence_count, data, bytes, j->err);
+    sl_free(copy);
+    sl_free(data);
+    return status;
+}
+
+static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnation *i, const sl_source *source)
+{
+    sl_segment *segment = source->segment;
+    const sl_writer_entry *w = &segment->writers.items[source->writer];
+    for (uint32_t n = 0; n < w->record_count; n++) {
+        const sl_record_entry *entry = &segment->records.items[w->record_first + n];
+        sl_record_prefix prefix;
+        const uint8_t *content;
+        if (!sl_ranges_has(&source->assigned, entry->sequence)) continue;
+        sl_ranges *set = &j->dropped;
+        steplog_status status = STEPLOG_OK;
+        if (!is_record_removed(j, run, &i->id, entry)) {
+            set = &j->held;
+            status = sl_segment_record(segment, entry, &prefix, &content, j->err);
+            if (status >= 0)
+                status = entry->type == SL_ENTRY_BLOB
+                             ? copy_blob(j, segment, entry, &prefix, content, entry->bytes)
+                             : sl_segment_writer_fact(j->writer, content, entry->bytes, entry->sequence, entry->sequence_count, j->err);
+        }
+        if (status == STEPLOG_CORRUPT) {
+            size_t input = input_index(j, segment);
+            if (input != SIZE_MAX) j->is_damaged[input] = 1;
+            continue;
+        }
+        if (status < 0) return status;
+        if (!sl_ranges_add(set, entry->sequence, entry->sequence + entry->sequence_count)) return no_memory(j);
+    }
+    return STEPLOG_OK;
+}
+
+/* ---- writers ---- */
+
+/* Numbers that an input holds without a row or record (parts of a text that was not completed) stay held. */
+static steplog_status carry_ranges(job *j, const sl_source *source)
+{
+    sl_ranges rest = {0}, dropped = {0};
+    int is_good = sl_ranges_copy(&rest, &source->assigned) && sl_ranges_subtract(&rest, &j->held) && sl_ranges_subtract(&rest, &j->dropped);
+    size_t input = input_index(j, source->segment);
+    if (is_good && input != SIZE_MAX && !j->is_damaged[input]) is_good = sl_ranges_add_all(&j->held, &rest);
+    is_good = is_good && sl_segment_ranges(source->segment, source->writer, NULL, &dropped) && sl_ranges_add_all(&j->dropped, &dropped);
+    SL_VEC_FREE(&rest);
+    SL_VEC_FREE(&dropped);
+    return is_good ? STEPLOG_OK : no_memory(j);
+}
+
+static steplog_status publish(job *j)
+{
+    char name[80];
+    if (!j->writer) return STEPLOG_OK;
+    steplog_status status = sl_segment_writer_publish(j->writer, name, NULL, j->err);
+    j->writer = NULL;
+    if (status >= 0) status = sl_segment_read_back(j->reader->context.store_dir, name, j->err);
+    char *copy = status >= 0 ? sl_copy_text(name) : NULL;
+    if (status >= 0 && (!copy || !SL_VEC_PUSH(&j->outputs, copy))) {
+        sl_free(copy);
+        status = no_memory(j);
+    }
+    return status;
+}
+
+static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnation *i)
+{
+    steplog_status status = STEPLOG_OK;
+    int is_wanted = 0;
+    for (size_t s = 0; s < i->sources.count; s++)
+        if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX) is_wanted = 1;
+    if (!is_wanted) return STEPLOG_OK;
+    if (!i->has_description) { /* its writer page is damaged: leave its files alone */
+        for (size_t s = 0; s < i->sources.count; s++) {
+            size_t input = i->sources.items[s].segment ? input_index(j, i->sources.items[s].segment) : SIZE_MAX;
+            if (input != SIZE_MAX) j->is_damaged[input] = 1;
+        }
+        return STEPLOG_OK;
+    }
+    if (!j->writer) SL_TRY(sl_segment_writer_open(j->reader->context.store_dir, j->level, &j->writer, j->err));
+    j->blocks.count = j->held.count = j->dropped.count = 0;
+    SL_TRY(sl_segment_writer_begin(j->writer, i->description_bytes.data, i->description_bytes.bytes, j->err));
+    for (size_t s = 0; s < i->sources.count && status >= 0; s++) {
+        const sl_source *source = &i->sources.items[s];
+        if (!source->segment || input_index(j, source->segment) == SIZE_MAX) continue;
+        status = copy_records(j, run, i, source);
+        if (status >= 0) status = collect_blocks(j, source);
+    }
+    if (status >= 0 && (status = write_blocks(j, run, i)) != STEPLOG_OK) return status;
+    for (size_t s = 0; s < i->sources.count && status >= 0; s++)
+        if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX) status = carry_ranges(j, &i->sources.items[s]);
+    if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held, &j->dropped, j->err);
+    if (status >= 0 && sl_segment_writer_bytes(j->writer) >= SL_COMPACT_OUTPUT_BYTES) status = publish(j);
+    return status;
+}
+
+static _Thread_local const steplog_reader *sorting_reader;
+
+static int compare_incarnations(const void *a, const void *b)
+{
+    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a], *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
+    int order = memcmp(x->run.bytes, y->run.bytes, 16);
+    return order ? order : memcmp(x->id.bytes, y->id.bytes, 16);
+}
+
+static steplog_status write_outputs(job *j)
+{
+    size_t count = j->reader->incarnations.count;
+    uint32_t *order = sl_alloc(count * sizeof *order);
+    if (!order) return no_memory(j);
+    for (uint32_t n = 0; n < count; n++) order[n] = n;
+    sorting_reader = j->reader;
+    qsort(order, count, sizeof *order, compare_incarnations);
+    steplog_status status = STEPLOG_OK;
+    for (size_t n = 0; n < count && status == STEPLOG_OK; n++) {
+        sl_incarnation *i = &j->reader->incarnations.items[order[n]];
+        sl_run *run = sl_reader_run(j->reader, &i->run);
+        status = sl_run_load(j->reader, run, j->err);
+        if (status >= 0) status = compact_incarnation(j, run, i);
+        if (status == STEPLOG_OK) status = tell_progress(j);
+    }
+    sl_free(order);
+    return status == STEPLOG_OK ? publish(j) : status;
+}
+
+/* ---- the whole ---- */
+
+static int holds_removed(const job *j, const sl_segment *segment)
+{
+    for (uint32_t w = 0; w < segment->writers.count; w++) {
+        const sl_writer_entry *entry = &segment->writers.items[w];
+        sl_run *run = sl_reader_run(j->reader, &entry->run);
+        if (!run || run->tombstones.count == 0 || !has_due_tombstone(j, run, &entry->incarnation)) continue;
+        for (uint32_t n = 0; n < entry->range_count; n++) {
+            const sl_range_entry *range = &segment->ranges.items[entry->range_first + n];
+            if (range->kind != SL_RANGE_HELD) continue;
+            for (size_t t = 0; t < run->tombstones.count; t++) {
+                const sl_tombstone *tombstone = &run->tombstones.items[t];
+                if (!is_due(j, tombstone) || !sl_id_equal(&tombstone->incarnation, &entry->incarnation) || range->sequence_begin > tombstone->sequence_last) continue;
+                if (tombstone->is_whole) return 1;
+                /* By metric or by steps: freed already unless a group may still hold such values. */
+                for (uint32_t g = 0; g < entry->group_count; g++) {
+                    const sl_group_entry *group = &segment->groups.items[entry->group_first + g];
+                    if (tombstone->has_steps && (group->step_max < tombstone->step_begin || group->step_min >= tombstone->step_end)) continue;
+                    return 1;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+static steplog_status choose(job *j)
+{
+    size_t count = j->reader->segments.count;
+    sl_compact_file *files = sl_alloc_zero(count, sizeof *files);
+    j->inputs = sl_alloc_zero(count, sizeof *j->inputs);
+    j->is_damaged = sl_alloc_zero(count, sizeof *j->is_damaged);
+    if (!files || !j->inputs || !j->is_damaged) {
+        sl_free(files);
+        return no_memory(j);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const sl_segment *segment = j->reader->segments.items[i];
+        files[i] = (sl_compact_file){.level = segment->level, .bytes = segment->file_bytes, .has_removed = holds_removed(j, segment)};
+    }
+    sl_compact_pick(files, count, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
+    for (size_t i = 0; i < count; i++) {
+        if (!files[i].is_picked) continue;
+        j->inputs[j->input_count++] = j->reader->segments.items[i];
+        j->total_bytes += files[i].bytes;
+        if (files[i].level + 1 > j->level) j->level = files[i].level + 1;
+    }
+    sl_free(files);
+    return STEPLOG_OK;
+}
+
+static steplog_status retire_inputs(job *j)
+{
+    int dir = j->reader->context.store_dir;
+    steplog_status status = STEPLOG_OK;
+    for (size_t i = 0; i < j->input_count; i++) {
+        if (j->is_damaged[i]) {
+            status = sl_fail(j->err, STEPLOG_CORRUPT, -1, "'%s' is damaged and was kept; what could be read of it was compacted", j->inputs[i]->name);
+            continue;
+        }
+        int e = sl_os->unlink(dir, j->inputs[i]->name);
+        if (e < 0 && status >= 0) status = sl_fail_os(j->err, -e, -1, "cannot remove '%s'", j->inputs[i]->name);
+    }
+    return status;
+}
+
+static void free_job(job *j)
+{
+    sl_segment_writer_abort(j->writer);
+    for (size_t i = 0; i < j->outputs.count; i++) sl_free(j->outputs.items[i]);
+    SL_VEC_FREE(&j->outputs);
+    SL_VEC_FREE(&j->blocks);
+    SL_VEC_FREE(&j->held);
+    SL_VEC_FREE(&j->dropped);
+    sl_chunk_free(&j->chunk);
+    sl_free(j->inputs);
+    sl_free(j->is_damaged);
+    sl_reader_free(j->reader);
+}
+
+steplog_status sl_compact_segments(const sl_read_context *context, const sl_compact_request *request, steplog_compact_result *out, steplog_error *err)
+{
+    job j = {.request = request, .result = out, .err = err};
+    steplog_status status;
+    SL_TRY_DONE(sl_reader_new(context, &j.reader, err));
+    for (size_t i = 0; i < j.reader->segments.count; i++) out->bytes_before += j.reader->segments.items[i]->file_bytes;
+    out->files_before += j.reader->segments.count;
+    for (size_t i = 0; i < j.reader->runs.count; i++) SL_TRY_DONE(sl_run_load(j.reader, &j.reader->runs.items[i], err));
+    SL_TRY_DONE(choose(&j));
+    if (j.input_count) {
+        status = write_outputs(&j);
+        if (status != STEPLOG_OK) goto done;
+        status = retire_inputs(&j);
+    }
+    steplog_error ignored;
+    if (sl_snapshot_take(j.reader, &ignored) >= 0) {
+        for (size_t i = 0; i < j.reader->segments.count; i++) out->bytes_after += j.reader->segments.items[i]->file_bytes;
+        out->files_after += j.reader->segments.count;
+    }
+done:
+    free_job(&j);
+    return status;
+}

@@ -1,0 +1,154 @@
+/* core/background.c: the one low-priority thread of a store: spares, syncs, sealing, light compaction, recovery. */
+#include "base/error.h"
+#include "compact/compact_job.h"
+#include "core/store.h"
+
+#include <signal.h>
+#include <time.h>
+
+#define ROUND_NS 20000000ll             /* between rounds while nothing is asked for */
+#define COMPACT_INTERVAL_NS 2000000000ll
+
+void sl_background_wake(steplog_store *s)
+{
+    if (!s->has_thread || atomic_exchange_explicit(&s->is_awake, 1, memory_order_relaxed)) return;
+    pthread_mutex_lock(&s->list_lock);
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->list_lock);
+}
+
+static void remember(steplog_store *s, const steplog_error *err)
+{
+    pthread_mutex_lock(&s->list_lock);
+    s->background_error = *err;
+    pthread_mutex_unlock(&s->list_lock);
+}
+
+/* Writers are only taken out of the list under work_lock, which the caller holds. */
+static steplog_writer *first_writer(steplog_store *s)
+{
+    pthread_mutex_lock(&s->list_lock);
+    steplog_writer *w = s->writers;
+    pthread_mutex_unlock(&s->list_lock);
+    return w;
+}
+
+static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int is_sync_due, steplog_error *err)
+{
+    if (sl_writer_is_of_parent(w)) return STEPLOG_OK;
+    steplog_status status = sl_writer_prepare_spare(w, err);
+    if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the append that needs it will say so */
+    if (status >= 0 && sl_writer_has_work(w)) {
+        status = sl_writer_seal(w, 0, err);
+        if (status >= 0) s->sealed_count++;
+        if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the logs are still there; the next round tries again */
+    }
+    if (status >= 0 && is_sync_due) status = sl_writer_sync_logs(w, err);
+    return status;
+}
+
+static steplog_status work_for_writers(steplog_store *s, steplog_error *err)
+{
+    steplog_status status = STEPLOG_OK;
+    int64_t now = sl_os->monotonic_time_ns();
+    pthread_mutex_lock(&s->work_lock);
+    int is_sync_due = s->sync_interval_ns != INT64_MAX && (uint64_t)(now - s->last_sync_ns) >= s->sync_interval_ns;
+    if (is_sync_due) s->last_sync_ns = now;
+    for (steplog_writer *w = first_writer(s); w; w = w->next) {
+        steplog_error why = {0};
+        steplog_status result = work_for_writer(s, w, is_sync_due, &why);
+        if (result >= 0) continue;
+        status = result;
+        if (err) *err = why;
+    }
+    pthread_mutex_unlock(&s->work_lock);
+    return status;
+}
+
+static int stop_compacting(void *context, uint64_t done, uint64_t total)
+{
+    const steplog_store *s = context;
+    (void)done;
+    (void)total;
+    return __atomic_load_n(&s->must_stop, __ATOMIC_RELAXED) || atomic_load(&s->is_awake);
+}
+
+static steplog_status compact_lightly(steplog_store *s, steplog_error *err)
+{
+    sl_compact_request request = {.flags = STEPLOG_COMPACT_LIGHT, .progress = stop_compacting, .progress_context = s, .now_ns = sl_os->wall_time_ns()};
+    steplog_compact_result result = {.size_bytes = sizeof result};
+    sl_read_context context = sl_store_read_context(s);
+    if (pthread_mutex_trylock(&s->compact_lock) != 0) return STEPLOG_OK;
+    s->last_compact_ns = sl_os->monotonic_time_ns();
+    steplog_status status = sl_compact_segments(&context, &request, &result, err);
+    if (status == STEPLOG_OK) s->sealed_count = 0;
+    pthread_mutex_unlock(&s->compact_lock);
+    return status == STEPLOG_CORRUPT || status == STEPLOG_FULL ? STEPLOG_OK : status; /* verify and compact report damage */
+}
+
+steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog_error *err)
+{
+    SL_TRY(work_for_writers(s, err));
+    int64_t now = sl_os->monotonic_time_ns();
+    if (!s->has_recovered && !(s->flags & STEPLOG_NO_ADOPT)) {
+        if (now >= deadline_ns) return STEPLOG_WAIT;
+        s->has_recovered = 1;
+        SL_TRY(sl_recover_logs(s, 0, NULL, err));
+    }
+    if (s->sealed_count >= 8 && now - s->last_compact_ns >= COMPACT_INTERVAL_NS) {
+        if (now >= deadline_ns) return STEPLOG_WAIT;
+        SL_TRY(compact_lightly(s, err));
+    }
+    return STEPLOG_OK;
+}
+
+static void wait_for_work(steplog_store *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ROUND_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&s->list_lock);
+    if (!s->must_stop && !atomic_load(&s->is_awake)) pthread_cond_timedwait(&s->work, &s->list_lock, &until);
+    atomic_store(&s->is_awake, 0);
+    pthread_mutex_unlock(&s->list_lock);
+}
+
+static void *run_background(void *context)
+{
+    steplog_store *s = context;
+    sl_os->lower_priority();
+    while (!__atomic_load_n(&s->must_stop, __ATOMIC_RELAXED)) {
+        steplog_error err = {0};
+        if (sl_background_work(s, INT64_MAX, &err) < 0) remember(s, &err);
+        wait_for_work(s);
+    }
+    return NULL;
+}
+
+steplog_status sl_background_start(steplog_store *s, steplog_error *err)
+{
+    sigset_t all, before;
+    s->must_stop = 0;
+    /* Signals are the host program's: none is ever delivered to this thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int e = pthread_create(&s->thread, NULL, run_background, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    s->has_thread = e == 0;
+    return e ? sl_fail_os(err, e, -1, "cannot start a thread for store '%s'", s->path) : STEPLOG_OK;
+}
+
+void sl_background_stop(steplog_store *s)
+{
+    if (!s->has_thread) return;
+    pthread_mutex_lock(&s->list_lock);
+    __atomic_store_n(&s->must_stop, 1, __ATOMIC_RELAXED);
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->list_lock);
+    pthread_join(s->thread, NULL);
+    s->has_thread = 0;
+}

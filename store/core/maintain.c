@@ -1,0 +1,219 @@
+/* core/maintain.c: compaction and merging, as a caller asks for them. */
+#include "steplog/maintain.h"
+
+#include "base/error.h"
+#include "compact/compact_job.h"
+#include "core/store.h"
+#include "format/checksum.h"
+#include "write/seal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static uint64_t count_logs(steplog_store *s, uint64_t *bytes)
+{
+    sl_read_context context = sl_store_read_context(s);
+    steplog_reader *r;
+    uint64_t count = 0;
+    if (sl_reader_new(&context, &r, NULL) < 0) return 0;
+    for (size_t i = 0; i < r->logs.count; i++) *bytes += r->logs.items[i]->header.capacity_bytes;
+    count = r->logs.count;
+    sl_reader_free(r);
+    return count;
+}
+
+/* The counts of result are those of the whole store: logs and segments. */
+steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_options *options, steplog_compact_result *out, steplog_error *err)
+{
+    steplog_compact_options o = {.size_bytes = sizeof o};
+    steplog_compact_result result = {.size_bytes = sizeof result};
+    if (!s || (options && options->size_bytes < sizeof *options) || (out && out->size_bytes < sizeof *out))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_compact: store is NULL or size_bytes is not set");
+    if (s->flags & STEPLOG_READ_ONLY) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    if (options) o = *options;
+    sl_read_context context = sl_store_read_context(s);
+    sl_compact_request request = {.flags = o.flags, .progress = o.progress, .progress_context = o.progress_context, .now_ns = sl_os->wall_time_ns()};
+    pthread_mutex_lock(&s->compact_lock);
+    result.files_before = count_logs(s, &result.bytes_before);
+    steplog_status status = STEPLOG_OK;
+    if (!(o.flags & STEPLOG_COMPACT_LIGHT)) status = sl_recover_logs(s, (o.flags & STEPLOG_COMPACT_ADOPT) != 0, &result.logs_sealed, err);
+    if (status >= 0) status = sl_compact_segments(&context, &request, &result, err);
+    result.files_after += count_logs(s, &result.bytes_after);
+    pthread_mutex_unlock(&s->compact_lock);
+    if (out) *out = result;
+    return status;
+}
+
+/* ---- merging ---- */
+
+typedef struct merging {
+    steplog_store *store;
+    steplog_reader *from, *to;
+    steplog_progress progress;
+    void *progress_context;
+    steplog_merge_result *result;
+    uint64_t done, total;
+    steplog_error *err;
+} merging;
+
+static steplog_status tell_progress(const merging *m)
+{
+    return m->progress && m->progress(m->progress_context, m->done, m->total) ? STEPLOG_END : STEPLOG_OK;
+}
+
+/* 1 when everything that a file holds of a writer is covered in the target. */
+static int is_known(merging *m, const steplog_id *incarnation, const steplog_id *run_id, const sl_ranges *held)
+{
+    const sl_incarnation *i = sl_reader_incarnation(m->to, incarnation);
+    sl_run *run = sl_reader_run(m->to, run_id);
+    if (!i || !run || sl_run_load(m->to, run, NULL) < 0) return 0;
+    i = sl_reader_incarnation(m->to, incarnation);
+    for (size_t n = 0; n < held->count; n++)
+        if (!sl_ranges_has_all(&i->covered, held->items[n].begin, held->items[n].end)) return 0;
+    return 1;
+}
+
+static int is_segment_known(merging *m, sl_segment *segment)
+{
+    for (size_t i = 0; i < m->to->segments.count; i++)
+        if (sl_id_equal(&m->to->segments.items[i]->header.file_id, &segment->header.file_id)) return 1;
+    for (uint32_t w = 0; w < segment->writers.count; w++) {
+        sl_ranges held = {0};
+        int known = sl_segment_ranges(segment, w, &held, &held) && is_known(m, &segment->writers.items[w].incarnation, &segment->writers.items[w].run, &held);
+        SL_VEC_FREE(&held);
+        if (!known) return 0;
+    }
+    return 1;
+}
+
+static steplog_status make_level(steplog_store *s, uint32_t level, int *out, steplog_error *err)
+{
+    char path[32];
+    snprintf(path, sizeof path, "%s/%u", SL_SEGMENT_DIR, (unsigned)level);
+    int e = sl_os->make_dir(s->store_dir, SL_SEGMENT_DIR);
+    if (e == 0) e = sl_os->sync_all(s->store_dir);
+    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", SL_SEGMENT_DIR);
+    e = sl_os->make_dir(s->store_dir, path);
+    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", path);
+    *out = sl_os->open_dir(s->store_dir, path);
+    return *out < 0 ? sl_fail_os(err, -*out, -1, "cannot open directory '%s'", path) : STEPLOG_OK;
+}
+
+static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
+{
+    uint8_t *buffer = sl_alloc(1u << 18);
+    steplog_status status = buffer ? STEPLOG_OK : sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge stores");
+    for (uint64_t at = 0; status == STEPLOG_OK && at < segment->file_bytes;) {
+        int64_t got = sl_os->pread(segment->fd, buffer, 1u << 18, at);
+        int e = got <= 0 ? (got < 0 ? (int)got : -EIO) : sl_os_write_full(to, buffer, (size_t)got, at);
+        if (e < 0) status = sl_fail_os(m->err, -e, (int64_t)at, "cannot copy '%s'", segment->name);
+        at += got > 0 ? (uint64_t)got : 0;
+        m->done += got > 0 ? (uint64_t)got : 0;
+        if (status == STEPLOG_OK) status = tell_progress(m);
+    }
+    sl_free(buffer);
+    return status;
+}
+
+static steplog_status copy_segment(merging *m, sl_segment *segment)
+{
+    char temporary[SL_FILE_NAME_BYTES], name[SL_FILE_NAME_BYTES], path[96];
+    int dir = -1;
+    SL_TRY(make_level(m->store, segment->level, &dir, m->err));
+    sl_temporary_name(&segment->header.file_id, temporary);
+    sl_segment_name(&segment->header.file_id, name);
+    sl_os->unlink(dir, temporary); /* of a merge that was stopped */
+    int to = sl_os->open(dir, temporary, SL_OS_WRITE | SL_OS_CREATE);
+    steplog_status status = to < 0 ? sl_fail_os(m->err, -to, -1, "cannot create '%s'", temporary) : copy_bytes(m, segment, to);
+    int e = 0;
+    if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
+        e = sl_os->rename(dir, temporary, dir, name);
+        if (e == -EEXIST) e = sl_os->unlink(dir, temporary);
+        if (e == 0) e = sl_os->sync_all(dir);
+    }
+    if (e < 0) status = sl_fail_os(m->err, -e, -1, "cannot publish '%s'", name);
+    if (to >= 0) sl_os->close(to);
+    if (status != STEPLOG_OK) sl_os->unlink(dir, temporary);
+    sl_os->close(dir);
+    if (status != STEPLOG_OK) return status;
+    snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)segment->level, name);
+    m->result->files_copied++;
+    m->result->bytes_copied += segment->file_bytes;
+    return sl_segment_read_back(m->store->store_dir, path, m->err);
+}
+
+static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset) { return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset); }
+
+/* A log of the other store is sealed into this one as it stands; what its writer adds later comes with the next merge. */
+static steplog_status copy_logs(merging *m, size_t first, size_t count)
+{
+    sl_seal_result sealed;
+    sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
+    if (!sources) return sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge stores");
+    for (size_t i = 0; i < count; i++) {
+        sl_log *log = m->from->logs.items[first + i];
+        sources[i] = (sl_seal_source){.read = read_log, .context = log, .header = log->header, .mark_offset = log->mark.offset, .gap = log->gap,
+                                      .is_same_boot = log->is_same_boot};
+    }
+    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count, &sealed, m->err);
+    sl_free(sources);
+    if (status >= 0 && sealed.is_published) m->result->files_copied += count;
+    return status;
+}
+
+static int are_logs_known(merging *m, size_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sl_log *log = m->from->logs.items[first + i];
+        if (sl_log_advance(log, NULL) < 0 || !is_known(m, &log->header.incarnation, &log->header.run, &log->held)) return 0;
+    }
+    return 1;
+}
+
+static steplog_status merge_files(merging *m)
+{
+    steplog_reader *from = m->from;
+    for (size_t i = 0; i < from->segments.count; i++) m->total += from->segments.items[i]->file_bytes;
+    for (size_t i = 0; i < from->segments.count; i++) {
+        if (is_segment_known(m, from->segments.items[i])) {
+            m->result->files_known++;
+            continue;
+        }
+        steplog_status status = copy_segment(m, from->segments.items[i]);
+        if (status != STEPLOG_OK) return status;
+    }
+    for (size_t i = 0; i < from->logs.count;) { /* logs are sorted by number only: gather those of one incarnation */
+        size_t end = i + 1;
+        for (size_t n = end; n < from->logs.count; n++)
+            if (sl_id_equal(&from->logs.items[n]->header.incarnation, &from->logs.items[i]->header.incarnation)) {
+                sl_log *swap = from->logs.items[end];
+                from->logs.items[end++] = from->logs.items[n];
+                from->logs.items[n] = swap;
+            }
+        if (are_logs_known(m, i, end - i)) m->result->files_known += end - i;
+        else SL_TRY(copy_logs(m, i, end - i));
+        i = end;
+    }
+    return STEPLOG_OK;
+}
+
+steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog_progress progress, void *progress_context, steplog_merge_result *out, steplog_error *err)
+{
+    steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY};
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    steplog_store *other;
+    if (!s || !source || (out && out->size_bytes < sizeof *out)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_merge: an argument is NULL or size_bytes is not set");
+    if (s->flags & STEPLOG_READ_ONLY) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    SL_TRY(steplog_store_open(source, &options, &other, err));
+    merging m = {.store = s, .progress = progress, .progress_context = progress_context, .result = &result, .err = err};
+    sl_read_context context = sl_store_read_context(other);
+    steplog_status status = sl_reader_new(&context, &m.from, err);
+    context = sl_store_read_context(s);
+    if (status >= 0) status = sl_reader_new(&context, &m.to, err);
+    if (status >= 0) status = merge_files(&m);
+    sl_reader_free(m.from);
+    sl_reader_free(m.to);
+    steplog_store_close(other, NULL);
+    if (out) *out = result;
+    return status;
+}

@@ -1,0 +1,126 @@
+/* core/recover.c: sealing the logs that dead writers left behind.
+ *
+ * A log may be taken when its lock can be had, it is on a local file system and its header names this host: then its
+ * writer is gone. With adopt the host does not matter: the caller knows that it is lost. Logs of one incarnation are
+ * sealed together, in the order of their numbers, and removed after the segment was read back. One that holds valid
+ * records behind a torn end stays, so that nothing is thrown away. */
+#include "base/error.h"
+#include "core/store.h"
+#include "write/seal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SPARE_AGE_NS 60000000000ll /* a younger spare may be about to become a log */
+
+typedef struct orphan {
+    int fd;
+    char name[80];
+    sl_log_header header;
+    sl_log_mark mark;
+    sl_log_gap gap;
+} orphan;
+
+typedef struct orphan_list {
+    SL_VEC(orphan) items;
+    steplog_store *store;
+    int adopt, is_out_of_memory;
+} orphan_list;
+
+static int64_t read_orphan(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    return sl_os->pread(((orphan *)context)->fd, buffer, bytes, offset);
+}
+
+/* 1 when the log at fd is free to take and is locked now. */
+static int take(orphan_list *list, orphan *o, int *is_old_spare)
+{
+    uint8_t head[SL_LOG_HEADER_BYTES];
+    sl_os_stat stat;
+    *is_old_spare = 0;
+    if (sl_os_read_full(o->fd, head, sizeof head, 0) < 0 || sl_os->stat(o->fd, &stat) < 0) return 0;
+    steplog_status status = sl_log_header_decode(head, o->name, &o->header, NULL);
+    if (status == STEPLOG_MISSING) {
+        *is_old_spare = list->store->file_system.is_local && sl_os->wall_time_ns() - stat.modified_time_ns > SPARE_AGE_NS && sl_os->lock(o->fd) == 0;
+        return 0;
+    }
+    if (status < 0) return 0; /* damaged: verify tells, nothing is removed */
+    int is_ours = list->store->file_system.is_local && sl_id_equal(&o->header.host_id, &list->store->host_id);
+    if (!is_ours && !list->adopt) return 0;
+    if (sl_os->lock(o->fd) < 0) return 0;
+    /* Between the look and the lock someone else may have sealed it. */
+    uint8_t id[16];
+    if (sl_os_read_full(o->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &o->header.log_id) || sl_os->stat(o->fd, &stat) < 0 || stat.link_count == 0) return 0;
+    uint64_t key = sl_file_key(&o->header.log_id);
+    sl_log_mark_latest(head, key, &o->mark);
+    sl_log_gap_latest(head, key, &o->gap);
+    return 1;
+}
+
+static int see_name(void *context, const char *name)
+{
+    orphan_list *list = context;
+    steplog_id incarnation;
+    uint32_t ordinal;
+    int is_old_spare;
+    if (!sl_log_name_parse(name, &incarnation, &ordinal)) return 0;
+    orphan o = {0};
+    snprintf(o.name, sizeof o.name, "%s", name);
+    o.fd = sl_os->open(list->store->log_dir, name, SL_OS_WRITE);
+    if (o.fd < 0) return 0;
+    if (take(list, &o, &is_old_spare)) {
+        if (SL_VEC_PUSH(&list->items, o)) return 0;
+        list->is_out_of_memory = 1;
+    } else if (is_old_spare) {
+        sl_os->unlink(list->store->log_dir, name);
+    }
+    sl_os->close(o.fd);
+    return list->is_out_of_memory;
+}
+
+static int compare_orphans(const void *a, const void *b)
+{
+    const orphan *x = a, *y = b;
+    int order = memcmp(x->header.incarnation.bytes, y->header.incarnation.bytes, 16);
+    if (order) return order;
+    if (x->header.first_sequence != y->header.first_sequence) return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
+    return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
+}
+
+static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, uint64_t *sealed, steplog_error *err)
+{
+    sl_seal_result result;
+    sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
+    if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
+    for (size_t i = 0; i < count; i++)
+        sources[i] = (sl_seal_source){.read = read_orphan, .context = &first[i], .header = first[i].header, .mark_offset = first[i].mark.offset,
+                                      .gap = first[i].gap, .is_same_boot = sl_id_equal(&first[i].header.boot_id, &s->boot_id)};
+    steplog_status status = sl_seal_logs(s->store_dir, sources, count, &result, err);
+    sl_free(sources);
+    if (status < 0 || result.salvageable_count) return status;
+    for (size_t i = 0; i < count; i++) {
+        sl_os->unlink(s->log_dir, first[i].name);
+        if (sealed) ++*sealed;
+    }
+    return STEPLOG_OK;
+}
+
+steplog_status sl_recover_logs(steplog_store *s, int adopt, uint64_t *sealed, steplog_error *err)
+{
+    orphan_list list = {.store = s, .adopt = adopt};
+    steplog_status status = STEPLOG_OK;
+    int e = sl_os->list(s->log_dir, see_name, &list);
+    if (list.is_out_of_memory) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
+    else if (e < 0) status = sl_fail_os(err, -e, -1, "cannot list '%s/%s'", s->path, SL_LOG_DIR);
+    if (list.items.count) qsort(list.items.items, list.items.count, sizeof *list.items.items, compare_orphans);
+    for (size_t i = 0; i < list.items.count && status >= 0;) {
+        size_t end = i + 1;
+        while (end < list.items.count && sl_id_equal(&list.items.items[end].header.incarnation, &list.items.items[i].header.incarnation)) end++;
+        status = seal_group(s, &list.items.items[i], end - i, sealed, err);
+        i = end;
+    }
+    for (size_t i = 0; i < list.items.count; i++) sl_os->close(list.items.items[i].fd);
+    SL_VEC_FREE(&list.items);
+    return status;
+}

@@ -1,0 +1,171 @@
+/* core/remove.c: rm and its undo: tombstones.
+ *
+ * A tombstone names an incarnation and the last record of it that it covers, so that what is logged later stays. It is
+ * kept for ever; the bytes go at a compaction after the grace time. */
+#include "steplog/maintain.h"
+
+#include "base/error.h"
+#include "core/store.h"
+#include "read/piece.h"
+
+#define GRACE_NS (24ll * 3600 * 1000000000)
+
+typedef struct removal {
+    steplog_store *store;
+    steplog_reader *reader;
+    const steplog_remove_options *options;
+    steplog_remove_result *result;
+    SL_VEC(sl_fact) facts;
+    SL_VEC(char *) names; /* that facts lend */
+    uint64_t lamport;
+    steplog_error *err;
+} removal;
+
+static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to remove points"); }
+
+static steplog_status add_tombstone(removal *r, const sl_incarnation *i, const char *name, uint32_t name_bytes)
+{
+    uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
+    int has_steps = r->options->has_begin || r->options->has_end;
+    sl_fact fact = {.kind = STEPLOG_EVENT_TOMBSTONE, .time_ns = sl_os->wall_time_ns(), .lamport = r->lamport++, .has_target = 1, .target = i->id,
+                    .target_sequence = last, .has_key = name != NULL, .key_bytes = name_bytes, .has_steps = has_steps,
+                    .step_begin = r->options->has_begin ? r->options->step_begin : INT64_MIN,
+                    .step_end = r->options->has_end ? r->options->step_end : INT64_MAX};
+    if (last == 0) return STEPLOG_OK;
+    if (name) {
+        char *copy = sl_copy_bytes(name, name_bytes);
+        if (!copy || !SL_VEC_PUSH(&r->names, copy)) {
+            sl_free(copy);
+            return no_memory(r->err);
+        }
+        fact.key = copy;
+    }
+    return SL_VEC_PUSH(&r->facts, fact) ? STEPLOG_OK : no_memory(r->err);
+}
+
+/* Counts the points of series that the removal covers. */
+static steplog_status count_points(removal *r, const steplog_series *series, size_t count, uint64_t *points)
+{
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER,
+                         .has_begin = r->options->has_begin, .has_end = r->options->has_end, .step_begin = r->options->step_begin,
+                         .step_end = r->options->step_end};
+    steplog_cursor *cursor;
+    steplog_batch batch;
+    *points = 0;
+    SL_TRY(steplog_cursor_open(r->reader, series, count, &view, &cursor, r->err));
+    steplog_status status;
+    while ((status = steplog_cursor_next(cursor, &batch, 0, r->err)) == STEPLOG_OK)
+        for (size_t c = 0; c < batch.column_count; c++)
+            for (size_t w = 0; w < (batch.row_count + 63) / 64; w++) *points += (uint64_t)__builtin_popcountll(batch.present[c][w]);
+    steplog_cursor_close(cursor);
+    return status < 0 ? status : STEPLOG_OK;
+}
+
+/* One tombstone for each metric in each incarnation that has it. */
+static steplog_status remove_series(removal *r, sl_run *run, const steplog_series *list, size_t count)
+{
+    for (size_t n = 0; n < count; n++) {
+        const sl_series *series = &r->reader->series.items[list[n].index];
+        for (size_t k = 0; k < run->incarnations.count; k++) {
+            const sl_incarnation *i = &r->reader->incarnations.items[run->incarnations.items[k]];
+            if (i->row_count && i->key_hash == series->key_hash) SL_TRY(add_tombstone(r, i, series->name, series->name_bytes));
+        }
+    }
+    return STEPLOG_OK;
+}
+
+static steplog_status remove_all(removal *r, sl_run *run)
+{
+    int is_whole = !r->options->has_begin && !r->options->has_end;
+    for (size_t k = 0; k < run->incarnations.count; k++) {
+        const sl_incarnation *i = &r->reader->incarnations.items[run->incarnations.items[k]];
+        if (is_whole && i->liveness == STEPLOG_LIVENESS_ALIVE && !(i->flags & SL_WRITER_IS_FACTS_ONLY))
+            return sl_fail(r->err, STEPLOG_BUSY, -1, "the run is being written: remove a step range or series of it, or wait for its end");
+        if (is_whole || i->row_count) SL_TRY(add_tombstone(r, i, NULL, 0));
+    }
+    return STEPLOG_OK;
+}
+
+static steplog_status plan(removal *r)
+{
+    const steplog_remove_options *o = r->options;
+    sl_selector selector;
+    steplog_series *list = NULL;
+    size_t count = 0;
+    sl_run *run = sl_reader_run(r->reader, &o->run);
+    if (!run) return sl_fail(r->err, STEPLOG_MISSING, -1, "no such run");
+    SL_TRY(sl_run_load(r->reader, run, r->err));
+    if (run->is_hidden) return sl_fail(r->err, STEPLOG_MISSING, -1, "no such run");
+    for (size_t i = 0; i < run->events.count; i++)
+        if (run->events.items[i].fact.lamport >= r->lamport) r->lamport = run->events.items[i].fact.lamport + 1;
+    SL_TRY(sl_selector_parse(o->selector, &selector, r->err));
+    steplog_status status = sl_reader_find(r->reader, &o->run, &selector, &list, &count, r->err);
+    sl_selector_free(&selector);
+    if (status >= 0 && count) status = count_points(r, list, count, &r->result->point_count);
+    r->result->series_count = count;
+    if (status >= 0 && (o->selector || o->has_begin || o->has_end) && r->result->point_count == 0)
+        status = sl_fail(r->err, STEPLOG_MISSING, -1, "the removal matches no point");
+    /* The counting may have taken the snapshot again. */
+    run = sl_reader_run(r->reader, &o->run);
+    if (status >= 0 && run) status = sl_run_load(r->reader, run, r->err);
+    if (status >= 0 && run) status = o->selector ? remove_series(r, run, list, count) : remove_all(r, run);
+    sl_free(list);
+    return status;
+}
+
+steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *options, steplog_remove_result *out, steplog_error *err)
+{
+    if (!s || !options || options->size_bytes < sizeof *options || !out || out->size_bytes < sizeof *out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_remove: an argument is NULL or size_bytes is not set");
+    if ((s->flags & STEPLOG_READ_ONLY) && !options->is_dry_run) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    *out = (steplog_remove_result){.size_bytes = out->size_bytes};
+    removal r = {.store = s, .options = options, .result = out, .lamport = 1, .err = err};
+    sl_read_context context = sl_store_read_context(s);
+    SL_TRY(sl_reader_new(&context, &r.reader, err));
+    steplog_status status = plan(&r);
+    out->tombstone_count = status >= 0 ? r.facts.count : 0;
+    if (status >= 0 && !options->is_dry_run) status = sl_store_record(s, &options->run, 1, r.facts.items, r.facts.count, err);
+    for (size_t i = 0; i < r.names.count; i++) sl_free(r.names.items[i]);
+    SL_VEC_FREE(&r.names);
+    SL_VEC_FREE(&r.facts);
+    sl_reader_free(r.reader);
+    return status;
+}
+
+/* 1 when records that a tombstone covers were freed already: their numbers are listed as dropped. */
+static int was_freed(const steplog_reader *r, const sl_run *run, const sl_event *tombstone)
+{
+    for (size_t k = 0; k < run->incarnations.count; k++) {
+        const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[k]];
+        if (sl_id_equal(&i->id, &tombstone->fact.target) && sl_ranges_has_any(&i->dropped, 1, tombstone->fact.target_sequence + 1)) return 1;
+    }
+    return 0;
+}
+
+steplog_status steplog_remove_undo(steplog_store *s, const steplog_id *id, uint64_t *restored, steplog_error *err)
+{
+    steplog_reader *r;
+    if (restored) *restored = 0;
+    if (!s || !id) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_remove_undo: an argument is NULL");
+    SL_VEC(sl_fact) undos = {0};
+    SL_TRY(sl_store_facts(s, &r, err));
+    sl_run *run = sl_reader_run(r, id);
+    steplog_status status = run ? sl_run_load(r, run, err) : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    uint64_t lamport = 1;
+    int64_t now = sl_os->wall_time_ns();
+    for (size_t i = 0; status >= 0 && i < run->events.count; i++)
+        if (run->events.items[i].fact.lamport >= lamport) lamport = run->events.items[i].fact.lamport + 1;
+    for (size_t i = 0; status >= 0 && i < run->events.count; i++) {
+        const sl_event *event = &run->events.items[i];
+        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || now - event->fact.time_ns >= GRACE_NS || was_freed(r, run, event)) continue;
+        sl_fact undo = {.kind = STEPLOG_EVENT_UNDO, .time_ns = now, .lamport = lamport++, .has_target = 1,
+                        .target = r->incarnations.items[event->incarnation].id, .target_sequence = event->sequence};
+        if (!SL_VEC_PUSH(&undos, undo)) status = no_memory(err);
+    }
+    sl_store_facts_done(s);
+    if (status >= 0 && undos.count == 0) status = sl_fail(err, STEPLOG_MISSING, -1, "the run has no removal that can be taken back");
+    if (status >= 0) status = sl_store_record(s, id, 1, undos.items, undos.count, err);
+    if (status >= 0 && restored) *restored = undos.count;
+    SL_VEC_FREE(&undos);
+    return status;
+}

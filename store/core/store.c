@@ -1,0 +1,270 @@
+/* core/store.c: opening and closing a store. */
+#include "steplog/store.h"
+
+#include "base/error.h"
+#include "core/store.h"
+
+#include <errno.h>
+
+#define LOG_BYTES_DEFAULT (8u << 20)
+
+typedef struct directory_look {
+    int has_store_file, has_other;
+} directory_look;
+
+static int look_at_name(void *context, const char *name)
+{
+    directory_look *look = context;
+    if (strcmp(name, SL_STORE_FILE_NAME) == 0) look->has_store_file = 1;
+    /* What an interrupted creation may have left. */
+    else if (strcmp(name, SL_LOG_DIR) != 0 && strcmp(name, SL_SEGMENT_DIR) != 0 && strncmp(name, "STEPLOG.", 8) != 0) look->has_other = 1;
+    return 0;
+}
+
+static steplog_status read_store_file(steplog_store *s, steplog_error *err)
+{
+    uint8_t bytes[SL_STORE_FILE_BYTES + 1];
+    int fd = sl_os->open(s->store_dir, SL_STORE_FILE_NAME, SL_OS_READ);
+    if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open '%s/%s'", s->path, SL_STORE_FILE_NAME);
+    int64_t got = sl_os->pread(fd, bytes, sizeof bytes, 0);
+    sl_os->close(fd);
+    if (got < 0) return sl_fail_os(err, (int)-got, 0, "cannot read '%s/%s'", s->path, SL_STORE_FILE_NAME);
+    return sl_store_file_decode(bytes, (size_t)got, &s->file, err);
+}
+
+/* Writes the store file under a name of its own, then gives it its name: two creators at once make one store. */
+static steplog_status write_store_file(steplog_store *s, steplog_error *err)
+{
+    uint8_t bytes[SL_STORE_FILE_BYTES];
+    char name[64], hex[STEPLOG_ID_TEXT_BYTES];
+    s->file = (sl_store_file){.version = SL_FORMAT_VERSION, .created_time_ns = sl_os->wall_time_ns()};
+    int e = sl_os->random(s->file.store_id.bytes, 16);
+    if (e < 0) return sl_fail_os(err, -e, -1, "no random bytes for a store's id");
+    steplog_id_format(&s->file.store_id, hex);
+    memcpy(name, "STEPLOG.", 8);
+    memcpy(name + 8, hex, sizeof hex);
+    sl_store_file_encode(&s->file, bytes);
+    int fd = sl_os->open(s->store_dir, name, SL_OS_WRITE | SL_OS_CREATE);
+    if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot create '%s/%s'", s->path, name);
+    e = sl_os_write_full(fd, bytes, sizeof bytes, 0);
+    if (e == 0) e = sl_os->sync_all(fd);
+    sl_os->close(fd);
+    if (e == 0) e = sl_os->rename(s->store_dir, name, s->store_dir, SL_STORE_FILE_NAME);
+    if (e == 0) e = sl_os->sync_all(s->store_dir);
+    if (e == -EEXIST) { /* someone else was first */
+        sl_os->unlink(s->store_dir, name);
+        return read_store_file(s, err);
+    }
+    if (e == 0) return STEPLOG_OK;
+    sl_os->unlink(s->store_dir, name);
+    return sl_fail_os(err, -e, -1, "cannot write '%s/%s'", s->path, SL_STORE_FILE_NAME);
+}
+
+static steplog_status open_directory(steplog_store *s, steplog_error *err)
+{
+    directory_look look = {0};
+    int may_create = (s->flags & STEPLOG_CREATE) && !(s->flags & STEPLOG_READ_ONLY);
+    s->store_dir = sl_os->open_dir(-1, s->path);
+    if (s->store_dir == -ENOENT && may_create) {
+        int e = sl_os->make_dir(-1, s->path);
+        if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", s->path);
+        s->store_dir = sl_os->open_dir(-1, s->path);
+    }
+    if (s->store_dir == -ENOTDIR) return sl_fail(err, STEPLOG_MISUSE, -1, "'%s' is not a directory: a store is one", s->path);
+    if (s->store_dir < 0) return sl_fail_os(err, -s->store_dir, -1, "cannot open store '%s'", s->path);
+    int e = sl_os->list(s->store_dir, look_at_name, &look);
+    if (e < 0) return sl_fail_os(err, -e, -1, "cannot list '%s'", s->path);
+    if (look.has_store_file) return read_store_file(s, err);
+    if (look.has_other) return sl_fail(err, STEPLOG_MISUSE, -1, "'%s' is a directory that is neither a store nor empty", s->path);
+    if (!may_create) return sl_fail(err, STEPLOG_MISSING, -1, "'%s' is not a store", s->path);
+    return write_store_file(s, err);
+}
+
+static steplog_status open_log_dir(steplog_store *s, steplog_error *err)
+{
+    s->log_dir = -1;
+    if (s->flags & STEPLOG_READ_ONLY) return STEPLOG_OK;
+    int made = sl_os->make_dir(s->store_dir, SL_LOG_DIR);
+    if (made < 0 && made != -EEXIST) return sl_fail_os(err, -made, -1, "cannot make directory '%s/%s'", s->path, SL_LOG_DIR);
+    s->log_dir = sl_os->open_dir(s->store_dir, SL_LOG_DIR);
+    if (s->log_dir < 0) return sl_fail_os(err, -s->log_dir, -1, "cannot open directory '%s/%s'", s->path, SL_LOG_DIR);
+    int e = made == 0 ? sl_os->sync_all(s->store_dir) : 0;
+    return e < 0 ? sl_fail_os(err, -e, -1, "cannot sync directory '%s'", s->path) : STEPLOG_OK;
+}
+
+static void know_machine(steplog_store *s)
+{
+    sl_os->host_name(s->host, sizeof s->host);
+    sl_os->host_id(s->host_id.bytes);
+    sl_os->boot_id(s->boot_id.bytes);
+    s->process_id = sl_os->process_id();
+    s->process_start_ns = sl_os->process_start_time_ns();
+    if (sl_os->file_system(s->store_dir, &s->file_system) < 0) s->file_system = (sl_os_file_system){.name = "unknown"};
+}
+
+static steplog_status check_options(const steplog_store_options *o, steplog_error *err)
+{
+    uint32_t known = STEPLOG_CREATE | STEPLOG_READ_ONLY | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE | STEPLOG_NO_ADOPT;
+    if (o->size_bytes < sizeof *o) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: size_bytes is not set");
+    if (o->flags & ~known) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: unknown flags %#x", (unsigned)(o->flags & ~known));
+    if ((o->flags & STEPLOG_CREATE) && (o->flags & STEPLOG_READ_ONLY)) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: CREATE and READ_ONLY exclude each other");
+    if (o->log_bytes && (o->log_bytes < SL_LOG_BYTES_MIN || o->log_bytes > SL_LOG_BYTES_MAX))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store options: log_bytes is %llu: expected %u to %u", (unsigned long long)o->log_bytes,
+                       SL_LOG_BYTES_MIN, SL_LOG_BYTES_MAX);
+    return STEPLOG_OK;
+}
+
+static void free_store(steplog_store *s)
+{
+    if (s->facts) sl_reader_free(s->facts);
+    if (s->log_dir >= 0) sl_os->close(s->log_dir);
+    if (s->store_dir >= 0) sl_os->close(s->store_dir);
+    if (s->alive_page) sl_os->unmap(s->alive_page, SL_OS_PAGE_BYTES);
+    pthread_mutex_destroy(&s->list_lock);
+    pthread_mutex_destroy(&s->work_lock);
+    pthread_mutex_destroy(&s->compact_lock);
+    pthread_mutex_destroy(&s->fact_lock);
+    pthread_cond_destroy(&s->work);
+    sl_free(s->path);
+    sl_free(s);
+}
+
+steplog_status steplog_store_open(const char *path, const steplog_store_options *options, steplog_store **out, steplog_error *err)
+{
+    steplog_store_options o = {.size_bytes = sizeof o};
+    if (out) *out = NULL;
+    if (!path || !*path || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_open: path is NULL or empty, or out is NULL");
+    if (options) {
+        SL_TRY(check_options(options, err));
+        o = *options;
+    }
+    steplog_store *s = sl_alloc_zero(1, sizeof *s);
+    if (!s) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a store");
+    s->store_dir = s->log_dir = -1;
+    s->flags = o.flags;
+    s->sync_interval_ns = o.sync_interval_ms == UINT32_MAX ? INT64_MAX : (o.sync_interval_ms ? o.sync_interval_ms : 1000) * 1000000ull;
+    pthread_mutex_init(&s->list_lock, NULL);
+    pthread_mutex_init(&s->work_lock, NULL);
+    pthread_mutex_init(&s->compact_lock, NULL);
+    pthread_mutex_init(&s->fact_lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+    steplog_status status;
+    void *page = NULL;
+    if (!(s->path = sl_copy_text(path))) {
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a store");
+        goto failed;
+    }
+    if ((status = open_directory(s, err)) < 0 || (status = open_log_dir(s, err)) < 0) goto failed;
+    know_machine(s);
+    int e = sl_os->wipe_on_fork_page(&page);
+    if (e < 0) {
+        status = sl_fail_os(err, -e, -1, "cannot map a page");
+        goto failed;
+    }
+    s->alive_page = page;
+    *s->alive_page = 1;
+    s->write = (sl_write_context){.store_dir = s->store_dir, .log_dir = s->log_dir,
+                                  .is_mapped = s->file_system.is_mappable && !(s->flags & STEPLOG_FORCE_PWRITE),
+                                  .log_bytes = o.log_bytes ? o.log_bytes : LOG_BYTES_DEFAULT, .alive_page = s->alive_page, .store = s,
+                                  .next_lamport = sl_store_next_lamport, .wake = sl_background_wake, .after_fork = sl_store_after_fork};
+    s->last_sync_ns = s->last_compact_ns = sl_os->monotonic_time_ns();
+    if (!(s->flags & (STEPLOG_READ_ONLY | STEPLOG_NO_THREAD)) && (status = sl_background_start(s, err)) < 0) goto failed;
+    sl_fork_register(s);
+    *out = s;
+    return STEPLOG_OK;
+failed:
+    free_store(s);
+    return status;
+}
+
+steplog_id steplog_store_id(const steplog_store *s) { return s->file.store_id; }
+
+const char *steplog_store_path(const steplog_store *s) { return s->path; }
+
+steplog_status steplog_store_close(steplog_store *s, steplog_error *err)
+{
+    if (!s) return STEPLOG_OK;
+    pthread_mutex_lock(&s->list_lock);
+    int is_busy = s->writer_count || s->reader_count;
+    size_t writers = s->writer_count, readers = s->reader_count;
+    pthread_mutex_unlock(&s->list_lock);
+    if (is_busy) return sl_fail(err, STEPLOG_BUSY, -1, "store '%s' has %zu writers and %zu readers open", s->path, writers, readers);
+    sl_fork_unregister(s);
+    sl_background_stop(s);
+    steplog_status status = s->background_error.code;
+    if (status < 0 && err) *err = s->background_error;
+    free_store(s);
+    return status < 0 ? status : STEPLOG_OK;
+}
+
+steplog_status steplog_store_tick(steplog_store *s, uint32_t budget_ms, steplog_error *err)
+{
+    if (!s) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_tick: store is NULL");
+    if (s->flags & STEPLOG_READ_ONLY) return STEPLOG_OK;
+    return sl_background_work(s, budget_ms ? sl_os->monotonic_time_ns() + (int64_t)budget_ms * 1000000 : 0, err);
+}
+
+/* ---- readers ---- */
+
+sl_read_context sl_store_read_context(steplog_store *s)
+{
+    return (sl_read_context){.store_dir = s->store_dir, .host_id = s->host_id, .boot_id = s->boot_id, .is_local = s->file_system.is_local};
+}
+
+static void count_reader(steplog_store *s, int change)
+{
+    pthread_mutex_lock(&s->list_lock);
+    if (change > 0) s->reader_count++;
+    else s->reader_count--;
+    pthread_mutex_unlock(&s->list_lock);
+}
+
+static void reader_closed(void *store) { count_reader(store, -1); }
+
+steplog_status steplog_reader_open(steplog_store *s, steplog_reader **out, steplog_error *err)
+{
+    if (out) *out = NULL;
+    if (!s || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_open: an argument is NULL");
+    sl_read_context context = sl_store_read_context(s);
+    context.closed = reader_closed;
+    context.store = s;
+    SL_TRY(sl_reader_new(&context, out, err));
+    (*out)->store_id = s->file.store_id;
+    (*out)->created_time_ns = s->file.created_time_ns;
+    count_reader(s, 1);
+    return STEPLOG_OK;
+}
+
+void steplog_reader_close(steplog_reader *r)
+{
+    if (!r) return;
+    sl_read_context context = r->context;
+    sl_reader_free(r);
+    if (context.closed) context.closed(context.store);
+}
+
+steplog_status steplog_reader_store_info(steplog_reader *r, steplog_store_info *out, steplog_error *err)
+{
+    if (!r || !out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_store_info: an argument is NULL or size_bytes is not set");
+    const steplog_store *s = r->context.store;
+    *out = (steplog_store_info){.size_bytes = out->size_bytes, .id = r->store_id, .format_version = SL_FORMAT_VERSION,
+                                .created_time_ns = r->created_time_ns, .log_count = r->logs.count, .segment_count = r->segments.count,
+                                .level_count = r->level_count,
+                                .log_mode = s->file_system.is_mappable && !(s->flags & STEPLOG_FORCE_PWRITE) ? "mapped" : "pwrite",
+                                .file_system = s->file_system.name};
+    for (size_t i = 0; i < r->segments.count; i++) out->segment_bytes += r->segments.items[i]->file_bytes;
+    for (size_t i = 0; i < r->logs.count; i++) out->log_bytes += r->logs.items[i]->header.capacity_bytes;
+    out->run_count = steplog_reader_run_count(r);
+    for (size_t n = 0; n < out->run_count; n++) {
+        steplog_run_info run = {.size_bytes = sizeof run};
+        if (steplog_reader_run(r, n, &run, NULL) < 0) continue;
+        out->writer_count += run.writer_count;
+        out->row_count += run.row_count;
+        out->point_count += run.point_count;
+    }
+    return STEPLOG_OK;
+}

@@ -1,0 +1,71 @@
+/* core/store.h: an open store: its directories, its writers, its background thread.
+ *
+ * Locks: list_lock guards the list of writers and the counts, never held while working; work_lock is held by whoever
+ * works for writers (syncing, sealing) and by a writer that closes; compact_lock by one compaction. In that order.
+ * No append takes any of them. */
+#ifndef SL_CORE_STORE_H
+#define SL_CORE_STORE_H
+
+#include "format/store_file.h"
+#include "os/os.h"
+#include "read/reader.h"
+#include "steplog/maintain.h"
+#include "write/writer.h"
+
+struct steplog_store {
+    char *path;
+    uint32_t flags;
+    uint64_t sync_interval_ns; /* INT64_MAX: never */
+    int store_dir, log_dir;    /* log_dir: -1 when read-only */
+    sl_store_file file;
+    sl_os_file_system file_system;
+    steplog_id host_id, boot_id;
+    char host[256];
+    uint32_t process_id;
+    int64_t process_start_ns;
+    uint64_t *alive_page;
+    sl_write_context write;
+
+    pthread_mutex_t list_lock, work_lock, compact_lock;
+    pthread_cond_t work;
+    pthread_t thread;
+    int has_thread, must_stop;
+    _Atomic int is_awake; /* the background has been told, or is working */
+    steplog_writer *writers;
+    size_t writer_count, reader_count;
+    int64_t last_sync_ns, last_compact_ns;
+    uint64_t sealed_count; /* segments made since the last light compaction */
+    int has_recovered;
+    steplog_error background_error; /* the last failure */
+    steplog_reader *facts;          /* for Lamport numbers and attempts; under fact_lock */
+    pthread_mutex_t fact_lock;
+    struct steplog_store *next;     /* all open stores, for fork */
+};
+
+sl_read_context sl_store_read_context(steplog_store *store);
+
+/* background.c */
+steplog_status sl_background_start(steplog_store *store, steplog_error *err);
+void sl_background_stop(steplog_store *store);
+void sl_background_wake(steplog_store *store);
+/* One round: spares, syncs that are due, sealing; with light compaction and recovery while budget is left.
+ * WAIT when work is left. */
+steplog_status sl_background_work(steplog_store *store, int64_t deadline_ns, steplog_error *err);
+
+/* recover.c: seals what dead writers of this host left. adopt: of any host. */
+steplog_status sl_recover_logs(steplog_store *store, int adopt, uint64_t *sealed, steplog_error *err);
+
+/* run.c */
+steplog_status sl_store_next_lamport(steplog_store *store, const steplog_id *run, uint64_t *lamport, steplog_error *err);
+/* A snapshot that sees everything up to now; give it back with sl_store_facts_done(). */
+steplog_status sl_store_facts(steplog_store *store, steplog_reader **out, steplog_error *err);
+void sl_store_facts_done(steplog_store *store);
+/* Records facts of a run by a writer that does nothing else. */
+steplog_status sl_store_record(steplog_store *store, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count, steplog_error *err);
+
+/* fork.c */
+void sl_fork_register(steplog_store *store);
+void sl_fork_unregister(steplog_store *store);
+void sl_store_after_fork(steplog_store *store, steplog_writer *writer);
+
+#endif

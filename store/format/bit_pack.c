@@ -1,0 +1,134 @@
+/* bit_pack.c: packs and unpacks integers of equal width; the innermost loops of every codec.
+ *
+ * The lane layout puts value i into lane i mod 16 at bit (i div 16) * width of that lane, and word k of all
+ * lanes side by side. One row of 16 values then needs the same word index and the same shift in every
+ * lane: the inner loops below have a fixed count, no carried state and no branches, and compilers turn them into
+ * vectors on any machine. Rows come out in the order of the values, so what follows (adding a base,
+ * undoing differences) needs no transposition.
+ *
+ * Knows nothing of what the integers mean; int_stream.c does. */
+#include "format/bit_pack.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+
+#define LANES SL_PACK_LANES
+#define ROWS SL_PACK_LANE_ROWS
+#define LANE_ROW_BYTES (8u * LANES)
+
+static uint64_t mask_of(unsigned width)
+{
+    return width == 64 ? UINT64_MAX : ((uint64_t)1 << width) - 1;
+}
+
+static void store_lanes(uint8_t *out, const uint64_t *words)
+{
+    for (unsigned lane = 0; lane < LANES; lane++) sl_store64(out + 8 * lane, words[lane]);
+}
+
+SL_VECTORISED
+static void pack_lanes(const uint64_t *values, unsigned width, uint8_t *out)
+{
+    uint64_t words[LANES] = {0};
+    unsigned fill = 0;
+    for (unsigned row = 0; row < ROWS; row++, values += LANES) {
+        for (unsigned lane = 0; lane < LANES; lane++) words[lane] |= values[lane] << fill;
+        fill += width;
+        if (fill < 64) continue;
+        store_lanes(out, words);
+        out += LANE_ROW_BYTES;
+        fill -= 64;
+        /* What did not fit starts the next word; nothing when the value ended with the word. */
+        unsigned taken = width - fill;
+        for (unsigned lane = 0; lane < LANES; lane++) words[lane] = fill == 0 ? 0 : values[lane] >> taken;
+    }
+}
+
+SL_VECTORISED
+static void unpack_lanes(const uint8_t *in, unsigned width, uint64_t *values)
+{
+    const uint64_t mask = mask_of(width);
+    for (unsigned row = 0; row < ROWS; row++, values += LANES) {
+        unsigned shift = row * width % 64;
+        const uint8_t *low = in + (size_t)(row * width / 64) * LANE_ROW_BYTES;
+        if (shift + width <= 64) {
+            for (unsigned lane = 0; lane < LANES; lane++) values[lane] = sl_load64(low + 8 * lane) >> shift & mask;
+        } else {
+            const uint8_t *high = low + LANE_ROW_BYTES;
+            for (unsigned lane = 0; lane < LANES; lane++) {
+                values[lane] =
+                    (sl_load64(low + 8 * lane) >> shift | sl_load64(high + 8 * lane) << (64 - shift)) & mask;
+            }
+        }
+    }
+}
+
+static void pack_string(const uint64_t *values, size_t count, unsigned width, uint8_t *out)
+{
+    uint64_t word = 0;
+    unsigned fill = 0;
+    for (size_t i = 0; i < count; i++) {
+        word |= values[i] << fill;
+        fill += width;
+        if (fill < 64) continue;
+        sl_store64(out, word);
+        out += 8;
+        fill -= 64;
+        word = fill == 0 ? 0 : values[i] >> (width - fill);
+    }
+    sl_store64(out, word);
+}
+
+SL_VECTORISED
+static void unpack_string(const uint8_t *in, size_t count, unsigned width, uint64_t *values)
+{
+    const uint64_t mask = mask_of(width);
+    size_t bit = 0;
+    if (width <= 57) {
+        for (size_t i = 0; i < count; i++, bit += width) values[i] = sl_load64(in + bit / 8) >> bit % 8 & mask;
+        return;
+    }
+    for (size_t i = 0; i < count; i++, bit += width) {
+        /* Two shifts, because shifting by 64 is undefined when the value starts on a byte. */
+        uint64_t high = (uint64_t)in[bit / 8 + 8] << 1 << (63 - bit % 8);
+        values[i] = (sl_load64(in + bit / 8) >> bit % 8 | high) & mask;
+    }
+}
+
+SL_VECTORISED
+static uint64_t or_all(const uint64_t *values, size_t count)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < count; i++) all |= values[i];
+    return all;
+}
+
+size_t sl_pack(const uint64_t *values, size_t count, unsigned width, uint8_t *out)
+{
+    SL_ASSERT(width <= 64);
+    if (width == 0 || count == 0) return 0;
+    if (count == SL_PACK_LANED_COUNT) {
+        pack_lanes(values, width, out);
+    } else {
+        pack_string(values, count, width, out);
+    }
+    return sl_pack_bytes(count, width);
+}
+
+int sl_unpack(const uint8_t *in, size_t count, unsigned width, uint64_t *values)
+{
+    SL_ASSERT(width <= 64);
+    if (width == 0 || count == 0) {
+        memset(values, 0, count * sizeof *values);
+        return width == 0;
+    }
+    if (count == SL_PACK_LANED_COUNT) {
+        unpack_lanes(in, width, values);
+    } else {
+        unpack_string(in, count, width, values);
+    }
+    uint64_t all = or_all(values, count);
+    size_t spare = sl_pack_bytes(count, width) * 8 - count * width;
+    int is_padding_zero = spare == 0 || in[sl_pack_bytes(count, width) - 1] >> (8 - spare) == 0;
+    return is_padding_zero && all >> (width - 1) != 0;
+}

@@ -1,0 +1,36 @@
+/* format/log_dictionary.h: what the indices in a log's records mean: names, schemas, the writer. */
+#ifndef SL_FORMAT_LOG_DICTIONARY_H
+#define SL_FORMAT_LOG_DICTIONARY_H
+
+#include "format/fact_codec.h"
+
+typedef struct sl_dictionary_name {
+    char *text; /* with a zero byte behind it; NULL: not defined */
+    uint32_t bytes;
+} sl_dictionary_name;
+
+typedef struct sl_dictionary_schema {
+    uint32_t *metrics; /* NULL: not defined */
+    uint32_t count;
+} sl_dictionary_schema;
+
+typedef struct sl_log_dictionary {
+    SL_VEC(sl_dictionary_name) names;
+    SL_VEC(sl_dictionary_schema) schemas;
+    sl_buffer writer_bytes; /* the description, as stored */
+    sl_writer_description writer; /* lent from writer_bytes; zero until has_writer */
+    int has_writer;
+} sl_log_dictionary;
+
+/* Takes in the content of a WRITER, NAME or SCHEMA record. OK; CORRUPT when it breaks a rule or differs
+ * from what was said before; NOMEM. */
+steplog_status sl_dictionary_add(sl_log_dictionary *dictionary, unsigned kind, uint32_t index, const uint8_t *content,
+                                 uint32_t bytes);
+
+/* NULL when index means nothing yet. */
+const sl_dictionary_name *sl_dictionary_name_of(const sl_log_dictionary *dictionary, uint32_t metric);
+const sl_dictionary_schema *sl_dictionary_schema_of(const sl_log_dictionary *dictionary, uint32_t schema);
+
+void sl_dictionary_free(sl_log_dictionary *dictionary);
+
+#endif

@@ -1,0 +1,282 @@
+/* format/log_walk.c: records in, rows, points and texts out.
+ *
+ * Invariants:
+ *  1. offset is 8-aligned and next_sequence is the number of the next numbered record there.
+ *  2. The window holds the bytes [window_offset, window_offset + window_bytes) as they were read; at the
+ *     end of what is committed it is dropped, because those bytes may change.
+ *  3. An item's pointers are good until the next call. */
+#include "format/log_walk.h"
+
+#define WINDOW_BYTES (256u * 1024)
+
+void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64_t file_key, uint64_t capacity_bytes,
+                      uint64_t first_sequence, uint64_t mark_offset, sl_log_dictionary *dictionary)
+{
+    *walk = (sl_log_walk){.read = read,
+                          .context = context,
+                          .file_key = file_key,
+                          .capacity_bytes = capacity_bytes,
+                          .mark_offset = mark_offset,
+                          .offset = SL_LOG_HEADER_BYTES,
+                          .next_sequence = first_sequence,
+                          .dictionary = dictionary,
+                          .resync_bytes_left = 16 * capacity_bytes};
+}
+
+void sl_log_walk_rest(sl_log_walk *walk)
+{
+    sl_free(walk->window);
+    walk->window = NULL;
+    walk->window_bytes = 0;
+}
+
+void sl_log_walk_free(sl_log_walk *walk)
+{
+    sl_log_walk_rest(walk);
+    sl_buffer_free(&walk->text);
+}
+
+/* Makes the bytes at offset available: up to wanted, fewer at the end of the file. NULL: error. */
+static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, size_t *available, int *os_errno)
+{
+    uint64_t end = walk->window_offset + walk->window_bytes;
+    if (!walk->window || offset < walk->window_offset || offset + wanted > end) {
+        if (!walk->window && !(walk->window = sl_alloc(WINDOW_BYTES))) {
+            *os_errno = 0;
+            return NULL;
+        }
+        uint64_t left = offset < walk->capacity_bytes ? walk->capacity_bytes - offset : 0;
+        size_t bytes = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+        int64_t got = bytes ? walk->read(walk->context, walk->window, bytes, offset) : 0;
+        if (got < 0) {
+            *os_errno = (int)-got;
+            walk->window_bytes = 0;
+            return NULL;
+        }
+        walk->window_offset = offset;
+        walk->window_bytes = (size_t)got;
+    }
+    *available = walk->window_bytes - (size_t)(offset - walk->window_offset);
+    return walk->window + (offset - walk->window_offset);
+}
+
+/* Decodes the record at offset, reading the window again once when it holds stale or too few bytes. */
+static sl_record_state decode_at(sl_log_walk *walk, uint64_t offset, sl_record *record, int *os_errno)
+{
+    size_t available;
+    const uint8_t *p = look(walk, offset, 8, &available, os_errno);
+    if (!p) return SL_RECORD_SHORT;
+    sl_record_state state = sl_record_decode(p, available, walk->file_key, offset, walk->next_sequence, record);
+    if (state == SL_RECORD_GOOD) return state;
+    if (offset != walk->window_offset || state == SL_RECORD_BROKEN || state == SL_RECORD_ELSEWHEN) {
+        /* Bytes read before their commit word was: they may be whole by now. */
+        walk->window_bytes = 0;
+        p = look(walk, offset, 8, &available, os_errno);
+        if (!p) return SL_RECORD_SHORT;
+        state = sl_record_decode(p, available, walk->file_key, offset, walk->next_sequence, record);
+    }
+    *os_errno = -1; /* no error */
+    if (state == SL_RECORD_SHORT) state = available < 8 ? SL_RECORD_NONE : SL_RECORD_BROKEN;
+    return state;
+}
+
+/* Finds the next believable record after a broken one: its check gives a number a little above what was
+ * expected. Returns 1 and its offset and number; 0 when there is none. */
+static int find_footing(sl_log_walk *walk, uint64_t from, uint64_t *offset, sl_record *record)
+{
+    for (uint64_t at = from; at + SL_RECORD_HEAD_BYTES + 8 <= walk->capacity_bytes; at += 8) {
+        size_t available;
+        int os_errno;
+        const uint8_t *p = look(walk, at, SL_RECORD_BYTES_MAX, &available, &os_errno);
+        if (!p || available < SL_RECORD_HEAD_BYTES + 8) return 0;
+        uint64_t head = sl_load64(p);
+        if (head == 0) continue;
+        uint64_t length = (head & 0xffff) * 8;
+        if (length <= available && length <= walk->resync_bytes_left) walk->resync_bytes_left -= length;
+        else if (length > walk->resync_bytes_left) return 0;
+        sl_record_state state = sl_record_decode(p, available, walk->file_key, at, walk->next_sequence, record);
+        uint64_t most = walk->next_sequence + (at - walk->offset) / (SL_RECORD_HEAD_BYTES + 8) + 1;
+        if (state == SL_RECORD_GOOD ||
+            (state == SL_RECORD_ELSEWHEN && record->sequence > walk->next_sequence && record->sequence <= most)) {
+            *offset = at;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void give_damage(sl_log_walk *walk, sl_log_item *item, uint64_t offset, uint64_t bytes, uint64_t numbers,
+                        const char *what)
+{
+    *item = (sl_log_item){.kind = SL_ITEM_DAMAGE,
+                          .offset = offset,
+                          .bytes = bytes,
+                          .sequence = walk->next_sequence,
+                          .sequence_count = (uint32_t)numbers,
+                          .what = what};
+    walk->next_sequence += numbers;
+    walk->base.is_valid = 0;
+    walk->text_parts = 0;
+}
+
+/* A broken record. Below the mark it is damage, and so it is above when no power cut can be the reason and
+ * valid records follow. Otherwise the log ends here. Returns 0 for that. */
+static int pass_over_damage(sl_log_walk *walk, sl_log_item *item)
+{
+    sl_record record;
+    uint64_t found = 0, begin = walk->offset;
+    int is_below_mark = begin < walk->mark_offset;
+    if (!is_below_mark && !walk->is_same_boot) return 0;
+    if (find_footing(walk, begin + 8, &found, &record)) {
+        walk->offset = found;
+        give_damage(walk, item, begin, found - begin, record.sequence - walk->next_sequence,
+                    "log record fails its check");
+        return 1;
+    }
+    if (!is_below_mark) return 0;
+    give_damage(walk, item, begin, walk->mark_offset - begin, 0, "log record fails its check and no valid one follows");
+    walk->offset = walk->capacity_bytes;
+    walk->is_torn = 1;
+    return 1;
+}
+
+static int take_row(sl_log_walk *walk, const sl_record *record, sl_log_item *item)
+{
+    const sl_dictionary_schema *schema = sl_dictionary_schema_of(walk->dictionary, record->index);
+    sl_row_body row;
+    if (!schema || !sl_row_body_decode(record, schema->count, &row)) return 0;
+    walk->base.is_valid = 0;
+    item->kind = SL_ITEM_ROW;
+    item->index = record->index;
+    item->step = row.step;
+    item->time_ns = row.time_ns;
+    item->presence = row.presence;
+    item->values = row.values;
+    item->value_count = row.value_count;
+    return 1;
+}
+
+static int take_point(sl_log_walk *walk, const sl_record *record, sl_log_item *item)
+{
+    const uint8_t *body = record->body;
+    if (!sl_dictionary_name_of(walk->dictionary, record->index)) return 0;
+    item->kind = SL_ITEM_POINT;
+    item->index = record->index;
+    item->value_count = 1;
+    if (record->kind == SL_RECORD_POINT) {
+        if (record->flags || record->body_bytes != 24) return 0;
+        walk->base = (sl_point_base){1, (int64_t)sl_load64(body), (int64_t)sl_load64(body + 8)};
+        item->step = walk->base.step;
+        item->time_ns = walk->base.time_ns;
+        item->value = sl_double_of(sl_load64(body + 16));
+        return 1;
+    }
+    int has_time = record->flags == SL_CONTINUATION_HAS_TIME;
+    if ((record->flags & ~SL_CONTINUATION_HAS_TIME) || record->body_bytes != (has_time ? 16u : 8u)) return 0;
+    if (!walk->base.is_valid) return 0;
+    item->step = walk->base.step;
+    item->time_ns = has_time ? (int64_t)sl_load64(body) : walk->base.time_ns;
+    item->value = sl_double_of(sl_load64(body + (has_time ? 8 : 0)));
+    return 1;
+}
+
+/* Takes one part of a text; when it is the last one the item is the whole text. */
+static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *item)
+{
+    sl_part part;
+    int is_numbered = SL_RECORD_IS_NUMBERED(record->kind);
+    if (!sl_part_decode(record, &part) || part.total_bytes > STEPLOG_BLOB_BYTES_MAX + (1u << 20)) return 0;
+    if (is_numbered) walk->base.is_valid = 0;
+    if (!(record->flags & SL_PART_IS_FIRST) && walk->text_parts == 0) return 0;
+    if (record->flags & SL_PART_IS_FIRST) {
+        walk->text_parts = 0;
+        sl_buffer_clear(&walk->text);
+        walk->text_offset = item->offset;
+        walk->text_sequence = record->sequence;
+        walk->text_kind = record->kind;
+        walk->text_index = record->index;
+        walk->text_total = part.total_bytes;
+    } else if (walk->text_kind != record->kind || walk->text_index != record->index ||
+               walk->text_total != part.total_bytes) {
+        return 0;
+    }
+    sl_buffer_put(&walk->text, part.data, part.bytes);
+    if (walk->text.is_out_of_memory) {
+        item->kind = SL_ITEM_ERROR;
+        return 1;
+    }
+    walk->text_parts++;
+    item->kind = SL_ITEM_OTHER;
+    if (record->flags & SL_PART_HAS_MORE) return walk->text.bytes < walk->text_total;
+    if (walk->text.bytes != walk->text_total) return 0;
+    item->offset = walk->text_offset;
+    item->content = walk->text.data;
+    item->content_bytes = walk->text_total;
+    item->sequence = walk->text_sequence;
+    item->sequence_count = is_numbered ? walk->text_parts : 0;
+    walk->text_parts = 0;
+    if (is_numbered) {
+        item->kind = SL_ITEM_TEXT;
+        return 1;
+    }
+    if (walk->is_replay) return 1;
+    steplog_status status =
+        sl_dictionary_add(walk->dictionary, record->kind, record->index, walk->text.data, walk->text_total);
+    if (status == STEPLOG_NOMEM) item->kind = SL_ITEM_ERROR;
+    return status != STEPLOG_CORRUPT;
+}
+
+void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item)
+{
+    sl_record record;
+    int os_errno = -1;
+    *item = (sl_log_item){.kind = SL_ITEM_END, .offset = walk->offset, .sequence = walk->next_sequence};
+    if (walk->offset >= walk->capacity_bytes) return;
+    sl_record_state state = decode_at(walk, walk->offset, &record, &os_errno);
+    if (state == SL_RECORD_SHORT) {
+        item->kind = SL_ITEM_ERROR;
+        item->os_errno = os_errno;
+        return;
+    }
+    if (state != SL_RECORD_GOOD) {
+        if ((walk->offset < walk->mark_offset || state != SL_RECORD_NONE) && pass_over_damage(walk, item)) return;
+        walk->is_torn = state != SL_RECORD_NONE;
+        walk->window_bytes = 0;
+        return;
+    }
+    walk->is_torn = 0;
+    item->bytes = record.bytes;
+    item->record_kind = record.kind;
+    item->sequence_count = 1;
+    int is_text = record.kind >= SL_RECORD_FACT;
+    if (walk->text_parts && (!is_text || walk->text_kind != record.kind)) walk->text_parts = 0;
+    int is_good = record.kind == SL_RECORD_ROW ? take_row(walk, &record, item)
+                  : is_text                    ? take_part(walk, &record, item)
+                                               : take_point(walk, &record, item);
+    uint64_t numbers = SL_RECORD_IS_NUMBERED(record.kind) ? 1 : 0;
+    if (item->kind == SL_ITEM_ERROR) return;
+    uint64_t offset = walk->offset;
+    walk->offset += record.bytes;
+    if (!is_good) {
+        give_damage(walk, item, offset, record.bytes, numbers, "log record passes its check but breaks a rule");
+        return;
+    }
+    walk->next_sequence += numbers;
+    if (item->kind == SL_ITEM_TEXT) item->bytes = walk->offset - item->offset;
+}
+
+uint64_t sl_log_walk_salvageable(sl_log_walk *walk)
+{
+    uint64_t count = 0;
+    sl_record record;
+    sl_log_walk scout = *walk; /* shares the window; its place is its own */
+    uint64_t at = 0;
+    while (find_footing(&scout, scout.offset + 8, &at, &record)) {
+        if (SL_RECORD_IS_NUMBERED(record.kind)) count++;
+        scout.offset = at + record.bytes - 8;
+        scout.next_sequence = record.sequence + (SL_RECORD_IS_NUMBERED(record.kind) ? 1 : 0);
+    }
+    walk->window = scout.window;
+    walk->window_bytes = 0;
+    return count;
+}

@@ -1,0 +1,82 @@
+/* format/log_walk.h: walking the records of a row log in order, whoever reads the bytes.
+ *
+ * One walk serves the sealer, readers, followers, verify and dump. It holds a window of the log, checks
+ * each record, puts the parts of long ones together, resolves continuations and fills a dictionary. At
+ * the end of what is committed it can be asked again later. */
+#ifndef SL_FORMAT_LOG_WALK_H
+#define SL_FORMAT_LOG_WALK_H
+
+#include "format/log_dictionary.h"
+#include "format/record_codec.h"
+
+/* Reads up to bytes at offset of the log: how many there are, or a negative errno. */
+typedef int64_t (*sl_log_read)(void *context, void *buffer, size_t bytes, uint64_t offset);
+
+typedef struct sl_point_base {
+    int is_valid;
+    int64_t step, time_ns;
+} sl_point_base;
+
+typedef enum sl_log_item_kind {
+    SL_ITEM_END = 0,    /* nothing more is committed (yet) */
+    SL_ITEM_ROW = 1,
+    SL_ITEM_POINT = 2,  /* POINT or CONTINUATION, resolved */
+    SL_ITEM_TEXT = 3,   /* FACT or BLOB, whole */
+    SL_ITEM_OTHER = 4,  /* WRITER, NAME, SCHEMA: already in the dictionary; also a part of a text */
+    SL_ITEM_DAMAGE = 5, /* bytes were passed over; numbers [sequence, sequence + sequence_count) are missing */
+    SL_ITEM_ERROR = 6   /* read failed: os_errno, or 0 for no memory */
+} sl_log_item_kind;
+
+typedef struct sl_log_item {
+    sl_log_item_kind kind;
+    uint64_t offset;   /* of the (first) record */
+    uint64_t bytes;    /* of the record, of all parts, or passed over */
+    uint64_t sequence; /* of the (first) record */
+    uint32_t sequence_count;
+    uint8_t record_kind;
+    int64_t step, time_ns; /* rows and points */
+    uint32_t index;        /* schema of a row, metric of a point */
+    double value;          /* of a point */
+    const uint8_t *presence, *values; /* of a row; lent until the next call */
+    uint32_t value_count;
+    const uint8_t *content; /* of a text; lent until the next call */
+    uint32_t content_bytes;
+    const char *what; /* of damage */
+    int os_errno;
+} sl_log_item;
+
+typedef struct sl_log_walk {
+    sl_log_read read;
+    void *context;
+    uint64_t file_key, capacity_bytes, mark_offset;
+    uint64_t offset, next_sequence;
+    sl_point_base base;
+    sl_log_dictionary *dictionary; /* looked up, and filled unless is_replay */
+    int is_replay;    /* this stretch was walked before: the dictionary is complete */
+    int is_same_boot; /* no power cut can have happened since: a hole above the mark is damage too */
+    int is_torn;      /* END was because of a broken record at or above the mark */
+    uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
+    uint8_t *window;
+    uint64_t window_offset;
+    size_t window_bytes;
+    sl_buffer text;
+    uint64_t text_offset, text_sequence;
+    uint32_t text_index, text_total, text_parts;
+    uint8_t text_kind;
+} sl_log_walk;
+
+/* Starts a walk at the first record. dictionary is the caller's, empty. */
+void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64_t file_key, uint64_t capacity_bytes,
+                      uint64_t first_sequence, uint64_t mark_offset, sl_log_dictionary *dictionary);
+
+/* Gives the next item. After END it may be called again: new records may have come. */
+void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item);
+
+/* Looks for valid records behind a torn end, for people: how many numbered ones there are. */
+uint64_t sl_log_walk_salvageable(sl_log_walk *walk);
+
+/* Gives memory back; the walk may go on. */
+void sl_log_walk_rest(sl_log_walk *walk);
+void sl_log_walk_free(sl_log_walk *walk);
+
+#endif

@@ -1,0 +1,84 @@
+/* format/page_codec.c: pages, the checksummed unit of a segment. */
+#include "format/page_codec.h"
+
+#include "format/checksum.h"
+
+#include <lz4.h>
+
+static_assert(SL_PAGE_CONTENT_BYTES_MAX <= LZ4_MAX_INPUT_SIZE, "LZ4 takes a whole page");
+
+static uint64_t check_of(const uint8_t *page, uint64_t stored_bytes, uint64_t file_key, uint64_t offset)
+{
+    return sl_check(sl_hash(page + SL_PAGE_HEAD_BYTES, stored_bytes), file_key, offset, sl_load64(page),
+                    sl_load64(page + 8));
+}
+
+uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const void *content, size_t bytes,
+                        int may_compress, uint64_t file_key, uint64_t offset)
+{
+    size_t start = out->bytes;
+    size_t bound = may_compress && bytes >= 64 ? (size_t)LZ4_compressBound((int)bytes) : bytes;
+    uint8_t *page = sl_buffer_grow(out, SL_PAGE_HEAD_BYTES + bound + 8);
+    if (!page) return 0;
+    size_t stored = bytes;
+    unsigned flags = 0;
+    uint8_t *body = page + SL_PAGE_HEAD_BYTES;
+    if (may_compress && bytes >= 64) {
+        int packed = LZ4_compress_default(content, (char *)body, (int)bytes, (int)bound);
+        if (packed > 0 && (size_t)packed < bytes) {
+            stored = (size_t)packed;
+            flags = SL_PAGE_IS_LZ4;
+        }
+    }
+    if (!flags && bytes) memcpy(body, content, bytes);
+    uint64_t padded = SL_PAD8(stored);
+    memset(body + stored, 0, (size_t)(padded - stored));
+    page[0] = 'P';
+    page[1] = 'G';
+    page[2] = (uint8_t)kind;
+    page[3] = (uint8_t)flags;
+    sl_store32(page + 4, (uint32_t)stored);
+    sl_store32(page + 8, (uint32_t)bytes);
+    sl_store32(page + 12, index);
+    sl_store64(page + 16, check_of(page, padded, file_key, offset));
+    out->bytes = start + SL_PAGE_HEAD_BYTES + (size_t)padded;
+    return SL_PAGE_HEAD_BYTES + padded;
+}
+
+int sl_page_head_decode(const uint8_t in[SL_PAGE_HEAD_BYTES], sl_page_head *out)
+{
+    *out = (sl_page_head){.kind = in[2],
+                          .flags = in[3],
+                          .content_bytes = sl_load32(in + 4),
+                          .raw_bytes = sl_load32(in + 8),
+                          .index = sl_load32(in + 12),
+                          .check = sl_load64(in + 16)};
+    int may_be_lz4 = out->kind == SL_PAGE_WRITER || out->kind == SL_PAGE_SCHEMA || out->kind == SL_PAGE_FACTS || out->kind == SL_PAGE_BLOB;
+    if (in[0] != 'P' || in[1] != 'G' || out->flags > (may_be_lz4 ? SL_PAGE_IS_LZ4 : 0)) return 0;
+    if (out->content_bytes > SL_PAGE_CONTENT_BYTES_MAX || out->raw_bytes > SL_PAGE_CONTENT_BYTES_MAX) return 0;
+    return out->flags ? out->content_bytes < out->raw_bytes : out->content_bytes == out->raw_bytes;
+}
+
+int sl_page_verify(const uint8_t *page, const sl_page_head *head, uint64_t file_key, uint64_t offset)
+{
+    uint64_t padded = SL_PAD8(head->content_bytes);
+    return check_of(page, padded, file_key, offset) == head->check &&
+           sl_is_zero(page + SL_PAGE_HEAD_BYTES + head->content_bytes, (size_t)(padded - head->content_bytes));
+}
+
+steplog_status sl_page_content(const uint8_t *page, const sl_page_head *head, sl_buffer *scratch,
+                               const uint8_t **content, uint32_t *bytes)
+{
+    *bytes = head->raw_bytes;
+    if (!(head->flags & SL_PAGE_IS_LZ4)) {
+        *content = page + SL_PAGE_HEAD_BYTES;
+        return STEPLOG_OK;
+    }
+    sl_buffer_clear(scratch);
+    uint8_t *raw = sl_buffer_grow(scratch, head->raw_bytes);
+    if (!raw) return STEPLOG_NOMEM;
+    int got = LZ4_decompress_safe((const char *)page + SL_PAGE_HEAD_BYTES, (char *)raw, (int)head->content_bytes,
+                                  (int)head->raw_bytes);
+    *content = raw;
+    return got >= 0 && (uint32_t)got == head->raw_bytes ? STEPLOG_OK : STEPLOG_CORRUPT;
+}

@@ -1,0 +1,28 @@
+/* index/ranges.h: sets of sequence numbers, as sorted half-open ranges that do not touch. */
+#ifndef SL_INDEX_RANGES_H
+#define SL_INDEX_RANGES_H
+
+#include "base/memory.h"
+
+typedef struct sl_range {
+    uint64_t begin, end;
+} sl_range;
+
+typedef SL_VEC(sl_range) sl_ranges;
+
+/* All return 1, or 0 when out of memory (the set may then hold less). */
+int sl_ranges_add(sl_ranges *set, uint64_t begin, uint64_t end);
+int sl_ranges_copy(sl_ranges *to, const sl_ranges *from);
+int sl_ranges_subtract(sl_ranges *set, const sl_ranges *other);
+int sl_ranges_add_all(sl_ranges *set, const sl_ranges *other);
+
+int sl_ranges_has(const sl_ranges *set, uint64_t number);
+/* 1 when every number of [begin, end) is in the set. */
+int sl_ranges_has_all(const sl_ranges *set, uint64_t begin, uint64_t end);
+/* 1 when some number of [begin, end) is in the set. */
+int sl_ranges_has_any(const sl_ranges *set, uint64_t begin, uint64_t end);
+uint64_t sl_ranges_count(const sl_ranges *set);
+/* The smallest number >= from that is not in the set. */
+uint64_t sl_ranges_first_missing(const sl_ranges *set, uint64_t from);
+
+#endif

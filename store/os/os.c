@@ -1,0 +1,27 @@
+/* os/os.c: what every table has in common: whole reads and writes made of partial ones. */
+#include "os/os.h"
+
+#include <errno.h>
+
+int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+    for (size_t done = 0; done < bytes;) {
+        int64_t got = sl_os->pread(fd, (char *)buffer + done, bytes - done, offset + done);
+        if (got < 0) return (int)got;
+        if (got == 0) return -ENODATA;
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+int sl_os_write_full(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    for (size_t done = 0; done < bytes;) {
+        int64_t put = sl_os->pwrite(fd, (const char *)data + done, bytes - done, offset + done);
+        if (put < 0) return (int)put;
+        /* A table that writes nothing and gives no reason must not hang us. */
+        if (put == 0) return -ENOSPC;
+        done += (size_t)put;
+    }
+    return 0;
+}

@@ -1,0 +1,432 @@
+/* read/cursor.c: batches out of a merge.
+ *
+ * Where the blocks of a view do not overlap, a decoded block is lent as it is. Otherwise rows are joined by step: the
+ * n-th point of one series at a step stands beside the n-th of another. */
+#include "read/cursor.h"
+
+#include "base/error.h"
+
+#define BATCH_CELLS 524288u /* 4 MiB of values */
+
+/* ---- the arrays ---- */
+
+static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a cursor"); }
+
+static int allocate_columns(sl_batch_arrays *b, size_t count)
+{
+    double *values = sl_resize(b->values, count * b->rows_max, sizeof *values);
+    if (values) b->values = values;
+    uint64_t *present = sl_resize(b->present, count * b->words, sizeof *present);
+    if (present) b->present = present;
+    const double **value_pointers = sl_resize((void *)(uintptr_t)b->value_pointers, count, sizeof *value_pointers);
+    if (value_pointers) b->value_pointers = value_pointers;
+    const uint64_t **present_pointers = sl_resize((void *)(uintptr_t)b->present_pointers, count, sizeof *present_pointers);
+    if (present_pointers) b->present_pointers = present_pointers;
+    if (!values || !present || !value_pointers || !present_pointers) return 0;
+    b->column_capacity = count;
+    return 1;
+}
+
+steplog_status sl_batch_init(sl_batch_arrays *b, size_t column_count, steplog_error *err)
+{
+    uint32_t rows = column_count ? (uint32_t)(BATCH_CELLS / column_count) : SL_CHUNK_ROWS_MAX;
+    rows = rows > SL_CHUNK_ROWS_MAX ? SL_CHUNK_ROWS_MAX : rows < 64 ? 64 : rows & ~63u;
+    *b = (sl_batch_arrays){.rows_max = rows, .words = rows / 64, .column_count = column_count};
+    b->steps = sl_alloc(rows * sizeof *b->steps);
+    b->times = sl_alloc(rows * sizeof *b->times);
+    b->attempts = sl_alloc(rows * sizeof *b->attempts);
+    b->writers = sl_alloc(rows * sizeof *b->writers);
+    b->sequences = sl_alloc(rows * sizeof *b->sequences);
+    b->zeros = sl_alloc_zero(rows, sizeof *b->zeros);
+    b->no_presence = sl_alloc_zero(b->words, sizeof *b->no_presence);
+    int is_good = b->steps && b->times && b->attempts && b->writers && b->sequences && b->zeros && b->no_presence;
+    if (is_good && allocate_columns(b, column_count ? column_count : 8)) {
+        sl_batch_start(b);
+        return STEPLOG_OK;
+    }
+    sl_batch_free(b);
+    return no_memory(err);
+}
+
+steplog_status sl_batch_grow(sl_batch_arrays *b, size_t column_count, steplog_error *err)
+{
+    if (column_count > b->column_capacity && !allocate_columns(b, column_count * 2)) return no_memory(err);
+    b->column_count = column_count;
+    sl_batch_start(b);
+    return STEPLOG_OK;
+}
+
+void sl_batch_start(sl_batch_arrays *b)
+{
+    b->row_count = 0;
+    memset(b->present, 0, b->column_count * b->words * sizeof *b->present);
+    memset(b->values, 0, b->column_count * b->rows_max * sizeof *b->values);
+    for (size_t c = 0; c < b->column_count; c++) {
+        b->value_pointers[c] = b->values + c * b->rows_max;
+        b->present_pointers[c] = b->present + c * b->words;
+    }
+}
+
+void sl_batch_free(sl_batch_arrays *b)
+{
+    sl_free(b->steps);
+    sl_free(b->times);
+    sl_free(b->attempts);
+    sl_free(b->writers);
+    sl_free(b->sequences);
+    sl_free(b->zeros);
+    sl_free(b->no_presence);
+    sl_free(b->values);
+    sl_free(b->present);
+    sl_free((void *)(uintptr_t)b->value_pointers);
+    sl_free((void *)(uintptr_t)b->present_pointers);
+    *b = (sl_batch_arrays){0};
+}
+
+void sl_batch_give(const sl_batch_arrays *b, steplog_batch *out)
+{
+    *out = (steplog_batch){.row_count = b->row_count, .column_count = b->column_count, .steps = b->steps, .times_ns = b->times,
+                           .attempts = b->attempts, .writers = b->writers, .sequences = b->sequences,
+                           .values = b->value_pointers, .present = b->present_pointers};
+}
+
+/* ---- opening ---- */
+
+static steplog_status check_view(const steplog_view *view, steplog_error *err)
+{
+    if (!view) return STEPLOG_OK;
+    if (view->size_bytes < sizeof *view) return sl_fail(err, STEPLOG_MISUSE, -1, "view: size_bytes is not set");
+    if (view->flags & ~(uint32_t)(STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER | STEPLOG_VIEW_FOLLOW))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "view: unknown flags %#x", (unsigned)view->flags);
+    if ((view->flags & STEPLOG_VIEW_FOLLOW) && view->last_count) return sl_fail(err, STEPLOG_MISUSE, -1, "view: last_count does not go with FOLLOW");
+    return STEPLOG_OK;
+}
+
+static int is_empty_view(const steplog_view *view)
+{
+    return (view->has_end && view->step_end == INT64_MIN) || (view->has_begin && view->has_end && view->step_begin >= view->step_end);
+}
+
+/* Collects the pieces, taking the snapshot again when a log went away under it. */
+static steplog_status collect(steplog_cursor *c, const sl_piece_view *view, steplog_error *err)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        sl_pieces_free(&c->set);
+        c->set = (sl_piece_set){.is_arrival_order = (c->view.flags & STEPLOG_VIEW_ARRIVAL_ORDER) != 0};
+        steplog_status status = sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, view, &c->set, err);
+        if (status != STEPLOG_WAIT) return status;
+        SL_TRY(sl_snapshot_take(c->reader, err));
+    }
+    return sl_fail(err, STEPLOG_IO, -1, "logs change faster than they can be read");
+}
+
+static void restart(steplog_cursor *c)
+{
+    sl_merge_free(&c->merge);
+    sl_merge_init(&c->merge, &c->set);
+    c->has_step = 0;
+    sl_batch_start(&c->batch);
+}
+
+static steplog_status next_batch(steplog_cursor *c, steplog_error *err);
+
+/* Counts the rows that a pass from a step on gives. */
+static steplog_status count_rows(steplog_cursor *c, const sl_piece_view *view, uint64_t *count, steplog_error *err)
+{
+    *count = 0;
+    SL_TRY(collect(c, view, err));
+    restart(c);
+    steplog_status status;
+    while ((status = next_batch(c, err)) == STEPLOG_OK) *count += c->batch.row_count;
+    return status < 0 ? status : STEPLOG_OK;
+}
+
+/* A view of the last n rows: looks back further until there are enough, then passes over what is too much. */
+static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_error *err)
+{
+    uint64_t wanted = c->view.last_count, slack = 1, count = 0;
+    sl_piece_view back = view;
+    SL_TRY(collect(c, &view, err));
+    sl_merge_init(&c->merge, &c->set); /* sorts */
+    for (int is_all = 0;; slack *= 8) {
+        uint64_t rows = 0;
+        size_t at = c->set.pieces.count;
+        back.step_begin = view.step_begin;
+        while (at > 0 && rows < wanted * slack) {
+            const sl_piece *piece = &c->set.pieces.items[--at];
+            rows += piece->rows ? piece->rows->row_count : piece->entry.row_count;
+            back.step_begin = piece->step_min;
+        }
+        is_all = at == 0;
+        if (is_all) back.step_begin = view.step_begin;
+        SL_TRY(count_rows(c, &back, &count, err));
+        if (count >= wanted || is_all) break;
+        SL_TRY(collect(c, &view, err));
+        sl_merge_init(&c->merge, &c->set);
+    }
+    SL_TRY(collect(c, &back, err));
+    restart(c);
+    c->skip = count > wanted ? count - wanted : 0;
+    return STEPLOG_OK;
+}
+
+static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, const steplog_series *series, size_t count,
+                                  const char *selector, const steplog_view *view, steplog_cursor **out, steplog_error *err)
+{
+    steplog_cursor *c = sl_alloc_zero(1, sizeof *c);
+    if (!c) return no_memory(err);
+    c->reader = r;
+    c->run = *run;
+    if (view) c->view = *view;
+    steplog_status status = STEPLOG_OK;
+    if (!SL_VEC_RESERVE(&c->series, count)) status = no_memory(err);
+    for (size_t i = 0; i < count && status >= 0; i++) c->series.items[c->series.count++] = series[i];
+    if (status >= 0) status = sl_batch_init(&c->batch, count, err);
+    if (status >= 0 && (c->view.flags & STEPLOG_VIEW_FOLLOW)) {
+        status = sl_follow_open(c, selector, err);
+    } else if (status >= 0) {
+        c->seen_at = sl_alloc_zero(count, sizeof *c->seen_at);
+        c->seen_count = sl_alloc_zero(count, sizeof *c->seen_count);
+        sl_piece_view wanted = {.all_attempts = (c->view.flags & STEPLOG_VIEW_ALL_ATTEMPTS) != 0,
+                                .step_begin = c->view.has_begin ? c->view.step_begin : INT64_MIN,
+                                .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1 : INT64_MAX};
+        if (!c->seen_at || !c->seen_count) status = no_memory(err);
+        else if (is_empty_view(&c->view)) sl_merge_init(&c->merge, &c->set);
+        else if (c->view.last_count) status = open_last(c, wanted, err);
+        else if ((status = collect(c, &wanted, err)) >= 0) restart(c);
+    }
+    if (status < 0) {
+        steplog_cursor_close(c);
+        return status;
+    }
+    *out = c;
+    return STEPLOG_OK;
+}
+
+steplog_status steplog_cursor_open(steplog_reader *r, const steplog_series *series, size_t count, const steplog_view *view,
+                                   steplog_cursor **out, steplog_error *err)
+{
+    if (out) *out = NULL;
+    if (!r || !series || !count || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_open: an argument is NULL or no series is given");
+    SL_TRY(check_view(view, err));
+    for (size_t i = 0; i < count; i++) {
+        if (series[i].index >= r->series.count) return sl_fail(err, STEPLOG_MISUSE, -1, "series %zu is not of this reader", i);
+        if (!sl_id_equal(&r->series.items[series[i].index].run, &r->series.items[series[0].index].run))
+            return sl_fail(err, STEPLOG_MISUSE, -1, "series of more than one run in a cursor");
+        for (size_t j = 0; j < i && count <= 4096; j++)
+            if (series[j].index == series[i].index) return sl_fail(err, STEPLOG_MISUSE, -1, "a series is there twice");
+    }
+    return open_cursor(r, &r->series.items[series[0].index].run, series, count, NULL, view, out, err);
+}
+
+steplog_status steplog_cursor_open_matching(steplog_reader *r, const steplog_id *run, const char *selector, const steplog_view *view,
+                                            steplog_cursor **out, steplog_error *err)
+{
+    sl_selector parsed;
+    steplog_series *list = NULL;
+    size_t count = 0;
+    if (out) *out = NULL;
+    if (!r || !run || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_open_matching: an argument is NULL");
+    SL_TRY(check_view(view, err));
+    SL_TRY(sl_selector_parse(selector, &parsed, err));
+    int is_follow = view && (view->flags & STEPLOG_VIEW_FOLLOW);
+    steplog_status status = sl_reader_find(r, run, &parsed, &list, &count, err);
+    sl_selector_free(&parsed);
+    if (is_follow && status == STEPLOG_MISSING) status = STEPLOG_OK;
+    if (status >= 0 && count == 0 && !is_follow) status = sl_fail(err, STEPLOG_MISSING, -1, "no series matches '%s'", selector ? selector : "*");
+    if (status >= 0) status = open_cursor(r, run, list, count, selector ? selector : "*", view, out, err);
+    sl_free(list);
+    return status;
+}
+
+void steplog_cursor_close(steplog_cursor *c)
+{
+    if (!c) return;
+    sl_follow_close(c);
+    sl_merge_free(&c->merge);
+    sl_pieces_free(&c->set);
+    sl_batch_free(&c->batch);
+    sl_free(c->seen_at);
+    sl_free(c->seen_count);
+    SL_VEC_FREE(&c->series);
+    sl_free(c);
+}
+
+steplog_status steplog_cursor_series(const steplog_cursor *c, size_t column, steplog_series *out)
+{
+    if (!c || !out || column >= c->series.count) return STEPLOG_MISUSE;
+    *out = c->series.items[column];
+    return STEPLOG_OK;
+}
+
+/* ---- batches ---- */
+
+static void describe_row(sl_batch_arrays *b, uint32_t to, const sl_piece *piece, uint32_t from)
+{
+    b->steps[to] = piece->rows->steps[from];
+    b->times[to] = piece->rows->times[from];
+    b->sequences[to] = (uint64_t)piece->rows->sequences[from];
+    b->attempts[to] = piece->attempt;
+    b->writers[to] = piece->writer;
+}
+
+/* Lends rows of one piece as they are. Presence bits are moved to begin at bit 0. */
+static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
+{
+    sl_batch_arrays *b = &c->batch;
+    const sl_rows *rows = piece->rows;
+    uint32_t from = piece->row, shift = from % 64, words = (count + 63) / 64;
+    for (size_t col = 0; col < b->column_count; col++) {
+        b->value_pointers[col] = b->zeros;
+        b->present_pointers[col] = b->no_presence;
+    }
+    for (uint32_t n = 0; n < rows->column_count; n++) {
+        uint32_t col = piece->columns->output[n];
+        const uint64_t *source = rows->present + (size_t)n * SL_PRESENT_WORDS + from / 64;
+        uint64_t *to = b->present + col * b->words;
+        for (uint32_t w = 0; w < words; w++) {
+            to[w] = source[w] >> shift;
+            if (shift && from / 64 + w + 1 < SL_PRESENT_WORDS) to[w] |= source[w + 1] << (64 - shift);
+        }
+        if (count % 64) to[words - 1] &= ((uint64_t)1 << (count % 64)) - 1;
+        memcpy(b->values + (size_t)col * b->rows_max, rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from, count * sizeof *b->values);
+        b->value_pointers[col] = b->values + (size_t)col * b->rows_max;
+        b->present_pointers[col] = to;
+    }
+    memcpy(b->steps, rows->steps + from, count * sizeof *b->steps);
+    memcpy(b->times, rows->times + from, count * sizeof *b->times);
+    memcpy(b->sequences, rows->sequences + from, count * sizeof *b->sequences);
+    for (uint32_t i = 0; i < count; i++) b->attempts[i] = piece->attempt;
+    for (uint32_t i = 0; i < count; i++) b->writers[i] = piece->writer;
+    b->row_count = count;
+}
+
+static void begin_step(steplog_cursor *c, int64_t step)
+{
+    if (c->has_step && c->step == step) return;
+    c->has_step = 1;
+    c->step = step;
+    c->stamp++;
+    c->step_given = 0;
+    c->step_row = c->batch.row_count;
+}
+
+/* The row of the batch that the next point of a column at the current step belongs to. */
+static uint64_t place_of(const steplog_cursor *c, uint32_t column)
+{
+    uint64_t count = c->seen_at[column] == c->stamp ? c->seen_count[column] : 0;
+    return c->step_row + (count > c->step_given ? count - c->step_given : 0);
+}
+
+/* Joins one row to the batch. 0 when it does not fit any more. */
+static int join(steplog_cursor *c, const sl_piece *piece)
+{
+    sl_batch_arrays *b = &c->batch;
+    const sl_rows *rows = piece->rows;
+    uint32_t from = piece->row;
+    uint64_t furthest = 0;
+    begin_step(c, rows->steps[from]);
+    for (uint32_t n = 0; n < rows->column_count; n++)
+        if (rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1) {
+            uint64_t place = place_of(c, piece->columns->output[n]);
+            if (place > furthest) furthest = place;
+        }
+    if (furthest >= b->rows_max) return 0;
+    for (uint32_t n = 0; n < rows->column_count; n++) {
+        if (!(rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)) continue;
+        uint32_t column = piece->columns->output[n];
+        uint32_t place = (uint32_t)place_of(c, column);
+        while (b->row_count <= place) describe_row(b, b->row_count++, piece, from);
+        sl_batch_put(b, place, column, rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+        if (c->seen_at[column] != c->stamp) c->seen_count[column] = 0;
+        c->seen_at[column] = c->stamp;
+        c->seen_count[column]++;
+    }
+    return 1;
+}
+
+/* As recorded: each row by itself. */
+static int append_row(steplog_cursor *c, const sl_piece *piece)
+{
+    sl_batch_arrays *b = &c->batch;
+    if (b->row_count == b->rows_max) return 0;
+    uint32_t row = b->row_count++, from = piece->row;
+    describe_row(b, row, piece, from);
+    for (uint32_t n = 0; n < piece->rows->column_count; n++)
+        if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
+            sl_batch_put(b, row, piece->columns->output[n], piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+    return 1;
+}
+
+/* Fills the next batch: OK with rows, or END. */
+static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
+{
+    sl_piece *piece;
+    int is_arrival = c->set.is_arrival_order;
+    sl_batch_start(&c->batch);
+    if (c->has_step) { /* rows of the step that was being joined went out in the last batch */
+        uint64_t most = 0;
+        for (size_t col = 0; col < c->batch.column_count; col++)
+            if (c->seen_at[col] == c->stamp && c->seen_count[col] > most) most = c->seen_count[col];
+        c->step_given = most;
+        c->step_row = 0;
+    }
+    for (;;) {
+        SL_TRY(sl_merge_top(&c->merge, &piece, err));
+        if (!piece) break;
+        uint32_t length = c->batch.row_count == 0 && (is_arrival || piece->rows->is_increasing) ? sl_merge_run_length(&c->merge) : 0;
+        if (length > c->batch.rows_max) length = c->batch.rows_max;
+        if (length && !(c->has_step && !is_arrival && c->step == piece->rows->steps[piece->row])) {
+            lend(c, piece, length);
+            if (!is_arrival) c->has_step = 0;
+            sl_merge_advance(&c->merge, length);
+            return STEPLOG_OK;
+        }
+        if (!(is_arrival ? append_row(c, piece) : join(c, piece))) break;
+        sl_merge_advance(&c->merge, 1);
+    }
+    return c->batch.row_count ? STEPLOG_OK : STEPLOG_END;
+}
+
+/* Takes the first rows out of a batch. */
+static void drop_rows(sl_batch_arrays *b, uint32_t count)
+{
+    uint32_t left = b->row_count - count;
+    memmove(b->steps, b->steps + count, left * sizeof *b->steps);
+    memmove(b->times, b->times + count, left * sizeof *b->times);
+    memmove(b->attempts, b->attempts + count, left * sizeof *b->attempts);
+    memmove(b->writers, b->writers + count, left * sizeof *b->writers);
+    memmove(b->sequences, b->sequences + count, left * sizeof *b->sequences);
+    for (size_t c = 0; c < b->column_count; c++) {
+        if (b->present_pointers[c] == b->no_presence) continue;
+        uint64_t *present = b->present + c * b->words;
+        memmove(b->values + c * b->rows_max, b->values + c * b->rows_max + count, left * sizeof *b->values);
+        for (uint32_t row = 0; row < b->row_count; row++) {
+            uint32_t from = row + count;
+            uint64_t bit = row < left ? present[from / 64] >> (from % 64) & 1 : 0;
+            present[row / 64] = (present[row / 64] & ~((uint64_t)1 << (row % 64))) | bit << (row % 64);
+        }
+    }
+    b->row_count = left;
+}
+
+steplog_status steplog_cursor_next(steplog_cursor *c, steplog_batch *out, int32_t wait_ms, steplog_error *err)
+{
+    if (!c || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_next: an argument is NULL");
+    *out = (steplog_batch){0};
+    steplog_status status;
+    if (c->follow) {
+        status = sl_follow_next(c, wait_ms, err);
+        if (status == STEPLOG_OK) sl_batch_give(&c->batch, out);
+        return status;
+    }
+    do {
+        status = next_batch(c, err);
+        if (status != STEPLOG_OK) return status;
+        uint32_t skip = c->skip < c->batch.row_count ? (uint32_t)c->skip : c->batch.row_count;
+        if (skip) drop_rows(&c->batch, skip);
+        c->skip -= skip;
+    } while (c->batch.row_count == 0);
+    sl_batch_give(&c->batch, out);
+    return STEPLOG_OK;
+}

@@ -1,0 +1,412 @@
+/* read/follow.c: a cursor that does not end: rows of a run as they are committed, each once.
+ *
+ * For each incarnation the follower keeps the number of the next record. While that record is in a log it walks the
+ * log, reading only what is new; when it is in a segment it reads blocks. A log that was recycled, a number that is
+ * nowhere, a metric that was not there before: each makes it list the store again. */
+#include "read/cursor.h"
+
+#include "base/error.h"
+#include "base/glob.h"
+
+#define LIST_INTERVAL_NS 20000000   /* 20 ms between listings while nothing comes */
+#define GAP_BELIEVED_NS 200000000   /* a missing number is believed after this long */
+#define SPIN_NS 50000
+#define SLEEP_NS 200000
+
+enum { MAP_UNKNOWN = 0, MAP_NONE = 1, MAP_FIRST = 2 }; /* then: output column + MAP_FIRST */
+
+typedef struct followed {
+    steplog_id id;
+    uint32_t attempt, writer;
+    uint64_t key_hash;
+    uint64_t next_sequence;
+    int64_t missing_since_ns; /* 0: nothing is missing */
+    /* in a log */
+    sl_log *log;
+    sl_log_walk walk;
+    SL_VEC(uint32_t) map; /* by metric */
+    /* in segments */
+    int is_in_segments;
+    sl_piece_set set;
+    sl_merge merge;
+    uint64_t segments_end; /* the first number that they do not hold */
+} followed;
+
+struct sl_follow {
+    SL_VEC(followed *) writers;
+    sl_selector selector;
+    int has_selector;
+    int must_list;
+    int64_t listed_ns;
+    uint64_t generation;
+    size_t turn; /* which writer is asked first */
+};
+
+static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to follow a run"); }
+
+static void leave_log(followed *f)
+{
+    if (!f->log) return;
+    sl_log_walk_free(&f->walk);
+    sl_log_release(f->log);
+    SL_VEC_FREE(&f->map);
+    f->log = NULL;
+}
+
+static void leave_segments(followed *f)
+{
+    sl_merge_free(&f->merge);
+    sl_pieces_free(&f->set);
+    f->set = (sl_piece_set){0};
+    f->is_in_segments = 0;
+}
+
+void sl_follow_close(steplog_cursor *c)
+{
+    if (!c->follow) return;
+    for (size_t i = 0; i < c->follow->writers.count; i++) {
+        leave_log(c->follow->writers.items[i]);
+        leave_segments(c->follow->writers.items[i]);
+        sl_free(c->follow->writers.items[i]);
+    }
+    SL_VEC_FREE(&c->follow->writers);
+    sl_selector_free(&c->follow->selector);
+    sl_free(c->follow);
+    c->follow = NULL;
+}
+
+/* ---- what there is to follow ---- */
+
+static followed *know_writer(sl_follow *follow, const sl_incarnation *i)
+{
+    for (size_t n = 0; n < follow->writers.count; n++)
+        if (sl_id_equal(&follow->writers.items[n]->id, &i->id)) return follow->writers.items[n];
+    followed *fresh = sl_alloc_zero(1, sizeof *fresh);
+    if (!fresh) return NULL;
+    fresh->id = i->id;
+    fresh->attempt = i->attempt;
+    fresh->next_sequence = 1;
+    if (SL_VEC_PUSH(&follow->writers, fresh)) return fresh;
+    sl_free(fresh);
+    return NULL;
+}
+
+/* Adds the series that are new as further columns. The batch is empty. */
+static steplog_status add_columns(steplog_cursor *c, steplog_error *err)
+{
+    steplog_series *list;
+    size_t count, before = c->series.count;
+    if (!c->follow->has_selector) return STEPLOG_OK;
+    steplog_status status = sl_reader_find(c->reader, &c->run, &c->follow->selector, &list, &count, err);
+    if (status == STEPLOG_MISSING) return STEPLOG_OK;
+    SL_TRY(status);
+    for (size_t i = 0; i < count && status >= 0; i++) {
+        size_t known = 0;
+        while (known < c->series.count && c->series.items[known].index != list[i].index) known++;
+        if (known == c->series.count && !SL_VEC_PUSH(&c->series, list[i])) status = no_memory(err);
+    }
+    sl_free(list);
+    if (status >= 0 && c->series.count > before) {
+        status = sl_batch_grow(&c->batch, c->series.count, err);
+        for (size_t n = 0; n < c->follow->writers.count; n++) c->follow->writers.items[n]->map.count = 0; /* look names up again */
+        /* Segment pieces were collected for the old columns. */
+        for (size_t n = 0; n < c->follow->writers.count; n++)
+            if (c->follow->writers.items[n]->is_in_segments) leave_segments(c->follow->writers.items[n]);
+    }
+    return status;
+}
+
+static steplog_status list_again(steplog_cursor *c, steplog_error *err)
+{
+    sl_follow *follow = c->follow;
+    SL_TRY(sl_snapshot_take(c->reader, err));
+    follow->must_list = 0;
+    follow->listed_ns = sl_os->monotonic_time_ns();
+    sl_run *run = sl_reader_run(c->reader, &c->run);
+    if (!run) return STEPLOG_OK;
+    SL_TRY(sl_run_load(c->reader, run, err));
+    uint32_t *writers;
+    size_t count;
+    SL_TRY(sl_run_writers(c->reader, run, &writers, &count, err));
+    steplog_status status = STEPLOG_OK;
+    for (size_t n = 0; n < count && status >= 0; n++) {
+        const sl_incarnation *i = &c->reader->incarnations.items[writers[n]];
+        followed *f = know_writer(follow, i);
+        if (!f) status = no_memory(err);
+        else f->key_hash = i->key_hash, f->writer = (uint32_t)n;
+    }
+    sl_free(writers);
+    return status < 0 ? status : add_columns(c, err);
+}
+
+steplog_status sl_follow_open(steplog_cursor *c, const char *selector, steplog_error *err)
+{
+    c->follow = sl_alloc_zero(1, sizeof *c->follow);
+    if (!c->follow) return no_memory(err);
+    if (selector) {
+        SL_TRY(sl_selector_parse(selector, &c->follow->selector, err));
+        c->follow->has_selector = 1;
+    }
+    return list_again(c, err);
+}
+
+/* ---- rows out of a log ---- */
+
+static uint32_t find_column(const steplog_cursor *c, const followed *f, const sl_dictionary_name *name)
+{
+    for (size_t i = 0; i < c->series.count; i++) {
+        const sl_series *series = &c->reader->series.items[c->series.items[i].index];
+        if (series->key_hash == f->key_hash && series->name_bytes == name->bytes && memcmp(series->name, name->text, name->bytes) == 0)
+            return (uint32_t)i + MAP_FIRST;
+    }
+    return MAP_NONE;
+}
+
+/* Where a metric goes. A name that the selector wants and that has no column yet: MAP_UNKNOWN, and a listing is due. */
+static uint32_t column_of(steplog_cursor *c, followed *f, uint32_t metric)
+{
+    uint32_t unknown = MAP_UNKNOWN;
+    while (f->map.count <= metric)
+        if (!SL_VEC_PUSH(&f->map, unknown)) return MAP_NONE;
+    uint32_t *place = &f->map.items[metric];
+    if (*place != MAP_UNKNOWN) return *place;
+    const sl_dictionary_name *name = sl_dictionary_name_of(&f->log->dictionary, metric);
+    uint32_t column = find_column(c, f, name);
+    int is_wanted = c->follow->has_selector && sl_glob_match(c->follow->selector.text, c->follow->selector.text_bytes, name->text, name->bytes);
+    if (column == MAP_NONE && is_wanted) {
+        const sl_incarnation *i = sl_reader_incarnation(c->reader, &f->id);
+        if (!i || sl_selector_matches_key(&c->follow->selector, i->rank, i->labels, i->has_description ? i->description.label_count : 0)) {
+            c->follow->must_list = 1;
+            return MAP_UNKNOWN;
+        }
+    }
+    *place = column;
+    return column;
+}
+
+static int is_step_wanted(const steplog_view *view, int64_t step)
+{
+    return (!view->has_begin || step >= view->step_begin) && (!view->has_end || step < view->step_end);
+}
+
+/* Adds a row of a log to the batch. 0: it has to wait for a listing; nothing was added. */
+static int emit_item(steplog_cursor *c, followed *f, const sl_log_item *item)
+{
+    sl_batch_arrays *b = &c->batch;
+    const sl_dictionary_schema *schema = NULL;
+    uint32_t row = b->row_count, count = 1;
+    int has_value = 0;
+    if (item->kind == SL_ITEM_ROW) {
+        schema = sl_dictionary_schema_of(&f->log->dictionary, item->index);
+        count = schema->count;
+    }
+    for (uint32_t m = 0; m < count; m++)
+        if (column_of(c, f, schema ? schema->metrics[m] : item->index) == MAP_UNKNOWN) return 0;
+    if (!is_step_wanted(&c->view, item->step)) return 1;
+    const uint8_t *at = item->values;
+    for (uint32_t m = 0; m < count; m++) {
+        if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
+        uint32_t column = column_of(c, f, schema ? schema->metrics[m] : item->index);
+        double value = item->kind == SL_ITEM_POINT ? item->value : sl_double_of(sl_load64(at));
+        if (item->kind == SL_ITEM_ROW) at += 8;
+        if (column < MAP_FIRST) continue;
+        sl_batch_put(b, row, column - MAP_FIRST, value);
+        has_value = 1;
+    }
+    if (!has_value) return 1;
+    b->steps[row] = item->step;
+    b->times[row] = item->time_ns;
+    b->sequences[row] = item->sequence;
+    b->attempts[row] = f->attempt;
+    b->writers[row] = f->writer;
+    b->row_count++;
+    return 1;
+}
+
+static steplog_status follow_log(steplog_cursor *c, followed *f, steplog_error *err)
+{
+    while (c->batch.row_count < c->batch.rows_max) {
+        sl_log_item item;
+        uint64_t offset = f->walk.offset, sequence = f->walk.next_sequence;
+        sl_point_base base = f->walk.base;
+        sl_log_walk_next(&f->walk, &item);
+        if (item.kind == SL_ITEM_ERROR)
+            return item.os_errno ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", f->log->name) : no_memory(err);
+        if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_DAMAGE) {
+            if (!sl_log_is_still_itself(f->log)) {
+                leave_log(f);
+                c->follow->must_list = 1;
+                return STEPLOG_OK;
+            }
+            if (item.kind == SL_ITEM_END) return STEPLOG_OK;
+            f->next_sequence = f->walk.next_sequence; /* damage: passed over, reported by the snapshot */
+            continue;
+        }
+        if ((item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) && item.sequence >= f->next_sequence && !emit_item(c, f, &item)) {
+            f->walk.offset = offset;
+            f->walk.next_sequence = sequence;
+            f->walk.base = base;
+            return STEPLOG_OK;
+        }
+        if (f->walk.next_sequence > f->next_sequence) f->next_sequence = f->walk.next_sequence;
+    }
+    return STEPLOG_OK;
+}
+
+/* ---- rows out of segments ---- */
+
+static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_error *err)
+{
+    while (c->batch.row_count < c->batch.rows_max) {
+        sl_piece *piece;
+        SL_TRY(sl_merge_top(&f->merge, &piece, err));
+        if (!piece) {
+            leave_segments(f);
+            if (f->segments_end > f->next_sequence) f->next_sequence = f->segments_end;
+            return STEPLOG_OK;
+        }
+        uint32_t from = piece->row, row = c->batch.row_count;
+        uint64_t sequence = (uint64_t)piece->rows->sequences[from];
+        if (sequence >= f->next_sequence && sequence < f->segments_end) {
+            for (uint32_t n = 0; n < piece->rows->column_count; n++)
+                if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
+                    sl_batch_put(&c->batch, row, piece->columns->output[n], piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+            c->batch.steps[row] = piece->rows->steps[from];
+            c->batch.times[row] = piece->rows->times[from];
+            c->batch.sequences[row] = sequence;
+            c->batch.attempts[row] = f->attempt;
+            c->batch.writers[row] = f->writer;
+            c->batch.row_count++;
+            f->next_sequence = sequence + 1;
+        }
+        sl_merge_advance(&f->merge, 1);
+    }
+    return STEPLOG_OK;
+}
+
+/* ---- from one place to the next ---- */
+
+static steplog_status enter_segments(steplog_cursor *c, followed *f, const sl_ranges *held, steplog_error *err)
+{
+    sl_piece_view view = {.all_attempts = 1, .step_begin = c->view.has_begin ? c->view.step_begin : INT64_MIN,
+                          .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1 : INT64_MAX,
+                          .without_logs = 1, .sequence_from = f->next_sequence, .only_incarnation = &f->id};
+    f->set = (sl_piece_set){.is_arrival_order = 1};
+    f->segments_end = sl_ranges_first_missing(held, f->next_sequence);
+    f->is_in_segments = 1;
+    if (c->series.count) SL_TRY(sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, &view, &f->set, err));
+    sl_merge_init(&f->merge, &f->set);
+    return STEPLOG_OK;
+}
+
+static void enter_log(followed *f, sl_log *log)
+{
+    const sl_log_stretch *start = NULL;
+    for (size_t i = 0; i < log->stretches.count && log->stretches.items[i].sequence <= f->next_sequence; i++) start = &log->stretches.items[i];
+    sl_log_retain(log);
+    f->log = log;
+    f->map.count = 0;
+    if (start) sl_log_replay(log, start->offset, start->sequence, &start->base, &f->walk);
+    else sl_log_replay(log, SL_LOG_HEADER_BYTES, log->header.first_sequence, NULL, &f->walk);
+    f->walk.is_replay = 0; /* it may run ahead of the snapshot: names and schemas go into the same dictionary */
+}
+
+/* Finds where the next record of a writer is, in the snapshot as it stands. */
+static steplog_status find_place(steplog_cursor *c, followed *f, steplog_error *err)
+{
+    const sl_incarnation *i = sl_reader_incarnation(c->reader, &f->id);
+    sl_ranges in_segments = {0};
+    steplog_status status = STEPLOG_OK;
+    if (!i) return STEPLOG_OK;
+    for (size_t s = 0; s < i->sources.count; s++)
+        if (i->sources.items[s].segment && !sl_ranges_add_all(&in_segments, &i->sources.items[s].assigned)) status = no_memory(err);
+    if (status >= 0 && !sl_ranges_add_all(&in_segments, &i->dropped)) status = no_memory(err);
+    if (status >= 0 && sl_ranges_has(&in_segments, f->next_sequence)) {
+        status = enter_segments(c, f, &in_segments, err);
+    } else if (status >= 0) {
+        sl_log *best = NULL;
+        for (size_t s = 0; s < i->sources.count; s++) {
+            sl_log *log = i->sources.items[s].log;
+            if (log && !log->is_gone && log->header.first_sequence <= f->next_sequence && f->next_sequence <= log->walk.next_sequence &&
+                (!best || log->header.first_sequence > best->header.first_sequence))
+                best = log;
+        }
+        if (best) enter_log(f, best);
+    }
+    SL_VEC_FREE(&in_segments);
+    return status;
+}
+
+/* A number that is nowhere although later ones are: after a while it is taken for a gap. */
+static void pass_gap(steplog_cursor *c, followed *f)
+{
+    const sl_incarnation *i = sl_reader_incarnation(c->reader, &f->id);
+    uint64_t next = 0;
+    for (size_t n = 0; i && n < i->covered.count && !next; n++) {
+        if (i->covered.items[n].begin <= f->next_sequence && f->next_sequence < i->covered.items[n].end) return;
+        if (i->covered.items[n].begin > f->next_sequence) next = i->covered.items[n].begin;
+    }
+    if (!next) {
+        f->missing_since_ns = 0;
+        return;
+    }
+    int64_t now = sl_os->monotonic_time_ns();
+    c->follow->must_list = 1;
+    if (!f->missing_since_ns) f->missing_since_ns = now;
+    if (now - f->missing_since_ns < GAP_BELIEVED_NS) return;
+    f->next_sequence = next;
+    f->missing_since_ns = 0;
+}
+
+static steplog_status follow_writer(steplog_cursor *c, followed *f, int may_move, steplog_error *err)
+{
+    if (f->is_in_segments) return follow_segments(c, f, err);
+    if (f->log) {
+        uint32_t before = c->batch.row_count;
+        SL_TRY(follow_log(c, f, err));
+        if (!f->log || c->batch.row_count > before || !may_move) return STEPLOG_OK;
+        /* Nothing new here: perhaps the next record is in another file by now. */
+        sl_log *here = f->log;
+        sl_log_retain(here);
+        leave_log(f);
+        steplog_status status = find_place(c, f, err);
+        if (status >= 0 && !f->log && !f->is_in_segments && !here->is_gone) enter_log(f, here);
+        sl_log_release(here);
+        return status;
+    }
+    SL_TRY(find_place(c, f, err));
+    if (!f->log && !f->is_in_segments) pass_gap(c, f);
+    return STEPLOG_OK;
+}
+
+/* One look at every writer; the batch is empty before. */
+static steplog_status look(steplog_cursor *c, int may_move, steplog_error *err)
+{
+    sl_follow *follow = c->follow;
+    for (size_t n = 0; n < follow->writers.count && c->batch.row_count < c->batch.rows_max; n++)
+        SL_TRY(follow_writer(c, follow->writers.items[(follow->turn + n) % follow->writers.count], may_move, err));
+    if (follow->writers.count) follow->turn = (follow->turn + 1) % follow->writers.count;
+    return STEPLOG_OK;
+}
+
+steplog_status sl_follow_next(steplog_cursor *c, int32_t wait_ms, steplog_error *err)
+{
+    int64_t start = sl_os->monotonic_time_ns();
+    sl_batch_start(&c->batch);
+    for (int may_move = 0;;) {
+        SL_TRY(look(c, may_move, err));
+        if (c->batch.row_count) return STEPLOG_OK;
+        int64_t now = sl_os->monotonic_time_ns();
+        int is_due = now - c->follow->listed_ns >= LIST_INTERVAL_NS;
+        if (is_due || (c->follow->must_list && now - c->follow->listed_ns >= 1000000) || (c->follow->must_list && !may_move)) {
+            SL_TRY(list_again(c, err));
+            may_move = 1;
+            continue;
+        }
+        may_move = 0;
+        if (wait_ms >= 0 && now - start >= (int64_t)wait_ms * 1000000) {
+            return STEPLOG_WAIT;
+        }
+        if (now - start > SPIN_NS) sl_os->sleep_ns(SLEEP_NS);
+    }
+}

@@ -1,0 +1,252 @@
+/* read/log_reader.c: logs are read with pread, never mapped: no one else's truncation can end the reading process.
+ *
+ * A log is walked once as it grows; what is kept is an index of stretches of rows, the facts, and how many points
+ * each metric has. Rows are decoded again when they are asked for. The owner may recycle the file at any time: its id
+ * then changes, every check fails, and is_gone says that a new listing is needed. */
+#include "read/log_reader.h"
+
+#include "base/error.h"
+#include "format/checksum.h"
+#include "steplog/reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define STRETCH_ROWS 1024u
+
+static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset);
+}
+
+static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what, int is_notice)
+{
+    if (!log->damage) return;
+    steplog_damage finding = {.size_bytes = sizeof finding, .file = log->name, .offset = (int64_t)offset, .bytes = bytes, .what = what,
+                              .has_run = 1, .run = log->header.run, .is_notice = is_notice};
+    sl_damage_add(log->damage, &finding);
+}
+
+static steplog_status read_header(sl_log *log, steplog_error *err)
+{
+    uint8_t head[SL_LOG_HEADER_BYTES];
+    int e = sl_os_read_full(log->fd, head, sizeof head, 0);
+    if (e == -ENODATA) return sl_fail(err, STEPLOG_CORRUPT, 0, "'%s' is shorter than a log's header", log->name);
+    if (e < 0) return sl_fail_os(err, -e, 0, "cannot read log '%s'", log->name);
+    steplog_status status = sl_log_header_decode(head, log->name, &log->header, err);
+    if (status == STEPLOG_CORRUPT && sl_load64(head) == 0) return STEPLOG_MISSING; /* being made ready */
+    if (status != STEPLOG_OK) return status;
+    log->file_key = sl_file_key(&log->header.log_id);
+    sl_log_mark_latest(head, log->file_key, &log->mark);
+    sl_log_gap_latest(head, log->file_key, &log->gap);
+    return STEPLOG_OK;
+}
+
+/* The mark may have moved, a gap may have grown. 0 when the file is another log by now. */
+static int read_slots(sl_log *log)
+{
+    uint8_t head[SL_LOG_HEADER_BYTES];
+    if (sl_os_read_full(log->fd, head, sizeof head, 0) < 0 || !sl_id_equal(head + 16, &log->header.log_id)) {
+        log->is_gone = 1;
+        return 0;
+    }
+    sl_log_mark_latest(head, log->file_key, &log->mark);
+    sl_log_gap_latest(head, log->file_key, &log->gap);
+    log->walk.mark_offset = log->mark.offset;
+    return 1;
+}
+
+steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *host_id, const steplog_id *boot_id, int is_local,
+                           sl_damage_list *damage, sl_log **out, steplog_error *err)
+{
+    *out = NULL;
+    sl_log *log = sl_alloc_zero(1, sizeof *log);
+    if (!log) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a log");
+    *log = (sl_log){.reference_count = 1, .damage = damage, .step_min = INT64_MAX, .step_max = INT64_MIN,
+                    .time_min_ns = STEPLOG_TIME_NONE, .time_max_ns = STEPLOG_TIME_NONE, .lock = SL_OS_LOCK_UNKNOWN};
+    snprintf(log->name, sizeof log->name, "%s", name);
+    steplog_status status;
+    log->fd = sl_os->open(store_dir, name, SL_OS_READ);
+    if (log->fd < 0) {
+        status = sl_fail_os(err, -log->fd, -1, "cannot open log '%s'", name);
+        goto failed;
+    }
+    if ((status = read_header(log, err)) < 0) goto failed;
+    int is_this_host = is_local && sl_id_equal(&log->header.host_id, host_id);
+    log->is_same_boot = is_this_host && sl_id_equal(&log->header.boot_id, boot_id) && !sl_id_is_zero(boot_id);
+    if (is_this_host) log->lock = sl_os->probe(log->fd);
+    sl_log_walk_init(&log->walk, read_file, log, log->file_key, log->header.capacity_bytes, log->header.first_sequence,
+                     log->mark.offset, &log->dictionary);
+    log->walk.is_same_boot = log->is_same_boot;
+    *out = log;
+    return STEPLOG_OK;
+failed:
+    sl_log_release(log);
+    return status;
+}
+
+void sl_log_retain(sl_log *log) { log->reference_count++; }
+
+void sl_log_release(sl_log *log)
+{
+    if (!log || --log->reference_count > 0) return;
+    if (log->fd >= 0) sl_os->close(log->fd);
+    sl_log_walk_free(&log->walk);
+    sl_dictionary_free(&log->dictionary);
+    for (size_t i = 0; i < log->texts.count; i++) sl_free(log->texts.items[i].content);
+    SL_VEC_FREE(&log->texts);
+    SL_VEC_FREE(&log->stretches);
+    SL_VEC_FREE(&log->uses);
+    SL_VEC_FREE(&log->held);
+    sl_free(log);
+}
+
+int sl_log_is_still_itself(sl_log *log)
+{
+    uint8_t id[16];
+    if (sl_os_read_full(log->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &log->header.log_id)) log->is_gone = 1;
+    return !log->is_gone;
+}
+
+static int count_use(sl_log *log, uint32_t metric, uint64_t count)
+{
+    while (log->uses.count <= metric)
+        if (!SL_VEC_PUSH(&log->uses, (sl_metric_use){0})) return 0;
+    log->uses.items[metric].count += count;
+    log->point_count += count;
+    return 1;
+}
+
+static int count_row_uses(sl_log *log, const sl_log_item *item)
+{
+    if (item->kind == SL_ITEM_POINT) return count_use(log, item->index, 1);
+    const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
+    for (uint32_t i = 0; i < schema->count; i++) {
+        if (item->presence && !(sl_load64(item->presence + i / 64 * 8) >> (i % 64) & 1)) continue;
+        if (!count_use(log, schema->metrics[i], 1)) return 0;
+    }
+    return 1;
+}
+
+static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *base)
+{
+    sl_log_stretch *stretch = log->stretches.count ? &log->stretches.items[log->stretches.count - 1] : NULL;
+    if (!stretch || stretch->row_count == STRETCH_ROWS) {
+        sl_log_stretch fresh = {.offset = item->offset, .sequence = item->sequence, .base = *base, .sequence_first = item->sequence,
+                                .step_min = INT64_MAX, .step_max = INT64_MIN};
+        if (!SL_VEC_PUSH(&log->stretches, fresh)) return 0;
+        stretch = &log->stretches.items[log->stretches.count - 1];
+    }
+    stretch->row_count++;
+    stretch->offset_end = item->offset + item->bytes;
+    stretch->sequence_last = item->sequence;
+    if (item->step < stretch->step_min) stretch->step_min = item->step;
+    if (item->step > stretch->step_max) stretch->step_max = item->step;
+    if (item->step < log->step_min) log->step_min = item->step;
+    if (item->step > log->step_max) log->step_max = item->step;
+    if (item->time_ns != STEPLOG_TIME_NONE) {
+        if (log->time_min_ns == STEPLOG_TIME_NONE || item->time_ns < log->time_min_ns) log->time_min_ns = item->time_ns;
+        if (log->time_max_ns == STEPLOG_TIME_NONE || item->time_ns > log->time_max_ns) log->time_max_ns = item->time_ns;
+    }
+    log->row_count++;
+    return count_row_uses(log, item);
+}
+
+static int take_text(sl_log *log, const sl_log_item *item)
+{
+    sl_log_text text = {.offset = item->offset, .sequence_at_offset = item->sequence, .sequence = item->sequence,
+                        .sequence_count = item->sequence_count, .record_kind = item->record_kind, .bytes = item->content_bytes};
+    if (item->record_kind == SL_RECORD_BLOB) {
+        sl_blob blob;
+        size_t head_bytes;
+        if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) || blob.data_bytes != item->content_bytes - head_bytes) {
+            report(log, item->offset, item->bytes, "blob record breaks a rule", 0);
+            return 1;
+        }
+        text.bytes = (uint32_t)head_bytes;
+    } else {
+        sl_fact fact;
+        if (!sl_fact_decode(item->content, item->content_bytes, &fact)) {
+            report(log, item->offset, item->bytes, "fact record breaks a rule", 0);
+            return 1;
+        }
+        text.lamport = fact.lamport;
+    }
+    text.content = sl_copy_bytes(item->content, text.bytes);
+    if (!text.content) return 0;
+    if (SL_VEC_PUSH(&log->texts, text)) return 1;
+    sl_free(text.content);
+    return 0;
+}
+
+static int is_writer_as_in_header(sl_log *log)
+{
+    const sl_log_dictionary *d = &log->dictionary;
+    return !d->has_writer ||
+           (sl_id_equal(&d->writer.incarnation, &log->header.incarnation) && sl_id_equal(&d->writer.run, &log->header.run));
+}
+
+steplog_status sl_log_advance(sl_log *log, steplog_error *err)
+{
+    if (log->is_gone) return STEPLOG_OK;
+    if (log->walk.offset >= log->header.capacity_bytes) return STEPLOG_OK;
+    if (!read_slots(log)) return STEPLOG_OK;
+    for (;;) {
+        sl_log_item item;
+        sl_point_base base = log->walk.base;
+        sl_log_walk_next(&log->walk, &item);
+        if (item.kind == SL_ITEM_END) break;
+        if (item.kind == SL_ITEM_ERROR)
+            return item.os_errno ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", log->name)
+                                 : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+        if (item.kind == SL_ITEM_DAMAGE) {
+            if (!sl_log_is_still_itself(log)) return STEPLOG_OK;
+            report(log, item.offset, item.bytes, item.what, 0);
+            continue;
+        }
+        int is_good = 1;
+        if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) is_good = take_row(log, &item, &base);
+        else if (item.kind == SL_ITEM_TEXT) is_good = take_text(log, &item);
+        else if (!is_writer_as_in_header(log)) {
+            report(log, item.offset, item.bytes, "the writer's description is of another writer than the header", 0);
+            log->walk.offset = log->header.capacity_bytes;
+            return STEPLOG_OK;
+        }
+        if (is_good && (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT || item.kind == SL_ITEM_TEXT))
+            is_good = sl_ranges_add(&log->held, item.sequence, item.sequence + item.sequence_count);
+        if (!is_good) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+    }
+    log->is_torn = log->walk.is_torn;
+    if (log->is_torn && sl_log_is_still_itself(log)) {
+        log->salvageable_count = sl_log_walk_salvageable(&log->walk);
+        report(log, log->walk.offset, 0, "log ends in a record that was not completed", 1);
+    }
+    sl_log_walk_rest(&log->walk);
+    return STEPLOG_OK;
+}
+
+void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_point_base *base, sl_log_walk *walk)
+{
+    sl_log_walk_init(walk, read_file, log, log->file_key, log->header.capacity_bytes, sequence, log->mark.offset, &log->dictionary);
+    walk->offset = offset;
+    walk->is_replay = 1;
+    walk->is_same_boot = log->is_same_boot;
+    if (base) walk->base = *base;
+}
+
+steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *buffer, uint64_t bytes, steplog_error *err)
+{
+    sl_log_walk walk;
+    sl_log_item item;
+    sl_log_replay(log, text->offset, text->sequence_at_offset, NULL, &walk);
+    do sl_log_walk_next(&walk, &item);
+    while (item.kind == SL_ITEM_OTHER);
+    int is_good = item.kind == SL_ITEM_TEXT && item.sequence == text->sequence && item.content_bytes >= text->bytes &&
+                  item.content_bytes - text->bytes == bytes;
+    if (is_good && bytes) memcpy(buffer, item.content + text->bytes, (size_t)bytes);
+    sl_log_walk_free(&walk);
+    if (is_good) return STEPLOG_OK;
+    if (!sl_log_is_still_itself(log)) return STEPLOG_MISSING;
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)text->offset, "blob in '%s' at offset %llu can not be read again", log->name,
+                   (unsigned long long)text->offset);
+}

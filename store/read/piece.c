@@ -1,0 +1,548 @@
+/* read/piece.c: from series to blocks, and from a block to the rows of it that count.
+ *
+ * A row counts when its file is the one its record is read from, its step is inside the view and below the cut of its
+ * attempt, and no tombstone covers it. */
+#include "read/piece.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points"); }
+
+sl_rows *sl_rows_new(uint32_t column_count)
+{
+    sl_rows *rows = sl_alloc(sizeof *rows);
+    if (!rows) return NULL;
+    rows->row_count = 0;
+    rows->column_count = column_count;
+    rows->present = sl_alloc_zero((size_t)column_count * SL_PRESENT_WORDS, sizeof *rows->present);
+    rows->values = sl_alloc((size_t)column_count * SL_CHUNK_ROWS_MAX * sizeof *rows->values);
+    if (rows->present && rows->values) return rows;
+    sl_rows_free(rows);
+    return NULL;
+}
+
+void sl_rows_free(sl_rows *rows)
+{
+    if (!rows) return;
+    sl_free(rows->present);
+    sl_free(rows->values);
+    sl_free(rows);
+}
+
+void sl_piece_release_rows(sl_piece *piece)
+{
+    sl_rows_free(piece->rows);
+    piece->rows = NULL;
+}
+
+void sl_pieces_free(sl_piece_set *set)
+{
+    for (size_t i = 0; i < set->pieces.count; i++) {
+        sl_piece_release_rows(&set->pieces.items[i]);
+        sl_segment_release(set->pieces.items[i].segment);
+    }
+    for (size_t i = 0; i < set->columns.count; i++) {
+        sl_free(set->columns.items[i]->stored);
+        sl_free(set->columns.items[i]->output);
+        sl_free(set->columns.items[i]);
+    }
+    for (size_t i = 0; i < set->filters.count; i++) {
+        sl_filter *filter = set->filters.items[i];
+        for (size_t t = 0; t < filter->texts.count; t++) sl_free(filter->texts.items[t]);
+        SL_VEC_FREE(&filter->texts);
+        SL_VEC_FREE(&filter->tombstones);
+        SL_VEC_FREE(&filter->assigned);
+        sl_free(filter);
+    }
+    SL_VEC_FREE(&set->pieces);
+    SL_VEC_FREE(&set->columns);
+    SL_VEC_FREE(&set->filters);
+    sl_chunk_free(&set->chunk);
+}
+
+/* ---- filtering ---- */
+
+static int is_row_kept(const sl_filter *filter, int64_t step, uint64_t sequence, int check_assigned)
+{
+    if (step < filter->step_begin || step > filter->step_last) return 0;
+    if (check_assigned && !sl_ranges_has(&filter->assigned, sequence)) return 0;
+    for (size_t i = 0; i < filter->tombstones.count; i++) {
+        const sl_tombstone *t = &filter->tombstones.items[i];
+        if (!t->metric && sequence <= t->sequence_last && (!t->has_steps || (step >= t->step_begin && step < t->step_end))) return 0;
+    }
+    return 1;
+}
+
+/* Clears the presence of values that a tombstone of one metric covers. Names are those of the piece's columns. */
+static void remove_values(const sl_filter *filter, const sl_columns *columns, const char *const *names, const uint32_t *name_bytes, sl_rows *rows)
+{
+    for (size_t i = 0; i < filter->tombstones.count; i++) {
+        const sl_tombstone *t = &filter->tombstones.items[i];
+        for (uint32_t c = 0; t->metric && c < columns->count; c++) {
+            uint32_t stored = columns->stored[c];
+            if (name_bytes[stored] != t->metric_bytes || memcmp(names[stored], t->metric, t->metric_bytes) != 0) continue;
+            for (uint32_t row = 0; row < rows->row_count; row++)
+                if ((uint64_t)rows->sequences[row] <= t->sequence_last &&
+                    (!t->has_steps || (rows->steps[row] >= t->step_begin && rows->steps[row] < t->step_end)))
+                    rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
+        }
+    }
+}
+
+static int has_any_value(const sl_rows *rows, uint32_t row)
+{
+    for (uint32_t c = 0; c < rows->column_count; c++)
+        if (rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1) return 1;
+    return 0;
+}
+
+static void move_row(sl_rows *rows, uint32_t from, uint32_t to)
+{
+    rows->steps[to] = rows->steps[from];
+    rows->times[to] = rows->times[from];
+    rows->sequences[to] = rows->sequences[from];
+    for (uint32_t c = 0; c < rows->column_count; c++) {
+        uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
+        uint64_t bit = present[from / 64] >> (from % 64) & 1;
+        present[to / 64] = (present[to / 64] & ~((uint64_t)1 << (to % 64))) | bit << (to % 64);
+        rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + to] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + from];
+    }
+}
+
+static int is_everything_present(const sl_rows *rows)
+{
+    for (uint32_t c = 0; c < rows->column_count; c++) {
+        const uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
+        for (uint32_t w = 0; w < rows->row_count / 64; w++)
+            if (present[w] != UINT64_MAX) return 0;
+        if (rows->row_count % 64 && present[rows->row_count / 64] != ((uint64_t)1 << (rows->row_count % 64)) - 1) return 0;
+        if (c == 0) return 1; /* one full column is enough for each row to have a value */
+    }
+    return 0;
+}
+
+static void filter_rows(const sl_piece *piece, sl_rows *rows)
+{
+    const sl_filter *filter = piece->filter;
+    if (piece->is_whole && rows->column_count && is_everything_present(rows)) return;
+    uint32_t kept = 0;
+    for (uint32_t row = 0; row < rows->row_count; row++) {
+        if (!is_row_kept(filter, rows->steps[row], (uint64_t)rows->sequences[row], !piece->is_whole) || !has_any_value(rows, row)) continue;
+        if (kept < row) move_row(rows, row, kept);
+        kept++;
+    }
+    rows->row_count = kept;
+}
+
+/* Sorts rows by step where they are not: stable, so the number decides among equals. */
+static _Thread_local const sl_rows *sorting_rows;
+
+static int compare_rows(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (sorting_rows->steps[x] != sorting_rows->steps[y]) return sorting_rows->steps[x] < sorting_rows->steps[y] ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static int sort_rows(sl_rows *rows)
+{
+    uint32_t order[SL_CHUNK_ROWS_MAX];
+    sl_rows *sorted = sl_rows_new(rows->column_count);
+    if (!sorted) return 0;
+    for (uint32_t i = 0; i < rows->row_count; i++) order[i] = i;
+    sorting_rows = rows;
+    qsort(order, rows->row_count, sizeof *order, compare_rows);
+    for (uint32_t i = 0; i < rows->row_count; i++) {
+        uint32_t from = order[i];
+        sorted->steps[i] = rows->steps[from];
+        sorted->times[i] = rows->times[from];
+        sorted->sequences[i] = rows->sequences[from];
+        for (uint32_t c = 0; c < rows->column_count; c++) {
+            uint64_t bit = rows->present[(size_t)c * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1;
+            sorted->present[(size_t)c * SL_PRESENT_WORDS + i / 64] |= bit << (i % 64);
+            sorted->values[(size_t)c * SL_CHUNK_ROWS_MAX + i] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + from];
+        }
+    }
+    sorted->row_count = rows->row_count;
+    sl_rows swap = *rows;
+    memcpy(rows, sorted, sizeof *rows);
+    memcpy(sorted, &swap, sizeof swap);
+    sl_rows_free(sorted);
+    return 1;
+}
+
+static int settle_order(sl_rows *rows, int by_step)
+{
+    int is_sorted = 1;
+    rows->is_increasing = 1;
+    for (uint32_t i = 1; i < rows->row_count; i++) {
+        if (rows->steps[i] <= rows->steps[i - 1]) rows->is_increasing = 0;
+        if (rows->steps[i] < rows->steps[i - 1]) is_sorted = 0;
+    }
+    return is_sorted || !by_step || sort_rows(rows);
+}
+
+steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err)
+{
+    piece->row = 0;
+    if (piece->rows) return STEPLOG_OK;
+    sl_rows *rows = sl_rows_new(piece->columns->count);
+    if (!rows) return no_memory(err);
+    piece->rows = rows;
+    sl_segment *segment = piece->segment;
+    steplog_status status = sl_segment_chunk(segment, piece->entry.page_offset, &piece->entry, &set->chunk, err);
+    if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_STEPS, rows->steps, err);
+    if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_TIMES, rows->times, err);
+    if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_SEQUENCES, rows->sequences, err);
+    if (status == STEPLOG_CORRUPT) return STEPLOG_OK; /* reported; no rows */
+    if (status < 0) return status;
+    rows->row_count = set->chunk.head.row_count;
+    for (uint32_t c = 0; c < piece->columns->count; c++) {
+        uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
+        if (piece->columns->stored[c] >= set->chunk.infos.count) continue;
+        status = sl_segment_column(segment, &set->chunk, piece->columns->stored[c], rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, present, err);
+        if (status == STEPLOG_CORRUPT) memset(present, 0, SL_PRESENT_WORDS * sizeof *present);
+        else if (status < 0) return status;
+    }
+    if (piece->filter->tombstones.count) {
+        const sl_schema_names *names = sl_segment_names(segment, set->chunk.head.schema);
+        if (names) remove_values(piece->filter, piece->columns, names->names, names->bytes, rows);
+    }
+    filter_rows(piece, rows);
+    return settle_order(rows, !set->is_arrival_order) ? STEPLOG_OK : no_memory(err);
+}
+
+/* ---- collecting ---- */
+
+typedef struct wanted {
+    steplog_reader *reader;
+    const steplog_series *series;
+    size_t count;
+    sl_piece_view view;
+    sl_piece_set *set;
+    steplog_error *err;
+    const uint32_t *writers; /* of the run, in the public order */
+    size_t writer_count;
+} wanted;
+
+static sl_columns *new_columns(wanted *w)
+{
+    sl_columns *columns = sl_alloc_zero(1, sizeof *columns);
+    if (columns && SL_VEC_PUSH(&w->set->columns, columns)) {
+        columns->stored = sl_alloc(w->count * sizeof *columns->stored);
+        columns->output = sl_alloc(w->count * sizeof *columns->output);
+        return columns->stored && columns->output ? columns : NULL;
+    }
+    sl_free(columns);
+    return NULL;
+}
+
+/* Fills columns with the wanted series of a key whose names are in a list. */
+static void match_names(const wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes, uint32_t count, sl_columns *columns)
+{
+    columns->count = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const sl_series *series = &w->reader->series.items[w->series[i].index];
+        if (series->key_hash != key_hash) continue;
+        for (uint32_t n = 0; n < count; n++)
+            if (bytes[n] == series->name_bytes && memcmp(names[n], series->name, bytes[n]) == 0) {
+                columns->stored[columns->count] = n;
+                columns->output[columns->count++] = (uint32_t)i;
+                break;
+            }
+    }
+}
+
+static int key_is_wanted(const wanted *w, uint64_t key_hash)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->reader->series.items[w->series[i].index].key_hash == key_hash) return 1;
+    return 0;
+}
+
+static sl_filter *new_filter(wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source, int64_t step_last)
+{
+    sl_filter *filter = sl_alloc_zero(1, sizeof *filter);
+    if (!filter) return NULL;
+    if (!SL_VEC_PUSH(&w->set->filters, filter)) {
+        sl_free(filter);
+        return NULL;
+    }
+    filter->step_begin = w->view.step_begin;
+    filter->step_last = step_last;
+    if (!sl_ranges_copy(&filter->assigned, &source->assigned)) return NULL;
+    for (size_t t = 0; t < run->tombstones.count; t++) {
+        sl_tombstone tombstone = run->tombstones.items[t];
+        if (!sl_id_equal(&tombstone.incarnation, &i->id)) continue;
+        if (tombstone.metric) {
+            char *copy = sl_copy_bytes(tombstone.metric, tombstone.metric_bytes);
+            tombstone.metric = copy;
+            if (!copy || !SL_VEC_PUSH(&filter->texts, copy)) {
+                sl_free(copy);
+                return NULL;
+            }
+        }
+        if (!SL_VEC_PUSH(&filter->tombstones, tombstone)) return NULL;
+    }
+    return filter;
+}
+
+static uint32_t writer_number(const wanted *w, const sl_incarnation *i)
+{
+    for (size_t n = 0; n < w->writer_count; n++)
+        if (&w->reader->incarnations.items[w->writers[n]] == i) return (uint32_t)n;
+    return UINT32_MAX;
+}
+
+static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter, uint32_t writer)
+{
+    sl_segment *segment = source->segment;
+    const sl_writer_entry *entry = &segment->writers.items[source->writer];
+    sl_chunk_list chunks = {0};
+    steplog_status status = STEPLOG_OK;
+    for (uint32_t g = 0; g < entry->group_count && status >= 0; g++) {
+        const sl_group_entry *group = &segment->groups.items[entry->group_first + g];
+        const sl_schema_names *names = sl_segment_names(segment, group->schema);
+        if (!names || group->step_min > filter->step_last || group->step_max < filter->step_begin) continue;
+        sl_columns *columns = new_columns(w);
+        if (!columns) status = no_memory(w->err);
+        else match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
+        if (status < 0 || columns->count == 0) continue;
+        status = sl_segment_chunks(segment, entry->group_first + g, &chunks, w->err);
+        for (size_t c = 0; c < chunks.count && status >= 0; c++) {
+            const sl_chunk_entry *chunk = &chunks.items[c];
+            if (chunk->step_min > filter->step_last || chunk->step_max < filter->step_begin) continue;
+            if (!sl_ranges_has_any(&filter->assigned, chunk->sequence_first, chunk->sequence_last + 1)) continue;
+            if (w->view.only_incarnation && chunk->sequence_last < w->view.sequence_from) continue;
+            sl_piece piece = {.segment = segment, .entry = *chunk, .columns = columns, .filter = filter, .sequence_first = chunk->sequence_first,
+                              .incarnation = i->id, .attempt = i->attempt, .writer = writer,
+                              .step_min = chunk->step_min > filter->step_begin ? chunk->step_min : filter->step_begin,
+                              .step_max = chunk->step_max < filter->step_last ? chunk->step_max : filter->step_last};
+            piece.is_whole = filter->tombstones.count == 0 && chunk->step_min >= filter->step_begin && chunk->step_max <= filter->step_last &&
+                             sl_ranges_has_all(&filter->assigned, chunk->sequence_first, chunk->sequence_last + 1);
+            if (SL_VEC_PUSH(&w->set->pieces, piece)) sl_segment_retain(segment);
+            else status = no_memory(w->err);
+        }
+    }
+    SL_VEC_FREE(&chunks);
+    return status;
+}
+
+/* Where each metric of a log goes: output column + 1, or 0. */
+static uint32_t *map_metrics(const wanted *w, const sl_log *log, uint64_t key_hash)
+{
+    uint32_t *map = sl_alloc_zero(log->dictionary.names.count + 1, sizeof *map);
+    for (size_t i = 0; map && i < w->count; i++) {
+        const sl_series *series = &w->reader->series.items[w->series[i].index];
+        if (series->key_hash != key_hash) continue;
+        for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
+            const sl_dictionary_name *name = sl_dictionary_name_of(&log->dictionary, m);
+            if (name && name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0) map[m] = (uint32_t)i + 1;
+        }
+    }
+    return map;
+}
+
+static void put_value(sl_rows *rows, uint32_t column, uint32_t row, double value)
+{
+    rows->values[(size_t)column * SL_CHUNK_ROWS_MAX + row] = value;
+    rows->present[(size_t)column * SL_PRESENT_WORDS + row / 64] |= (uint64_t)1 << (row % 64);
+}
+
+/* Puts the wanted values of a row or point of a log into rows; local[output] is the column there. 1 when there was one. */
+static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t *map, const uint32_t *local, sl_rows *rows)
+{
+    uint32_t row = rows->row_count;
+    int has_value = 0;
+    if (item->kind == SL_ITEM_POINT) {
+        if (map[item->index]) put_value(rows, local[map[item->index] - 1], row, item->value);
+        return map[item->index] != 0;
+    }
+    const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
+    const uint8_t *at = item->values;
+    for (uint32_t m = 0; m < schema->count; m++) {
+        if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
+        uint32_t output = map[schema->metrics[m]];
+        if (output) {
+            put_value(rows, local[output - 1], row, sl_double_of(sl_load64(at)));
+            has_value = 1;
+        }
+        at += 8;
+    }
+    return has_value;
+}
+
+static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter *filter, const uint32_t *map, const uint32_t *local, sl_rows *rows)
+{
+    uint32_t row = rows->row_count;
+    if (!is_row_kept(filter, item->step, item->sequence, 1) || !take_item(log, item, map, local, rows)) return;
+    /* Tombstones of single metrics. */
+    for (size_t t = 0; t < filter->tombstones.count; t++) {
+        const sl_tombstone *tombstone = &filter->tombstones.items[t];
+        if (!tombstone->metric || item->sequence > tombstone->sequence_last) continue;
+        if (tombstone->has_steps && (item->step < tombstone->step_begin || item->step >= tombstone->step_end)) continue;
+        for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
+            const sl_dictionary_name *name = sl_dictionary_name_of(&log->dictionary, m);
+            if (map[m] && name && name->bytes == tombstone->metric_bytes && memcmp(name->text, tombstone->metric, name->bytes) == 0)
+                rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
+        }
+    }
+    if (filter->tombstones.count && !has_any_value(rows, row)) return;
+    rows->steps[row] = item->step;
+    rows->times[row] = item->time_ns;
+    rows->sequences[row] = (int64_t)item->sequence;
+    rows->row_count++;
+}
+
+static steplog_status add_log_piece(wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter, sl_rows *rows, uint32_t writer)
+{
+    sl_piece piece = {.columns = columns, .filter = filter, .rows = rows, .sequence_first = (uint64_t)rows->sequences[0], .incarnation = i->id,
+                      .attempt = i->attempt, .writer = writer, .step_min = INT64_MAX, .step_max = INT64_MIN, .is_whole = 1};
+    if (!settle_order(rows, !w->set->is_arrival_order)) return no_memory(w->err);
+    for (uint32_t r = 0; r < rows->row_count; r++) {
+        if (rows->steps[r] < piece.step_min) piece.step_min = rows->steps[r];
+        if (rows->steps[r] > piece.step_max) piece.step_max = rows->steps[r];
+    }
+    return SL_VEC_PUSH(&w->set->pieces, piece) ? STEPLOG_OK : no_memory(w->err);
+}
+
+static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter, uint32_t writer)
+{
+    sl_log *log = source->log;
+    steplog_status status = STEPLOG_OK;
+    sl_columns *columns = new_columns(w);
+    uint32_t *map = map_metrics(w, log, i->key_hash), *local = sl_alloc_zero(w->count, sizeof *local);
+    sl_rows *rows = NULL;
+    if (!columns || !map || !local) {
+        status = no_memory(w->err);
+        goto done;
+    }
+    for (uint32_t m = 0; m < log->uses.count; m++) {
+        if (!map[m] || log->uses.items[m].count == 0) continue;
+        local[map[m] - 1] = columns->count;
+        columns->stored[columns->count] = m;
+        columns->output[columns->count++] = map[m] - 1;
+    }
+    for (size_t n = 0; n < log->stretches.count && columns->count; n++) {
+        const sl_log_stretch *stretch = &log->stretches.items[n];
+        sl_log_walk walk;
+        sl_log_item item;
+        if (stretch->step_min > filter->step_last || stretch->step_max < filter->step_begin ||
+            !sl_ranges_has_any(&filter->assigned, stretch->sequence_first, stretch->sequence_last + 1))
+            continue;
+        if (!rows && !(rows = sl_rows_new(columns->count))) {
+            status = no_memory(w->err);
+            goto done;
+        }
+        sl_log_replay(log, stretch->offset, stretch->sequence, &stretch->base, &walk);
+        while (walk.offset < stretch->offset_end && status >= 0) {
+            sl_log_walk_next(&walk, &item);
+            if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR || (item.kind == SL_ITEM_DAMAGE && !sl_log_is_still_itself(log))) {
+                status = sl_log_is_still_itself(log) ? STEPLOG_OK : STEPLOG_WAIT;
+                break;
+            }
+            if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) keep_row(log, &item, filter, map, local, rows);
+        }
+        sl_log_walk_free(&walk);
+        if (status != STEPLOG_OK) goto done;
+        if (rows->row_count == 0) continue;
+        status = add_log_piece(w, i, columns, filter, rows, writer);
+        if (status < 0) goto done;
+        rows = NULL;
+    }
+done:
+    sl_rows_free(rows);
+    sl_free(map);
+    sl_free(local);
+    return status;
+}
+
+/* The last step that is seen of an incarnation; 0 when none is. */
+static int step_limit(const wanted *w, const sl_window *window, int is_bounded, int64_t bound, int64_t *step_last)
+{
+    *step_last = w->view.step_last;
+    if (!w->view.all_attempts) {
+        if (!window->is_visible) return 0;
+        if (window->has_end) {
+            if (window->step_end == INT64_MIN) return 0;
+            if (window->step_end - 1 < *step_last) *step_last = window->step_end - 1;
+        }
+    }
+    if (is_bounded) {
+        if (bound == INT64_MIN) return 0;
+        if (bound - 1 < *step_last) *step_last = bound - 1;
+    }
+    return *step_last >= w->view.step_begin;
+}
+
+static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded, int64_t bound, int depth)
+{
+    SL_TRY(sl_run_load(w->reader, run, w->err));
+    sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
+    if (!windows) return no_memory(w->err);
+    sl_run_windows(w->reader, run, attempt_max, lamport_max, windows);
+    steplog_status status = STEPLOG_OK;
+    for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {
+        const sl_incarnation *i = &w->reader->incarnations.items[run->incarnations.items[n]];
+        int64_t step_last;
+        if (i->row_count == 0 || !key_is_wanted(w, i->key_hash) || !step_limit(w, &windows[n], is_bounded, bound, &step_last)) continue;
+        if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
+        if (depth && i->attempt > attempt_max) continue;
+        for (size_t s = 0; s < i->sources.count && status == STEPLOG_OK; s++) {
+            const sl_source *source = &i->sources.items[s];
+            if (source->assigned.count == 0 || (source->log && w->view.without_logs)) continue;
+            sl_filter *filter = new_filter(w, run, i, source, step_last);
+            uint32_t writer = depth ? UINT32_MAX : writer_number(w, i);
+            if (!filter) status = no_memory(w->err);
+            else status = source->segment ? collect_segment(w, i, source, filter, writer) : collect_log(w, i, source, filter, writer);
+        }
+    }
+    sl_free(windows);
+    if (status != STEPLOG_OK || !run->has_parent || depth >= SL_FORK_DEPTH_MAX || w->view.only_incarnation) return status;
+    sl_run *parent = sl_reader_run(w->reader, &run->parent);
+    if (!parent) return STEPLOG_OK;
+    int64_t parent_bound = is_bounded && bound < run->parent_step ? bound : run->parent_step;
+    return collect_run(w, parent, run->parent_attempt, run->parent_lamport, 1, parent_bound, depth + 1);
+}
+
+steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series, size_t count,
+                                 const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
+{
+    wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
+    uint32_t *writers = NULL;
+    sl_run *run = sl_reader_run(r, run_id);
+    if (!run) return STEPLOG_OK;
+    SL_TRY(sl_run_writers(r, run, &writers, &w.writer_count, err));
+    w.writers = writers;
+    steplog_status status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0, 0, 0);
+    sl_free(writers);
+    return status;
+}
+
+static _Thread_local const steplog_reader *sorting_reader;
+
+static int compare_writers(const void *a, const void *b)
+{
+    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a];
+    const sl_incarnation *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
+    if (x->attempt != y->attempt) return x->attempt < y->attempt ? -1 : 1;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    if (x->start_time_ns != y->start_time_ns) return x->start_time_ns < y->start_time_ns ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, 16);
+}
+
+steplog_status sl_run_writers(steplog_reader *r, const sl_run *run, uint32_t **out, size_t *count, steplog_error *err)
+{
+    *count = 0;
+    *out = sl_alloc(run->incarnations.count * sizeof **out);
+    if (!*out) return no_memory(err);
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        uint32_t index = run->incarnations.items[n];
+        if (!(r->incarnations.items[index].flags & SL_WRITER_IS_FACTS_ONLY)) (*out)[(*count)++] = index;
+    }
+    sorting_reader = r;
+    if (*count) qsort(*out, *count, sizeof **out, compare_writers);
+    return STEPLOG_OK;
+}

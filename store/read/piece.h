@@ -1,0 +1,79 @@
+/* read/piece.h: the blocks that a pass over some series has to look at, each decoded when its turn comes. */
+#ifndef SL_READ_PIECE_H
+#define SL_READ_PIECE_H
+
+#include "read/reader.h"
+
+/* Which columns of a schema are wanted, and as which output column. */
+typedef struct sl_columns {
+    uint32_t count;
+    uint32_t *stored; /* column in the schema */
+    uint32_t *output;
+} sl_columns;
+
+/* What is filtered out of the rows of an incarnation. */
+typedef struct sl_filter {
+    int64_t step_begin, step_last; /* both included */
+    sl_ranges assigned;
+    SL_VEC(sl_tombstone) tombstones; /* metrics lent from texts */
+    SL_VEC(char *) texts;
+} sl_filter;
+
+/* Decoded rows: up to 1024, of the wanted columns only. */
+typedef struct sl_rows {
+    uint32_t row_count, column_count;
+    int is_increasing; /* each step is larger than the one before */
+    int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
+    uint64_t *present; /* present[column * SL_PRESENT_WORDS] */
+    double *values;    /* values[column * SL_CHUNK_ROWS_MAX] */
+} sl_rows;
+
+typedef struct sl_piece {
+    sl_segment *segment; /* retained; NULL: rows came from a log and are decoded already */
+    sl_chunk_entry entry;
+    const sl_columns *columns;
+    const sl_filter *filter;
+    sl_rows *rows;
+    uint32_t row; /* the next one */
+    int64_t step_min, step_max; /* of the rows that the filter may let through */
+    uint64_t sequence_first;
+    steplog_id incarnation;
+    uint32_t attempt, writer; /* writer: as for steplog_reader_writer() */
+    int is_whole; /* no row of the block is filtered out, whatever its number */
+} sl_piece;
+
+typedef struct sl_piece_set {
+    SL_VEC(sl_piece) pieces;
+    SL_VEC(sl_columns *) columns;
+    SL_VEC(sl_filter *) filters;
+    int is_arrival_order; /* rows stay as they were recorded; set before collecting */
+    sl_chunk chunk; /* scratch */
+} sl_piece_set;
+
+typedef struct sl_piece_view {
+    int all_attempts;
+    int64_t step_begin, step_last; /* both included */
+    int without_logs; /* follow reads those itself */
+    uint64_t sequence_from; /* of one incarnation, when only_incarnation */
+    const steplog_id *only_incarnation;
+} sl_piece_view;
+
+/* Collects the pieces of series of one run, of its parents too. Rows in logs are decoded now, so that what a log's owner
+ * does later changes nothing. WAIT when a log went away meanwhile: take the snapshot again. */
+steplog_status sl_pieces_collect(steplog_reader *reader, const steplog_id *run, const steplog_series *series, size_t count,
+                                 const sl_piece_view *view, sl_piece_set *out, steplog_error *err);
+void sl_pieces_free(sl_piece_set *set);
+
+/* Decodes a piece; afterwards piece->rows holds what passes its filter, perhaps nothing. A damaged block is reported and
+ * gives no rows. */
+steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err);
+void sl_piece_release_rows(sl_piece *piece);
+
+/* The writers of a run in the order of steplog_reader_writer(): indices into the reader's incarnations. The caller
+ * frees *out. */
+steplog_status sl_run_writers(steplog_reader *reader, const sl_run *run, uint32_t **out, size_t *count, steplog_error *err);
+
+sl_rows *sl_rows_new(uint32_t column_count);
+void sl_rows_free(sl_rows *rows);
+
+#endif

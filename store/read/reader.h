@@ -1,0 +1,190 @@
+/* read/reader.h: a snapshot of a store in memory: files, incarnations, runs, series.
+ *
+ * Files are listed log/ first, then levels upward, so that no record is missed while it moves. Whatever belongs to
+ * one run (descriptions, facts, coverage, attempts) is loaded when that run is asked for. */
+#ifndef SL_READ_READER_H
+#define SL_READ_READER_H
+
+#include "base/hash_map.h"
+#include "format/file_names.h"
+#include "read/log_reader.h"
+#include "read/segment_reader.h"
+#include "steplog/maintain.h"
+
+/* One file that holds records of an incarnation. */
+typedef struct sl_source {
+    sl_segment *segment; /* or NULL */
+    uint32_t writer;     /* in the segment */
+    sl_log *log;         /* or NULL */
+    sl_ranges assigned;  /* the records that are read from this file */
+} sl_source;
+
+typedef struct sl_incarnation {
+    steplog_id id, run;
+    uint32_t attempt, rank, flags;
+    int64_t start_time_ns;
+    SL_VEC(sl_source) sources; /* segments by level downward, then logs by first sequence */
+    /* from here on after sl_run_load() */
+    sl_buffer description_bytes;
+    sl_writer_description description; /* lent from description_bytes */
+    int has_description;
+    steplog_pair *labels; /* terminated texts, from label_text */
+    char *label_text, *host, *step_axis;
+    uint64_t key_hash; /* of rank and labels */
+    sl_ranges covered, dropped;
+    uint64_t durable_sequence, salvageable_count, unsealed_bytes;
+    int64_t step_min, step_max, time_min_ns, time_max_ns;
+    uint64_t row_count, point_count, refused_count;
+    int has_end, exit_code;
+    steplog_liveness liveness;
+    int is_visible;       /* its attempt is in force */
+    int64_t visible_end;  /* in the default view: steps below this (when visible_is_bounded) */
+    int visible_is_bounded;
+} sl_incarnation;
+
+/* A tombstone in force. */
+typedef struct sl_tombstone {
+    steplog_id incarnation;
+    uint64_t sequence_last;
+    const char *metric; /* NULL: all */
+    uint32_t metric_bytes;
+    int has_steps;
+    int64_t step_begin, step_end;
+    int64_t time_ns;
+    int is_whole; /* neither metric nor steps: facts and blobs too */
+} sl_tombstone;
+
+typedef struct sl_event {
+    sl_fact fact; /* texts lent from bytes */
+    uint8_t *bytes;
+    char *key, *value; /* terminated copies */
+    uint32_t incarnation; /* index in the reader */
+    uint64_t sequence;
+    int is_in_force, is_undone;
+} sl_event;
+
+typedef struct sl_blob_place {
+    sl_blob blob; /* texts lent from bytes */
+    uint8_t *bytes;
+    char *name, *content_type;
+    uint32_t incarnation;
+    uint64_t sequence;
+    sl_segment *segment;
+    uint64_t data_offset;
+    sl_log *log;
+    size_t text; /* in the log */
+} sl_blob_place;
+
+typedef struct sl_run {
+    steplog_id id;
+    SL_VEC(uint32_t) incarnations;
+    int64_t start_time_ns; /* earliest of its writers */
+    int is_loaded;
+    SL_VEC(sl_event) events;
+    SL_VEC(sl_tombstone) tombstones;
+    SL_VEC(sl_blob_place) blobs;
+    const char *name, *project;
+    uint32_t attempt, attempt_count;
+    int is_hidden; /* everything but tombstones was removed */
+    int has_parent;
+    steplog_id parent;
+    uint32_t parent_attempt;
+    int64_t parent_step;
+    uint64_t parent_lamport;
+} sl_run;
+
+/* A series handle: names and labels are the reader's for its life. */
+typedef struct sl_series {
+    steplog_id run;
+    char *name;
+    uint32_t name_bytes;
+    uint32_t rank;
+    uint64_t key_hash; /* of rank and labels */
+    steplog_pair *labels;
+    size_t label_count;
+    char *label_text;
+} sl_series;
+
+typedef struct sl_read_context {
+    int store_dir;
+    steplog_id host_id, boot_id;
+    int is_local; /* locks and host ids mean something on this file system */
+    void (*closed)(void *store);
+    void *store;
+} sl_read_context;
+
+struct steplog_reader {
+    sl_read_context context;
+    SL_VEC(sl_segment *) segments;
+    SL_VEC(sl_log *) logs;
+    SL_VEC(sl_incarnation) incarnations;
+    sl_hash_map by_incarnation;
+    SL_VEC(sl_run) runs; /* newest first */
+    sl_hash_map by_run;
+    SL_VEC(sl_series) series;
+    sl_hash_map by_series;
+    sl_damage_list damage;
+    uint64_t generation; /* counts refreshes */
+    steplog_id store_id;
+    uint32_t level_count;
+    int64_t created_time_ns;
+};
+
+steplog_status sl_reader_new(const sl_read_context *context, steplog_reader **out, steplog_error *err);
+void sl_reader_free(steplog_reader *reader);
+
+/* ---- snapshot.c ---- */
+steplog_status sl_snapshot_take(steplog_reader *reader, steplog_error *err);
+void sl_snapshot_clear(steplog_reader *reader);
+sl_incarnation *sl_reader_incarnation(steplog_reader *reader, const steplog_id *id);
+sl_run *sl_reader_run(steplog_reader *reader, const steplog_id *id);
+
+/* ---- run_load.c ---- */
+steplog_status sl_run_load(steplog_reader *reader, sl_run *run, steplog_error *err);
+void sl_run_clear(sl_run *run);
+void sl_incarnation_clear(sl_incarnation *incarnation);
+
+/* ---- run_view.c: which points count ---- */
+
+/* What of an incarnation a view sees. */
+typedef struct sl_window {
+    int is_visible;
+    int has_end;
+    int64_t step_end;
+} sl_window;
+
+/* The windows of a run's incarnations (in the order of run->incarnations) in the default view, as seen with attempts
+ * up to attempt_max and history up to lamport_max. windows has run->incarnations.count places. */
+void sl_run_windows(steplog_reader *reader, const sl_run *run, uint32_t attempt_max, uint64_t lamport_max, sl_window *windows);
+/* The highest attempt in force, 0 for none. */
+uint32_t sl_run_highest_attempt(steplog_reader *reader, const sl_run *run, uint32_t *count);
+uint32_t sl_run_largest_attempt_number(steplog_reader *reader, const sl_run *run);
+
+/* 1 when a record is covered by a tombstone that takes it whole. */
+int sl_run_is_removed(const sl_run *run, const steplog_id *incarnation, uint64_t sequence);
+
+/* ---- selector.c ---- */
+typedef struct sl_selector {
+    char *text;          /* the glob over names */
+    size_t text_bytes;
+    SL_VEC(steplog_pair) labels; /* globs, texts owned */
+} sl_selector;
+steplog_status sl_selector_parse(const char *text, sl_selector *out, steplog_error *err);
+int sl_selector_matches(const sl_selector *selector, const char *name, uint32_t name_bytes, uint32_t rank,
+                        const steplog_pair *labels, size_t label_count);
+int sl_selector_matches_key(const sl_selector *selector, uint32_t rank, const steplog_pair *labels, size_t label_count);
+void sl_selector_free(sl_selector *selector);
+
+/* ---- series.c ---- */
+uint64_t sl_key_hash(uint32_t rank, const steplog_pair *labels, size_t label_count);
+/* Calls back for each metric name of an incarnation, possibly more than once. */
+typedef steplog_status (*sl_name_callback)(void *context, sl_incarnation *incarnation, const char *name, uint32_t bytes);
+steplog_status sl_incarnation_names(sl_incarnation *incarnation, sl_name_callback callback, void *context);
+#define SL_FORK_DEPTH_MAX 16 /* forks of forks are followed this far */
+/* All series that match, sorted; *out is the caller's to free. None is not an error here. */
+steplog_status sl_reader_find(steplog_reader *reader, const steplog_id *run, const sl_selector *selector, steplog_series **out,
+                              size_t *count, steplog_error *err);
+steplog_status sl_reader_series_of(steplog_reader *reader, const steplog_id *run, const sl_incarnation *incarnation,
+                                   const char *name, uint32_t bytes, steplog_series *out, steplog_error *err);
+
+#endif

@@ -1,0 +1,490 @@
+/* read/run_load.c: everything about one run that is not points: who wrote it, which file each record is read from,
+ * its history, its blobs.
+ *
+ * Coverage: a record may be in several files; segments are asked from the highest level downward, then logs, and each
+ * record is taken from the first that has it. The prefix rule: what a writer committed after a hole that no durable
+ * mark covers is not shown. */
+#include "read/reader.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a run"); }
+
+void sl_incarnation_clear(sl_incarnation *i)
+{
+    sl_buffer_free(&i->description_bytes);
+    sl_free(i->labels);
+    sl_free(i->label_text);
+    sl_free(i->host);
+    sl_free(i->step_axis);
+    SL_VEC_FREE(&i->covered);
+    SL_VEC_FREE(&i->dropped);
+    i->labels = NULL;
+    i->label_text = i->host = i->step_axis = NULL;
+}
+
+void sl_run_clear(sl_run *run)
+{
+    for (size_t i = 0; i < run->events.count; i++) {
+        sl_free(run->events.items[i].bytes);
+        sl_free(run->events.items[i].key);
+        sl_free(run->events.items[i].value);
+    }
+    for (size_t i = 0; i < run->blobs.count; i++) {
+        sl_free(run->blobs.items[i].bytes);
+        sl_free(run->blobs.items[i].name);
+        sl_free(run->blobs.items[i].content_type);
+    }
+    SL_VEC_FREE(&run->events);
+    SL_VEC_FREE(&run->blobs);
+    SL_VEC_FREE(&run->tombstones);
+    run->is_loaded = 0;
+}
+
+/* ---- who ---- */
+
+static int copy_labels(sl_incarnation *i)
+{
+    const sl_writer_description *d = &i->description;
+    if (d->label_count == 0) return 1;
+    i->labels = sl_alloc(d->label_count * sizeof *i->labels);
+    i->label_text = sl_alloc(d->labels_bytes + 2 * (size_t)d->label_count);
+    if (!i->labels || !i->label_text) return 0;
+    sl_span span = sl_span_of(d->labels, d->labels_bytes);
+    char *to = i->label_text;
+    for (uint32_t n = 0; n < d->label_count; n++) {
+        const char *key, *value;
+        uint32_t key_bytes, value_bytes;
+        sl_label_next(&span, &key, &key_bytes, &value, &value_bytes);
+        i->labels[n] = (steplog_pair){to, to + key_bytes + 1};
+        memcpy(to, key, key_bytes);
+        to[key_bytes] = 0;
+        memcpy(to + key_bytes + 1, value, value_bytes);
+        to[key_bytes + 1 + value_bytes] = 0;
+        to += key_bytes + value_bytes + 2;
+    }
+    return 1;
+}
+
+static steplog_status load_description(sl_incarnation *i, steplog_error *err)
+{
+    for (size_t s = 0; s < i->sources.count && !i->has_description; s++) {
+        sl_source *source = &i->sources.items[s];
+        steplog_status status = STEPLOG_OK;
+        if (source->segment) {
+            status = sl_segment_writer_description(source->segment, source->writer, &i->description_bytes, &i->description);
+        } else if (source->log->dictionary.has_writer) {
+            sl_buffer_clear(&i->description_bytes);
+            sl_buffer_put(&i->description_bytes, source->log->dictionary.writer_bytes.data, source->log->dictionary.writer_bytes.bytes);
+            if (i->description_bytes.is_out_of_memory) return no_memory(err);
+            if (!sl_writer_description_decode(i->description_bytes.data, i->description_bytes.bytes, &i->description)) continue;
+        } else {
+            continue;
+        }
+        if (status == STEPLOG_NOMEM) return no_memory(err);
+        i->has_description = status >= 0;
+    }
+    if (!i->has_description) {
+        i->key_hash = sl_key_hash(i->rank, NULL, 0);
+        return STEPLOG_OK;
+    }
+    i->flags = i->description.flags;
+    i->start_time_ns = i->description.start_time_ns;
+    i->host = sl_copy_bytes(i->description.host, i->description.host_bytes);
+    i->step_axis = sl_copy_bytes(i->description.step_axis, i->description.step_axis_bytes);
+    if (!i->host || !i->step_axis || !copy_labels(i)) return no_memory(err);
+    i->key_hash = sl_key_hash(i->rank, i->labels, i->description.label_count);
+    return STEPLOG_OK;
+}
+
+/* ---- which file ---- */
+
+static void widen(sl_incarnation *i, int64_t step_min, int64_t step_max, int64_t time_min_ns, int64_t time_max_ns)
+{
+    if (step_min < i->step_min) i->step_min = step_min;
+    if (step_max > i->step_max) i->step_max = step_max;
+    if (time_min_ns != STEPLOG_TIME_NONE && (i->time_min_ns == STEPLOG_TIME_NONE || time_min_ns < i->time_min_ns)) i->time_min_ns = time_min_ns;
+    if (time_max_ns != STEPLOG_TIME_NONE && (i->time_max_ns == STEPLOG_TIME_NONE || time_max_ns > i->time_max_ns)) i->time_max_ns = time_max_ns;
+}
+
+/* Counts what a source contributes. Where only a part of it counts, rows and points are in proportion. */
+static void count_source(sl_incarnation *i, const sl_source *source, uint64_t held)
+{
+    uint64_t rows = 0, points = 0, assigned = sl_ranges_count(&source->assigned);
+    if (held == 0 || assigned == 0) return;
+    if (source->segment) {
+        const sl_writer_entry *w = &source->segment->writers.items[source->writer];
+        for (uint32_t g = 0; g < w->group_count; g++) {
+            const sl_group_entry *group = &source->segment->groups.items[w->group_first + g];
+            rows += group->row_count;
+            points += group->value_count;
+            widen(i, group->step_min, group->step_max, STEPLOG_TIME_NONE, STEPLOG_TIME_NONE);
+        }
+        if (rows) widen(i, INT64_MAX, INT64_MIN, source->segment->trailer.time_min_ns, source->segment->trailer.time_max_ns);
+    } else {
+        rows = source->log->row_count;
+        points = source->log->point_count;
+        if (rows) widen(i, source->log->step_min, source->log->step_max, source->log->time_min_ns, source->log->time_max_ns);
+    }
+    if (assigned < held) {
+        rows = (uint64_t)((double)rows * (double)assigned / (double)held);
+        points = (uint64_t)((double)points * (double)assigned / (double)held);
+    }
+    i->row_count += rows;
+    i->point_count += points;
+}
+
+/* Everything after a hole that no durable mark covers is taken away again. */
+static int apply_prefix_rule(sl_incarnation *i)
+{
+    uint64_t durable = 0, last = i->covered.count ? i->covered.items[i->covered.count - 1].end : 0;
+    for (size_t s = 0; s < i->sources.count; s++) {
+        const sl_source *source = &i->sources.items[s];
+        if (source->log) {
+            if (source->log->mark.sequence > durable) durable = source->log->mark.sequence;
+            if (source->log->is_same_boot && source->log->held.count && source->log->held.items[source->log->held.count - 1].end - 1 > durable)
+                durable = source->log->held.items[source->log->held.count - 1].end - 1; /* no power cut can be the reason */
+            continue;
+        }
+        const sl_writer_entry *w = &source->segment->writers.items[source->writer];
+        for (uint32_t n = 0; n < w->range_count; n++) {
+            uint64_t end = source->segment->ranges.items[w->range_first + n].sequence_end;
+            if (end - 1 > durable) durable = end - 1;
+        }
+    }
+    i->durable_sequence = durable;
+    uint64_t missing = sl_ranges_first_missing(&i->covered, durable + 1);
+    if (missing >= last) return 1;
+    sl_ranges hidden = {0};
+    int is_good = sl_ranges_add(&hidden, missing, UINT64_MAX);
+    uint64_t before = sl_ranges_count(&i->covered);
+    is_good = is_good && sl_ranges_subtract(&i->covered, &hidden);
+    i->salvageable_count += before - sl_ranges_count(&i->covered);
+    for (size_t s = 0; s < i->sources.count && is_good; s++) is_good = sl_ranges_subtract(&i->sources.items[s].assigned, &hidden);
+    SL_VEC_FREE(&hidden);
+    return is_good;
+}
+
+static int assign(sl_incarnation *i)
+{
+    for (size_t s = 0; s < i->sources.count; s++) {
+        sl_source *source = &i->sources.items[s];
+        sl_ranges dropped = {0};
+        source->assigned.count = 0;
+        int is_good = source->segment ? sl_segment_ranges(source->segment, source->writer, &source->assigned, &dropped)
+                                      : sl_ranges_copy(&source->assigned, &source->log->held);
+        is_good = is_good && sl_ranges_subtract(&source->assigned, &i->covered) && sl_ranges_add_all(&i->covered, &source->assigned) &&
+                  sl_ranges_add_all(&i->covered, &dropped) && sl_ranges_add_all(&i->dropped, &dropped);
+        SL_VEC_FREE(&dropped);
+        if (!is_good) return 0;
+    }
+    return 1;
+}
+
+static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
+{
+    i->step_min = INT64_MAX;
+    i->step_max = INT64_MIN;
+    i->time_min_ns = i->time_max_ns = STEPLOG_TIME_NONE;
+    i->row_count = i->point_count = i->unsealed_bytes = i->salvageable_count = 0;
+    i->liveness = STEPLOG_LIVENESS_DEAD;
+    int has_unknown_lock = 0, is_alive = 0;
+    for (size_t s = 0; s < i->sources.count; s++) {
+        sl_log *log = i->sources.items[s].log;
+        if (!log) continue;
+        SL_TRY(sl_log_advance(log, err));
+        i->unsealed_bytes += log->walk.offset < log->header.capacity_bytes ? log->walk.offset : log->header.capacity_bytes;
+        i->salvageable_count += log->salvageable_count;
+        if (log->gap.counter) i->refused_count += log->gap.refused_count;
+        if (log->lock == SL_OS_LOCK_HELD) is_alive = 1;
+        if (log->lock == SL_OS_LOCK_UNKNOWN) has_unknown_lock = 1;
+    }
+    if (!assign(i) || !apply_prefix_rule(i)) return no_memory(err);
+    for (size_t s = 0; s < i->sources.count; s++) {
+        sl_source *source = &i->sources.items[s];
+        sl_ranges held = {0};
+        if (source->segment ? !sl_segment_ranges(source->segment, source->writer, &held, NULL) : !sl_ranges_copy(&held, &source->log->held)) return no_memory(err);
+        count_source(i, source, sl_ranges_count(&held));
+        SL_VEC_FREE(&held);
+    }
+    if (is_alive) i->liveness = STEPLOG_LIVENESS_ALIVE;
+    else if (has_unknown_lock) i->liveness = STEPLOG_LIVENESS_UNKNOWN;
+    return load_description(i, err);
+}
+
+/* ---- history ---- */
+
+static int push_event(sl_run *run, uint32_t incarnation, uint64_t sequence, const uint8_t *content, uint32_t bytes)
+{
+    sl_event event = {.incarnation = incarnation, .sequence = sequence};
+    event.bytes = sl_copy_bytes(content, bytes);
+    if (!event.bytes) return 0;
+    if (!sl_fact_decode(event.bytes, bytes, &event.fact)) {
+        sl_free(event.bytes);
+        return 1; /* of a later version */
+    }
+    if (event.fact.has_key) event.key = sl_copy_bytes(event.fact.key, event.fact.key_bytes);
+    if (event.fact.has_value) event.value = sl_copy_bytes(event.fact.value, event.fact.value_bytes);
+    if ((!event.fact.has_key || event.key) && (!event.fact.has_value || event.value) && SL_VEC_PUSH(&run->events, event)) return 1;
+    sl_free(event.bytes);
+    sl_free(event.key);
+    sl_free(event.value);
+    return 0;
+}
+
+static int push_blob(sl_run *run, sl_blob_place *place, const uint8_t *content, uint32_t bytes)
+{
+    place->bytes = sl_copy_bytes(content, bytes);
+    if (!place->bytes) return 0;
+    if (!sl_blob_decode(place->bytes, bytes, &place->blob, NULL)) {
+        sl_free(place->bytes);
+        return 1;
+    }
+    place->name = sl_copy_bytes(place->blob.name, place->blob.name_bytes);
+    place->content_type = sl_copy_bytes(place->blob.content_type, place->blob.content_type_bytes);
+    if (place->name && place->content_type && SL_VEC_PUSH(&run->blobs, *place)) return 1;
+    sl_free(place->bytes);
+    sl_free(place->name);
+    sl_free(place->content_type);
+    return 0;
+}
+
+static steplog_status load_segment_records(sl_run *run, uint32_t index, sl_source *source, steplog_error *err)
+{
+    sl_segment *segment = source->segment;
+    const sl_writer_entry *w = &segment->writers.items[source->writer];
+    for (uint32_t n = 0; n < w->record_count; n++) {
+        const sl_record_entry *entry = &segment->records.items[w->record_first + n];
+        sl_record_prefix prefix;
+        const uint8_t *content;
+        if (!sl_ranges_has(&source->assigned, entry->sequence)) continue;
+        steplog_status status = sl_segment_record(segment, entry, &prefix, &content, err);
+        if (status == STEPLOG_CORRUPT) continue; /* reported */
+        if (status < 0) return status;
+        sl_blob_place place = {.incarnation = index, .sequence = entry->sequence, .segment = segment, .data_offset = prefix.data_offset};
+        if (entry->type == SL_ENTRY_FACT ? !push_event(run, index, entry->sequence, content, entry->bytes)
+                                         : !push_blob(run, &place, content, entry->bytes))
+            return no_memory(err);
+    }
+    return STEPLOG_OK;
+}
+
+/* A gap that is still open tells in the header of its log how much was refused. */
+static void complete_gap(sl_run *run, const sl_log *log)
+{
+    sl_fact *fact = &run->events.items[run->events.count - 1].fact;
+    if (fact->kind != STEPLOG_EVENT_GAP || fact->number != 0 || log->gap.counter == 0) return;
+    fact->number = (int64_t)log->gap.refused_count;
+    fact->has_steps = 1;
+    fact->step_begin = log->gap.step_first;
+    fact->step_end = log->gap.step_last == INT64_MAX ? INT64_MAX : log->gap.step_last + 1;
+}
+
+static steplog_status load_log_records(sl_run *run, uint32_t index, sl_source *source, steplog_error *err)
+{
+    sl_log *log = source->log;
+    for (size_t n = 0; n < log->texts.count; n++) {
+        const sl_log_text *text = &log->texts.items[n];
+        if (!sl_ranges_has(&source->assigned, text->sequence)) continue;
+        sl_blob_place place = {.incarnation = index, .sequence = text->sequence, .log = log, .text = n};
+        size_t before = run->events.count;
+        if (text->record_kind == SL_RECORD_FACT ? !push_event(run, index, text->sequence, text->content, text->bytes)
+                                                : !push_blob(run, &place, text->content, text->bytes))
+            return no_memory(err);
+        if (run->events.count > before) complete_gap(run, log);
+    }
+    return STEPLOG_OK;
+}
+
+/* Sorting needs the incarnations' ids, which are behind an index. */
+static _Thread_local const steplog_reader *sorting_reader;
+
+static int compare_places(uint32_t a, uint64_t a_sequence, uint32_t b, uint64_t b_sequence)
+{
+    int order = memcmp(sorting_reader->incarnations.items[a].id.bytes, sorting_reader->incarnations.items[b].id.bytes, 16);
+    if (order) return order;
+    return a_sequence < b_sequence ? -1 : a_sequence > b_sequence;
+}
+
+static int compare_events(const void *a, const void *b)
+{
+    const sl_event *x = a, *y = b;
+    if (x->fact.lamport != y->fact.lamport) return x->fact.lamport < y->fact.lamport ? -1 : 1;
+    return compare_places(x->incarnation, x->sequence, y->incarnation, y->sequence);
+}
+
+static int compare_blobs(const void *a, const void *b)
+{
+    const sl_blob_place *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    if (order) return order;
+    if (x->blob.step != y->blob.step) return x->blob.step < y->blob.step ? -1 : 1;
+    uint32_t x_attempt = sorting_reader->incarnations.items[x->incarnation].attempt;
+    uint32_t y_attempt = sorting_reader->incarnations.items[y->incarnation].attempt;
+    if (x_attempt != y_attempt) return x_attempt < y_attempt ? -1 : 1;
+    return compare_places(x->incarnation, x->sequence, y->incarnation, y->sequence);
+}
+
+static void mark_undone(steplog_reader *r, sl_run *run)
+{
+    for (size_t i = 0; i < run->events.count; i++) {
+        const sl_event *undo = &run->events.items[i];
+        if (undo->fact.kind != STEPLOG_EVENT_UNDO || !undo->fact.has_target) continue;
+        for (size_t j = 0; j < run->events.count; j++) {
+            sl_event *event = &run->events.items[j];
+            if (event->sequence == undo->fact.target_sequence && event->fact.kind != STEPLOG_EVENT_UNDO &&
+                sl_id_equal(&r->incarnations.items[event->incarnation].id, &undo->fact.target))
+                event->is_undone = 1;
+        }
+    }
+}
+
+static int make_tombstones(sl_run *run)
+{
+    for (size_t i = 0; i < run->events.count; i++) {
+        const sl_event *event = &run->events.items[i];
+        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || !event->fact.has_target) continue;
+        sl_tombstone tombstone = {.incarnation = event->fact.target, .sequence_last = event->fact.target_sequence,
+                                  .metric = event->fact.has_key ? event->key : NULL, .metric_bytes = event->fact.key_bytes,
+                                  .has_steps = event->fact.has_steps, .step_begin = event->fact.step_begin,
+                                  .step_end = event->fact.step_end, .time_ns = event->fact.time_ns,
+                                  .is_whole = !event->fact.has_key && !event->fact.has_steps};
+        if (!SL_VEC_PUSH(&run->tombstones, tombstone)) return 0;
+    }
+    return 1;
+}
+
+int sl_run_is_removed(const sl_run *run, const steplog_id *incarnation, uint64_t sequence)
+{
+    for (size_t i = 0; i < run->tombstones.count; i++) {
+        const sl_tombstone *t = &run->tombstones.items[i];
+        if (t->is_whole && sequence <= t->sequence_last && sl_id_equal(&t->incarnation, incarnation)) return 1;
+    }
+    return 0;
+}
+
+static int is_kept_for_ever(const sl_event *event)
+{
+    return event->fact.kind == STEPLOG_EVENT_TOMBSTONE || event->fact.kind == STEPLOG_EVENT_UNDO;
+}
+
+/* Drops what whole tombstones cover, then finds out which facts hold. */
+static void settle_history(steplog_reader *r, sl_run *run)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < run->events.count; i++) {
+        sl_event *event = &run->events.items[i];
+        if (is_kept_for_ever(event) || !sl_run_is_removed(run, &r->incarnations.items[event->incarnation].id, event->sequence)) {
+            run->events.items[kept++] = *event;
+            continue;
+        }
+        sl_free(event->bytes);
+        sl_free(event->key);
+        sl_free(event->value);
+    }
+    run->events.count = kept;
+    kept = 0;
+    for (size_t i = 0; i < run->blobs.count; i++) {
+        sl_blob_place *blob = &run->blobs.items[i];
+        if (!sl_run_is_removed(run, &r->incarnations.items[blob->incarnation].id, blob->sequence)) {
+            run->blobs.items[kept++] = *blob;
+            continue;
+        }
+        sl_free(blob->bytes);
+        sl_free(blob->name);
+        sl_free(blob->content_type);
+    }
+    run->blobs.count = kept;
+    for (size_t i = 0; i < run->events.count; i++) {
+        sl_event *event = &run->events.items[i];
+        event->is_in_force = !event->is_undone;
+        if (event->fact.kind != STEPLOG_EVENT_SET) continue;
+        for (size_t j = i + 1; j < run->events.count; j++) /* a later one of the same key */
+            if (run->events.items[j].fact.kind == STEPLOG_EVENT_SET && strcmp(run->events.items[j].key, event->key) == 0) {
+                event->is_in_force = 0;
+                break;
+            }
+        if (!event->is_in_force) continue;
+        if (strcmp(event->key, "name") == 0) run->name = event->value;
+        if (strcmp(event->key, "project") == 0) run->project = event->value;
+    }
+}
+
+static void read_ends_and_fork(steplog_reader *r, sl_run *run)
+{
+    for (size_t i = 0; i < run->events.count; i++) {
+        const sl_event *event = &run->events.items[i];
+        sl_incarnation *writer = &r->incarnations.items[event->incarnation];
+        if (event->fact.kind == STEPLOG_EVENT_END) {
+            writer->has_end = 1;
+            writer->exit_code = (int)event->fact.number;
+            if (writer->liveness != STEPLOG_LIVENESS_ALIVE) writer->liveness = STEPLOG_LIVENESS_ENDED;
+        }
+        if (event->fact.kind == STEPLOG_EVENT_FORK && !event->is_undone) {
+            run->has_parent = 1;
+            run->parent = event->fact.target;
+            run->parent_attempt = event->fact.parent_attempt;
+            run->parent_step = event->fact.step_end;
+            run->parent_lamport = (uint64_t)event->fact.number;
+        }
+        if (event->fact.kind == STEPLOG_EVENT_GAP && event->key && strcmp(event->key, "refused") == 0)
+            writer->refused_count = writer->refused_count > (uint64_t)event->fact.number ? writer->refused_count : (uint64_t)event->fact.number;
+    }
+}
+
+static void settle_windows(steplog_reader *r, sl_run *run, sl_window *windows)
+{
+    run->attempt = sl_run_highest_attempt(r, run, &run->attempt_count);
+    sl_run_windows(r, run, UINT32_MAX, UINT64_MAX, windows);
+    int has_anything = run->blobs.count > 0;
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
+        i->is_visible = windows[n].is_visible;
+        i->visible_is_bounded = windows[n].has_end;
+        i->visible_end = windows[n].step_end;
+        uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
+        if (!(i->flags & SL_WRITER_IS_FACTS_ONLY) && last > 0 && !sl_run_is_removed(run, &i->id, last)) has_anything = 1;
+        if (i->liveness == STEPLOG_LIVENESS_ALIVE && !(i->flags & SL_WRITER_IS_FACTS_ONLY)) has_anything = 1;
+    }
+    /* What is left of a removed run are the records that say so. */
+    for (size_t n = 0; n < run->events.count && !has_anything; n++)
+        has_anything = !is_kept_for_ever(&run->events.items[n]) && run->events.items[n].fact.kind != STEPLOG_EVENT_END;
+    run->is_hidden = !has_anything;
+}
+
+steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
+{
+    if (run->is_loaded) return STEPLOG_OK;
+    sl_run_clear(run);
+    run->name = run->project = NULL;
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        uint32_t index = run->incarnations.items[n];
+        sl_incarnation *i = &r->incarnations.items[index];
+        sl_incarnation_clear(i);
+        i->has_description = i->has_end = 0;
+        i->refused_count = 0;
+        SL_TRY(load_coverage(i, err));
+        for (size_t s = 0; s < i->sources.count; s++) {
+            sl_source *source = &i->sources.items[s];
+            SL_TRY(source->segment ? load_segment_records(run, index, source, err) : load_log_records(run, index, source, err));
+        }
+    }
+    sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
+    if (!windows) return no_memory(err);
+    sorting_reader = r;
+    if (run->events.count) qsort(run->events.items, run->events.count, sizeof *run->events.items, compare_events);
+    if (run->blobs.count) qsort(run->blobs.items, run->blobs.count, sizeof *run->blobs.items, compare_blobs);
+    mark_undone(r, run);
+    int is_good = make_tombstones(run);
+    if (is_good) {
+        settle_history(r, run);
+        read_ends_and_fork(r, run);
+        settle_windows(r, run, windows);
+        run->is_loaded = 1;
+    }
+    sl_free(windows);
+    return is_good ? STEPLOG_OK : no_memory(err);
+}

@@ -1,0 +1,499 @@
+/* read/segment_reader.c: opening a segment and reading its blocks with pread.
+ *
+ * The directory (writers, schemas, groups, ranges, records) is read at once: it grows with the series, not with the
+ * points. Chunk entries are read for the group that is asked for. When the trailer or a table is damaged everything
+ * is collected from the pages themselves (segment_rebuild.c). */
+#include "read/segment_reader.h"
+
+#include "base/error.h"
+#include "format/checksum.h"
+#include "format/int_codec.h"
+#include "os/os.h"
+#include "read/segment_rebuild.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    return sl_os->pread(((sl_segment *)context)->fd, buffer, bytes, offset);
+}
+
+static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment"); }
+
+void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, const char *what, const sl_chunk_head *head,
+                       const sl_chunk_entry *entry, const char *series)
+{
+    if (!segment->damage) return;
+    steplog_damage finding = {.size_bytes = sizeof finding, .file = segment->name, .offset = (int64_t)offset, .bytes = bytes,
+                              .what = what, .series = series};
+    if (head && head->writer < segment->writers.count) {
+        finding.has_run = 1;
+        finding.run = segment->writers.items[head->writer].run;
+    }
+    if (entry) {
+        finding.has_steps = 1;
+        finding.step_first = entry->step_min;
+        finding.step_last = entry->step_max;
+    }
+    sl_damage_add(segment->damage, &finding);
+}
+
+/* ---- opening ---- */
+
+static int decode_entry(sl_segment *s, int table, const uint8_t *in)
+{
+    switch (table) {
+    case SL_TABLE_WRITERS: {
+        sl_writer_entry entry;
+        return sl_writer_entry_decode(in, &entry) && SL_VEC_PUSH(&s->writers, entry);
+    }
+    case SL_TABLE_SCHEMAS: {
+        sl_schema_entry entry;
+        return sl_schema_entry_decode(in, &entry) && SL_VEC_PUSH(&s->schemas, entry);
+    }
+    case SL_TABLE_GROUPS: {
+        sl_group_entry entry;
+        return sl_group_entry_decode(in, &entry) && SL_VEC_PUSH(&s->groups, entry);
+    }
+    case SL_TABLE_RANGES: {
+        sl_range_entry entry;
+        return sl_range_entry_decode(in, &entry) && SL_VEC_PUSH(&s->ranges, entry);
+    }
+    default: {
+        sl_record_entry entry;
+        return sl_record_entry_decode(in, &entry) && SL_VEC_PUSH(&s->records, entry);
+    }
+    }
+}
+
+/* Reads one table whole. 1; 0 when it is damaged (reported); -1 when reading failed. */
+static int read_table(sl_segment *s, int table)
+{
+    uint64_t count = s->trailer.tables[table].entry_count;
+    uint32_t entry_bytes = sl_table_entry_bytes[table];
+    for (uint64_t page = 0; page * SL_TABLE_PAGE_ENTRIES < count; page++) {
+        sl_page_item item;
+        sl_page_read_one(&s->pages, sl_table_page_offset(&s->trailer, table, page), &item);
+        if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
+        uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
+        if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != sl_table_page_kind[table] || item.head.index != page ||
+            item.content_bytes != entries * entry_bytes) {
+            sl_segment_report(s, item.offset, item.bytes, "segment table is damaged: the index was rebuilt", NULL, NULL, NULL);
+            return 0;
+        }
+        for (uint32_t i = 0; i < entries; i++)
+            if (!decode_entry(s, table, item.content + i * entry_bytes)) return 0;
+    }
+    return 1;
+}
+
+/* Entries refer to each other by index: nothing may lead outside. */
+static int are_tables_consistent(const sl_segment *s)
+{
+    uint64_t chunk_count = s->trailer.tables[SL_TABLE_CHUNKS].entry_count;
+    for (size_t i = 0; i < s->writers.count; i++) {
+        const sl_writer_entry *w = &s->writers.items[i];
+        if ((uint64_t)w->range_first + w->range_count > s->ranges.count ||
+            (uint64_t)w->group_first + w->group_count > s->groups.count ||
+            (uint64_t)w->record_first + w->record_count > s->records.count)
+            return 0;
+        for (uint32_t g = 0; g < w->group_count; g++)
+            if (s->groups.items[w->group_first + g].writer != i) return 0;
+    }
+    for (size_t i = 0; i < s->groups.count; i++) {
+        const sl_group_entry *g = &s->groups.items[i];
+        if (g->writer >= s->writers.count || g->schema >= s->schemas.count ||
+            (uint64_t)g->chunk_first + g->chunk_count > chunk_count)
+            return 0;
+    }
+    for (size_t i = 0; i < s->ranges.count; i++)
+        if (s->ranges.items[i].writer >= s->writers.count) return 0;
+    for (size_t i = 0; i < s->records.count; i++)
+        if (s->records.items[i].writer >= s->writers.count) return 0;
+    return 1;
+}
+
+static int read_trailer(sl_segment *s)
+{
+    sl_page_item item;
+    if (s->file_bytes < SL_SEGMENT_HEADER_BYTES + SL_TRAILER_BYTES || s->file_bytes % 8) return 0;
+    sl_page_read_one(&s->pages, s->file_bytes - SL_TRAILER_BYTES, &item);
+    if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
+    return item.kind == SL_PAGE_ITEM_PAGE && item.head.kind == SL_PAGE_TRAILER &&
+           item.content_bytes == SL_TRAILER_CONTENT_BYTES && sl_trailer_decode(item.content, &s->trailer) &&
+           s->trailer.file_bytes == s->file_bytes;
+}
+
+static void clear_tables(sl_segment *s)
+{
+    s->writers.count = s->schemas.count = s->groups.count = s->ranges.count = s->records.count = 0;
+}
+
+static int read_directory(sl_segment *s)
+{
+    static const int tables[] = {SL_TABLE_WRITERS, SL_TABLE_SCHEMAS, SL_TABLE_GROUPS, SL_TABLE_RANGES, SL_TABLE_RECORDS};
+    int result = read_trailer(s);
+    if (result == 0)
+        sl_segment_report(s, s->file_bytes < SL_TRAILER_BYTES ? 0 : s->file_bytes - SL_TRAILER_BYTES, SL_TRAILER_BYTES,
+                          "segment trailer is damaged: the index was rebuilt", NULL, NULL, NULL);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && result == 1; i++) result = read_table(s, tables[i]);
+    if (result == 1 && !are_tables_consistent(s)) {
+        sl_segment_report(s, s->trailer.tables[0].offset, 0, "segment tables contradict each other: the index was rebuilt", NULL,
+                          NULL, NULL);
+        result = 0;
+    }
+    return result;
+}
+
+steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage, sl_segment **out,
+                               steplog_error *err)
+{
+    uint8_t head[SL_SEGMENT_HEADER_BYTES];
+    sl_os_stat stat;
+    *out = NULL;
+    sl_segment *s = sl_alloc_zero(1, sizeof *s);
+    if (!s) return no_memory(err);
+    *s = (sl_segment){.reference_count = 1, .level = level, .fd = -1, .damage = damage};
+    snprintf(s->name, sizeof s->name, "%s", name);
+    steplog_status status = STEPLOG_OK;
+    int e;
+    s->fd = sl_os->open(store_dir, name, SL_OS_READ);
+    if (s->fd < 0) {
+        status = sl_fail_os(err, -s->fd, -1, "cannot open segment '%s'", name);
+        goto failed;
+    }
+    if ((e = sl_os->stat(s->fd, &stat)) < 0 || (e = sl_os_read_full(s->fd, head, sizeof head, 0)) < 0) {
+        status = e == -ENODATA ? sl_fail(err, STEPLOG_CORRUPT, 0, "'%s' is shorter than a segment's header", name)
+                                    : sl_fail_os(err, -e, 0, "cannot read segment '%s'", name);
+        goto failed;
+    }
+    s->file_bytes = stat.bytes;
+    if ((status = sl_segment_header_decode(head, name, &s->header, err)) < 0) goto failed;
+    s->file_key = sl_file_key(&s->header.file_id);
+    sl_page_walk_init(&s->pages, read_file, s, s->file_key, s->file_bytes);
+    int result = read_directory(s);
+    if (result == 0) {
+        clear_tables(s);
+        status = sl_segment_rebuild(s, err);
+    } else if (result < 0) {
+        status = sl_fail(err, STEPLOG_IO, -1, "cannot read segment '%s'", name);
+    }
+    if (status < 0) goto failed;
+    if (s->schemas.count && !(s->names = sl_alloc_zero(s->schemas.count, sizeof *s->names))) {
+        status = no_memory(err);
+        goto failed;
+    }
+    *out = s;
+    return STEPLOG_OK;
+failed:
+    sl_segment_release(s);
+    return status;
+}
+
+void sl_segment_retain(sl_segment *s) { s->reference_count++; }
+
+void sl_segment_release(sl_segment *s)
+{
+    if (!s || --s->reference_count > 0) return;
+    if (s->fd >= 0) sl_os->close(s->fd);
+    for (size_t i = 0; s->names && i < s->schemas.count; i++) {
+        sl_free(s->names[i].content);
+        sl_free((void *)(uintptr_t)s->names[i].names);
+        sl_free(s->names[i].bytes);
+    }
+    sl_free(s->names);
+    SL_VEC_FREE(&s->writers);
+    SL_VEC_FREE(&s->schemas);
+    SL_VEC_FREE(&s->groups);
+    SL_VEC_FREE(&s->ranges);
+    SL_VEC_FREE(&s->records);
+    SL_VEC_FREE(&s->rebuilt_chunks);
+    sl_page_walk_free(&s->pages);
+    sl_free(s);
+}
+
+/* ---- the directory ---- */
+
+/* Reads one page and insists on its kind. */
+static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
+{
+    sl_page_read_one(&s->pages, offset, item);
+    if (item->kind == SL_PAGE_ITEM_ERROR)
+        return item->os_errno ? sl_fail_os(err, item->os_errno, (int64_t)offset, "cannot read '%s'", s->name) : no_memory(err);
+    if (item->kind == SL_PAGE_ITEM_PAGE && item->head.kind == kind) return STEPLOG_OK;
+    const char *what = item->kind == SL_PAGE_ITEM_PAGE ? "page is of another kind than expected" : item->what;
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name, (unsigned long long)offset, what);
+}
+
+const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
+{
+    if (schema >= s->schemas.count) return NULL;
+    sl_schema_names *names = &s->names[schema];
+    if (names->content) return names;
+    sl_page_item item;
+    steplog_status status = read_page(s, s->schemas.items[schema].page_offset, SL_PAGE_SCHEMA, &item, NULL);
+    uint32_t count = status >= 0 && item.content_bytes >= 4 ? sl_load32(item.content) : 0;
+    if (status < 0 || count != s->schemas.items[schema].name_count || count > item.content_bytes / 4) {
+        if (status != STEPLOG_NOMEM)
+            sl_segment_report(s, s->schemas.items[schema].page_offset, item.bytes, "schema page is damaged: its series have no names",
+                              NULL, NULL, NULL);
+        return NULL;
+    }
+    names->content = sl_copy_bytes(item.content, item.content_bytes);
+    names->names = sl_alloc(count * sizeof *names->names);
+    names->bytes = sl_alloc(count * sizeof *names->bytes);
+    sl_span span = sl_span_of(names->content, item.content_bytes);
+    sl_span_u32(&span);
+    int is_good = names->content && names->names && names->bytes;
+    for (uint32_t i = 0; is_good && i < count; i++) {
+        names->bytes[i] = sl_span_u32(&span);
+        names->names[i] = (const char *)sl_span_take(&span, names->bytes[i]);
+        is_good = !span.is_bad && names->bytes[i] > 0;
+    }
+    if (is_good && span.left == 0) {
+        names->count = count;
+        return names;
+    }
+    sl_free(names->content);
+    sl_free((void *)(uintptr_t)names->names);
+    sl_free(names->bytes);
+    *names = (sl_schema_names){0};
+    return NULL;
+}
+
+steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_buffer *scratch, sl_writer_description *out)
+{
+    sl_page_item item;
+    if (writer >= s->writers.count) return STEPLOG_CORRUPT;
+    steplog_status status = read_page(s, s->writers.items[writer].page_offset, SL_PAGE_WRITER, &item, NULL);
+    if (status < 0) {
+        if (status == STEPLOG_CORRUPT)
+            sl_segment_report(s, s->writers.items[writer].page_offset, item.bytes, "writer page is damaged: labels are not known",
+                              NULL, NULL, NULL);
+        return status;
+    }
+    sl_buffer_clear(scratch);
+    sl_buffer_put(scratch, item.content, item.content_bytes);
+    if (scratch->is_out_of_memory) return STEPLOG_NOMEM;
+    return sl_writer_description_decode(scratch->data, scratch->bytes, out) ? STEPLOG_OK : STEPLOG_CORRUPT;
+}
+
+steplog_status sl_segment_chunks(sl_segment *s, uint32_t group, sl_chunk_list *out, steplog_error *err)
+{
+    const sl_group_entry *g = &s->groups.items[group];
+    out->count = 0;
+    if (!SL_VEC_RESERVE(out, g->chunk_count)) return no_memory(err);
+    uint64_t at = g->chunk_first, end = at + g->chunk_count;
+    if (s->is_rebuilt) {
+        for (; at < end; at++) out->items[out->count++] = s->rebuilt_chunks.items[at];
+        return STEPLOG_OK;
+    }
+    while (at < end) {
+        uint64_t page = at / SL_TABLE_PAGE_ENTRIES;
+        uint32_t entries = sl_table_page_entries(&s->trailer, SL_TABLE_CHUNKS, page);
+        sl_page_item item;
+        steplog_status status = read_page(s, sl_table_page_offset(&s->trailer, SL_TABLE_CHUNKS, page), SL_PAGE_CHUNK_TABLE, &item, err);
+        if (status == STEPLOG_CORRUPT || (status >= 0 && item.content_bytes != entries * SL_CHUNK_ENTRY_BYTES)) {
+            sl_segment_report(s, item.offset, item.bytes, "chunk table is damaged: the index was rebuilt", NULL, NULL, NULL);
+            uint32_t writer = g->writer, schema = g->schema;
+            SL_TRY(sl_segment_rebuild_chunks(s, err));
+            for (uint32_t i = 0; i < s->groups.count; i++)
+                if (s->groups.items[i].writer == writer && s->groups.items[i].schema == schema) return sl_segment_chunks(s, i, out, err);
+            out->count = 0;
+            return STEPLOG_OK;
+        }
+        if (status < 0) return status;
+        for (; at < end && at / SL_TABLE_PAGE_ENTRIES == page; at++) {
+            sl_chunk_entry entry;
+            if (sl_chunk_entry_decode(item.content + at % SL_TABLE_PAGE_ENTRIES * SL_CHUNK_ENTRY_BYTES, &entry))
+                out->items[out->count++] = entry;
+            else sl_segment_report(s, item.offset, item.bytes, "chunk entry breaks a rule", NULL, NULL, NULL);
+        }
+    }
+    return STEPLOG_OK;
+}
+
+int sl_segment_ranges(const sl_segment *s, uint32_t writer, sl_ranges *held, sl_ranges *dropped)
+{
+    const sl_writer_entry *w = &s->writers.items[writer];
+    for (uint32_t i = 0; i < w->range_count; i++) {
+        const sl_range_entry *range = &s->ranges.items[w->range_first + i];
+        sl_ranges *set = range->kind == SL_RANGE_HELD ? held : dropped;
+        if (set && !sl_ranges_add(set, range->sequence_begin, range->sequence_end)) return 0;
+    }
+    return 1;
+}
+
+steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl_record_prefix *prefix, const uint8_t **content,
+                                 steplog_error *err)
+{
+    sl_page_item item;
+    steplog_status status = read_page(s, entry->page_offset, SL_PAGE_FACTS, &item, err);
+    if (status >= 0 && (entry->content_offset < SL_RECORD_PREFIX_BYTES || entry->content_offset > item.content_bytes ||
+                        entry->bytes > item.content_bytes - entry->content_offset ||
+                        !sl_record_prefix_decode(item.content + entry->content_offset - SL_RECORD_PREFIX_BYTES, prefix) ||
+                        prefix->sequence != entry->sequence || prefix->bytes != entry->bytes))
+        status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)entry->page_offset, "'%s': a record is not where its entry says", s->name);
+    if (status == STEPLOG_CORRUPT)
+        sl_segment_report(s, entry->page_offset, item.bytes, "facts page is damaged", &(sl_chunk_head){.writer = entry->writer}, NULL, NULL);
+    if (status >= 0) *content = item.content + entry->content_offset;
+    return status;
+}
+
+steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes, steplog_error *err)
+{
+    uint64_t done = 0, offset = data_offset;
+    for (uint32_t index = 0; done < bytes || index == 0; index++) {
+        sl_page_item item;
+        steplog_status status = read_page(s, offset, SL_PAGE_BLOB, &item, err);
+        uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
+        if (status >= 0 && (item.head.index != index || item.content_bytes < skip || item.content_bytes - skip > bytes - done ||
+                            (item.content_bytes == skip && bytes > 0)))
+            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': blob pages do not agree with the blob's size", s->name);
+        if (status == STEPLOG_CORRUPT) sl_segment_report(s, offset, item.bytes, "blob page is damaged", NULL, NULL, NULL);
+        if (status < 0) return status;
+        memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
+        done += item.content_bytes - skip;
+        offset += item.bytes;
+    }
+    return STEPLOG_OK;
+}
+
+/* ---- chunks ---- */
+
+static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_buffer *page, sl_chunk_head *head, uint64_t *bytes,
+                                      steplog_error *err)
+{
+    sl_page_item item;
+    steplog_status status = read_page(s, offset, SL_PAGE_CHUNK, &item, err);
+    *bytes = item.bytes;
+    if (status < 0) return status;
+    sl_buffer_clear(page);
+    uint8_t *at = sl_buffer_grow(page, item.content_bytes + SL_DECODE_SLACK_BYTES);
+    if (!at) return no_memory(err);
+    memcpy(at, item.content, item.content_bytes);
+    memset(at + item.content_bytes, 0, SL_DECODE_SLACK_BYTES);
+    if (!sl_chunk_head_decode(at, item.content_bytes, head))
+        return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: chunk head breaks a rule", s->name,
+                       (unsigned long long)offset);
+    return STEPLOG_OK;
+}
+
+steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk, steplog_error *err)
+{
+    uint64_t bytes = 0;
+    chunk->page_offset = page_offset;
+    chunk->infos.count = 0;
+    steplog_status status = load_chunk_page(s, page_offset, &chunk->page, &chunk->head, &bytes, err);
+    if (status >= 0) {
+        sl_chunk_walk walk = sl_chunk_directory_begin(&chunk->head);
+        sl_column_info info;
+        while (sl_chunk_directory_next(&walk, &info))
+            if (!SL_VEC_PUSH(&chunk->infos, info)) return no_memory(err);
+        if (walk.is_bad || (entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
+            (s->schemas.count && chunk->head.schema < s->schemas.count &&
+             s->schemas.items[chunk->head.schema].name_count != chunk->head.column_count))
+            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset, "'%s' at offset %llu: chunk directory breaks a rule", s->name,
+                             (unsigned long long)page_offset);
+    }
+    if (status == STEPLOG_CORRUPT)
+        sl_segment_report(s, page_offset, bytes, "chunk page is damaged: its axis and short columns are lost", NULL, entry, NULL);
+    return status;
+}
+
+steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t *out, steplog_error *err)
+{
+    sl_chunk_head *head = &chunk->head;
+    const uint8_t *bytes = head->part[part];
+    uint32_t count = head->part_bytes[part];
+    const char *what = "axis reference leads nowhere";
+    steplog_status status = STEPLOG_OK;
+    if (part == SL_PART_TIMES && count == 0) {
+        for (uint32_t i = 0; i < head->row_count; i++) out[i] = STEPLOG_TIME_NONE;
+        return STEPLOG_OK;
+    }
+    if (head->is_reference[part]) {
+        sl_chunk_head other;
+        uint64_t page_bytes;
+        status = head->reference[part] < chunk->page_offset
+                     ? load_chunk_page(s, head->reference[part], &chunk->referenced, &other, &page_bytes, err)
+                     : STEPLOG_CORRUPT;
+        if (status >= 0 && (other.is_reference[part] || other.row_count != head->row_count || !other.part_bytes[part]))
+            status = STEPLOG_CORRUPT;
+        if (status >= 0) {
+            bytes = other.part[part];
+            count = other.part_bytes[part];
+        }
+    }
+    if (status >= 0) status = sl_int_decode(bytes, count, head->row_count, out, &what);
+    if (status == STEPLOG_CORRUPT) {
+        sl_segment_report(s, chunk->page_offset, 0, what, head, NULL, NULL);
+        sl_fail(err, STEPLOG_CORRUPT, (int64_t)chunk->page_offset, "'%s' at offset %llu: %s", s->name,
+                (unsigned long long)chunk->page_offset, what);
+    }
+    return status;
+}
+
+static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint64_t offset, uint64_t bytes, const char *what,
+                          steplog_error *err)
+{
+    const sl_schema_names *names = sl_segment_names(s, chunk->head.schema);
+    const char *name = names && column < names->count ? names->names[column] : NULL;
+    char *text = name ? sl_copy_bytes(name, names->bytes[column]) : NULL;
+    sl_chunk_entry entry = {0};
+    int64_t steps[SL_CHUNK_ROWS_MAX];
+    int has_steps = sl_segment_axis(s, chunk, SL_PART_STEPS, steps, NULL) >= 0;
+    entry.step_min = INT64_MAX;
+    entry.step_max = INT64_MIN;
+    for (uint32_t i = 0; has_steps && i < chunk->head.row_count; i++) {
+        if (steps[i] < entry.step_min) entry.step_min = steps[i];
+        if (steps[i] > entry.step_max) entry.step_max = steps[i];
+    }
+    sl_segment_report(s, offset, bytes, what, &chunk->head, has_steps ? &entry : NULL, text);
+    sl_free(text);
+    sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name, (unsigned long long)offset, what);
+}
+
+steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t column, const uint8_t **payload, steplog_error *err)
+{
+    const sl_column_info *info = &chunk->infos.items[column];
+    *payload = info->payload;
+    if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return STEPLOG_OK;
+    uint64_t offset = info->page_distance <= chunk->page_offset ? chunk->page_offset - info->page_distance : 0;
+    sl_page_item item;
+    steplog_status status = read_page(s, offset, SL_PAGE_COLUMN, &item, err);
+    if (status < 0 && status != STEPLOG_CORRUPT) return status;
+    if (status < 0 || item.head.index != column || item.content_bytes != info->payload_bytes) {
+        report_column(s, chunk, column, offset, item.bytes, status < 0 ? item.what ? item.what : "column page is of another kind"
+                                                                       : "column page does not agree with its chunk", err);
+        return STEPLOG_CORRUPT;
+    }
+    sl_buffer_clear(&chunk->column);
+    uint8_t *at = sl_buffer_grow(&chunk->column, item.content_bytes + SL_DECODE_SLACK_BYTES);
+    if (!at) return no_memory(err);
+    memcpy(at, item.content, item.content_bytes);
+    memset(at + item.content_bytes, 0, SL_DECODE_SLACK_BYTES);
+    *payload = at;
+    return STEPLOG_OK;
+}
+
+steplog_status sl_segment_column(sl_segment *s, sl_chunk *chunk, uint32_t column, double *values, uint64_t present[SL_PRESENT_WORDS],
+                                 steplog_error *err)
+{
+    const uint8_t *payload;
+    const char *what = NULL;
+    SL_TRY(sl_segment_payload(s, chunk, column, &payload, err));
+    const sl_column_info *info = &chunk->infos.items[column];
+    steplog_status status = sl_column_decode(info, payload, chunk->head.row_count, values, present, &what);
+    if (status == STEPLOG_CORRUPT) report_column(s, chunk, column, chunk->page_offset, 0, what, err);
+    return status;
+}
+
+void sl_chunk_free(sl_chunk *chunk)
+{
+    sl_buffer_free(&chunk->page);
+    sl_buffer_free(&chunk->referenced);
+    sl_buffer_free(&chunk->column);
+    SL_VEC_FREE(&chunk->infos);
+}

@@ -1,0 +1,98 @@
+/* read/segment_reader.h: one segment: its directory in memory, its blocks on demand. */
+#ifndef SL_READ_SEGMENT_READER_H
+#define SL_READ_SEGMENT_READER_H
+
+#include "format/chunk_codec.h"
+#include "format/fact_codec.h"
+#include "format/page_walk.h"
+#include "format/segment_codec.h"
+#include "index/ranges.h"
+#include "read/damage.h"
+
+/* The names of a schema, lent from the page they were read from. */
+typedef struct sl_schema_names {
+    uint8_t *content; /* NULL: not loaded yet */
+    const char **names;
+    uint32_t *bytes;
+    uint32_t count;
+} sl_schema_names;
+
+typedef struct sl_segment {
+    unsigned reference_count;
+    char name[80]; /* relative to the store */
+    uint32_t level;
+    int fd;
+    uint64_t file_bytes, file_key;
+    sl_segment_header header;
+    sl_trailer trailer;
+    int is_rebuilt;  /* tables were damaged: chunks are in memory */
+    int is_seen;     /* by the listing that is going on */
+    SL_VEC(sl_writer_entry) writers;
+    SL_VEC(sl_schema_entry) schemas;
+    SL_VEC(sl_group_entry) groups;
+    SL_VEC(sl_range_entry) ranges;
+    SL_VEC(sl_record_entry) records;
+    SL_VEC(sl_chunk_entry) rebuilt_chunks;
+    sl_schema_names *names; /* one for each schema */
+    sl_page_walk pages;     /* for reading single pages */
+    sl_damage_list *damage; /* the owner's; may change */
+} sl_segment;
+
+typedef SL_VEC(sl_chunk_entry) sl_chunk_list;
+
+/* Opens a segment and reads its directory; a damaged one is rebuilt from its pages and reported. CORRUPT only when
+ * nothing can be read. dir is the store's. damage gets what was met, now and later. */
+steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage, sl_segment **out,
+                               steplog_error *err);
+void sl_segment_retain(sl_segment *segment);
+void sl_segment_release(sl_segment *segment); /* NULL is a no-op */
+
+/* The names of a schema; NULL when its page can not be read (reported). */
+const sl_schema_names *sl_segment_names(sl_segment *segment, uint32_t schema);
+
+/* The description of a writer: decoded from scratch, which the caller keeps. CORRUPT when damaged. */
+steplog_status sl_segment_writer_description(sl_segment *segment, uint32_t writer, sl_buffer *scratch,
+                                             sl_writer_description *out);
+
+/* Reads the chunk entries of a group. */
+steplog_status sl_segment_chunks(sl_segment *segment, uint32_t group, sl_chunk_list *out, steplog_error *err);
+
+/* The ranges of a writer: held, or held and dropped. 1, or 0 when out of memory. */
+int sl_segment_ranges(const sl_segment *segment, uint32_t writer, sl_ranges *held, sl_ranges *dropped);
+
+/* Reads the body of a fact or the head of a blob. content is lent until the next call on the segment. */
+steplog_status sl_segment_record(sl_segment *segment, const sl_record_entry *entry, sl_record_prefix *prefix,
+                                 const uint8_t **content, steplog_error *err);
+
+/* Reads the data of a blob into buffer, which has room for it. */
+steplog_status sl_segment_blob_data(sl_segment *segment, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
+                                    steplog_error *err);
+
+/* A chunk taken apart: its page is held in buffers of its own. */
+typedef struct sl_chunk {
+    sl_buffer page, referenced, column;
+    sl_chunk_head head;
+    SL_VEC(sl_column_info) infos;
+    uint64_t page_offset;
+} sl_chunk;
+
+/* Reads a chunk page and checks it against its entry (entry may be NULL: offset alone). Damage is reported with what
+ * is known of the chunk and answered with CORRUPT. */
+steplog_status sl_segment_chunk(sl_segment *segment, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk,
+                                steplog_error *err);
+/* Decodes an axis part to head.row_count numbers; room for 1024. Times that are not known become TIME_NONE. */
+steplog_status sl_segment_axis(sl_segment *segment, sl_chunk *chunk, int part, int64_t *out, steplog_error *err);
+/* The stored payload of a column, readable past its end; lent until the next call with this chunk. NULL payload for a
+ * column without values. */
+steplog_status sl_segment_payload(sl_segment *segment, sl_chunk *chunk, uint32_t column, const uint8_t **payload,
+                                  steplog_error *err);
+/* Decodes a column to values by row (room for 1024) and presence. */
+steplog_status sl_segment_column(sl_segment *segment, sl_chunk *chunk, uint32_t column, double *values,
+                                 uint64_t present[SL_PRESENT_WORDS], steplog_error *err);
+void sl_chunk_free(sl_chunk *chunk);
+
+/* Reports damage in this segment, with what the chunk tells. */
+void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, const char *what, const sl_chunk_head *head,
+                       const sl_chunk_entry *entry, const char *series);
+
+#endif

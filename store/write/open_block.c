@@ -1,0 +1,67 @@
+/* write/open_block.c: from rows to columns. Memory grows with the rows that come, so that a thousand short
+ * series cost what they hold. */
+#include "write/open_block.h"
+
+void sl_open_block_init(sl_open_block *block, uint32_t schema, uint32_t column_count)
+{
+    *block = (sl_open_block){.schema = schema, .column_count = column_count, .rows_max = sl_block_rows_max(column_count)};
+}
+
+static int grow(sl_open_block *block)
+{
+    uint32_t capacity = block->row_capacity ? block->row_capacity * 4 : 16;
+    if (capacity > block->rows_max) capacity = block->rows_max;
+    size_t columns = block->column_count;
+    int64_t *axis[3] = {block->steps, block->times, block->sequences};
+    for (int i = 0; i < 3; i++) {
+        int64_t *bigger = sl_resize(axis[i], capacity, sizeof *bigger);
+        if (!bigger) return 0;
+        *(i == 0 ? &block->steps : i == 1 ? &block->times : &block->sequences) = bigger;
+    }
+    if (!block->present && !(block->present = sl_alloc_zero(columns * SL_PRESENT_WORDS, sizeof *block->present))) return 0;
+    double *values = sl_alloc(columns * capacity * sizeof *values);
+    if (!values) return 0;
+    for (size_t c = 0; c < columns && block->row_count; c++)
+        memcpy(values + c * capacity, block->values + c * block->row_capacity, block->row_count * sizeof *values);
+    sl_free(block->values);
+    block->values = values;
+    block->row_capacity = capacity;
+    return 1;
+}
+
+int sl_open_block_add(sl_open_block *block, int64_t step, int64_t time_ns, uint64_t sequence, const double *values,
+                      const uint64_t *present)
+{
+    if (block->row_count == block->row_capacity && !grow(block)) return 0;
+    uint32_t row = block->row_count++;
+    block->steps[row] = step;
+    block->times[row] = time_ns;
+    block->sequences[row] = (int64_t)sequence;
+    uint64_t bit = (uint64_t)1 << (row % 64);
+    double *to = block->values + row;
+    uint64_t *bits = block->present + row / 64;
+    for (uint32_t c = 0; c < block->column_count; c++) {
+        int is_present = !present || (present[c / 64] >> (c % 64) & 1);
+        *to = is_present ? values[c] : 0.0;
+        if (is_present) *bits |= bit;
+        to += block->row_capacity;
+        bits += SL_PRESENT_WORDS;
+    }
+    return 1;
+}
+
+void sl_open_block_clear(sl_open_block *block)
+{
+    if (block->present) memset(block->present, 0, (size_t)block->column_count * SL_PRESENT_WORDS * sizeof *block->present);
+    block->row_count = 0;
+}
+
+void sl_open_block_free(sl_open_block *block)
+{
+    sl_free(block->steps);
+    sl_free(block->times);
+    sl_free(block->sequences);
+    sl_free(block->values);
+    sl_free(block->present);
+    *block = (sl_open_block){0};
+}

@@ -1,0 +1,218 @@
+/* write/row_log.c: creating, activating, syncing and recycling row logs. Appending to one is in append.h.
+ *
+ * Invariants:
+ *  1. A log never changes size after it was created, and all its blocks are allocated before it is mapped: a
+ *     store into it can not meet a full disk.
+ *  2. Only the owner holds the lock on a log; it is taken before the log has a name that others may adopt.
+ *  3. A spare has a zero id, so no reader takes its bytes for records.
+ *  4. After a failed sync the mark is frozen and the file is never synced again. */
+#include "write/row_log.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/span.h"
+#include "os/os.h"
+
+#include <errno.h>
+
+static steplog_status open_file(sl_row_log *log, int log_dir, steplog_error *err)
+{
+    log->fd = sl_os->open(log_dir, log->name, SL_OS_WRITE | SL_OS_CREATE);
+    if (log->fd < 0) {
+        int e = -log->fd;
+        log->fd = -1;
+        return sl_fail_os(err, e, -1, "cannot create log '%s'", log->name);
+    }
+    int e = sl_os->lock(log->fd);
+    if (e < 0 && e != -ENOLCK && e != -EOPNOTSUPP && e != -ENOSYS && e != -EINVAL)
+        return sl_fail_os(err, -e, -1, "cannot lock log '%s'", log->name);
+    if ((e = sl_os->allocate(log->fd, log->capacity_bytes)) < 0)
+        return sl_fail_os(err, -e, -1, "cannot allocate %llu bytes for log '%s'",
+                          (unsigned long long)log->capacity_bytes, log->name);
+    return STEPLOG_OK;
+}
+
+steplog_status sl_row_log_create(int log_dir, const steplog_id *incarnation, uint32_t ordinal, uint64_t capacity_bytes,
+                                 int is_mapped, sl_row_log **out, steplog_error *err)
+{
+    *out = NULL;
+    sl_row_log *log = sl_alloc_zero(1, sizeof *log);
+    if (!log) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a log");
+    log->fd = -1;
+    log->capacity_bytes = (capacity_bytes + SL_OS_PAGE_BYTES - 1) & ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
+    sl_log_name(incarnation, ordinal, log->name);
+    steplog_status status;
+    SL_TRY_DONE(open_file(log, log_dir, err));
+    if (is_mapped) {
+        void *base;
+        int e = sl_os->map(log->fd, log->capacity_bytes, 1, &base);
+        if (e < 0) {
+            status = sl_fail_os(err, -e, -1, "cannot map log '%s'", log->name);
+            goto done;
+        }
+        log->base = base;
+    } else if (!(log->scratch = sl_alloc(SL_RECORD_BYTES_MAX + 8))) {
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a log");
+        goto done;
+    }
+    log->header.ordinal = ordinal;
+    *out = log;
+    return STEPLOG_OK;
+done:
+    if (log->fd >= 0) sl_os->unlink(log_dir, log->name);
+    sl_row_log_close(log);
+    return status;
+}
+
+void sl_row_log_touch_pages(sl_row_log *log)
+{
+    if (!log->base) return;
+    for (uint64_t at = 0; at < log->capacity_bytes; at += SL_OS_PAGE_BYTES) *(volatile uint8_t *)(log->base + at) = 0;
+}
+
+/* Writes bytes of the header, through the mapping where there is one. */
+static steplog_status put_header(sl_row_log *log, const uint8_t *data, size_t bytes, uint64_t at, steplog_error *err)
+{
+    if (log->base) {
+        memcpy(log->base + at, data, bytes);
+        return STEPLOG_OK;
+    }
+    int e = sl_os_write_full(log->fd, data, bytes, at);
+    return e < 0 ? sl_fail_os(err, -e, (int64_t)at, "cannot write log '%s'", log->name) : STEPLOG_OK;
+}
+
+steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
+                                  steplog_error *err)
+{
+    static const uint8_t no_id[16];
+    char name[SL_FILE_NAME_BYTES];
+    SL_TRY(put_header(log, no_id, sizeof no_id, 16, err)); /* first of all: followers look here */
+    atomic_thread_fence(memory_order_release);
+    sl_log_name(incarnation, ordinal, name);
+    int e = sl_os->rename(log_dir, log->name, log_dir, name);
+    if (e < 0) return sl_fail_os(err, -e, -1, "cannot rename log '%s'", log->name);
+    memcpy(log->name, name, sizeof name);
+    log->header = (sl_log_header){.ordinal = ordinal};
+    log->mark = (sl_log_mark){0};
+    log->gap = (sl_log_gap){0};
+    log->is_directory_synced = 0;
+    log->next = NULL;
+    return STEPLOG_OK;
+}
+
+steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header, steplog_error *err)
+{
+    static const uint8_t zeros[SL_LOG_HEADER_BYTES - SL_LOG_FIXED_BYTES];
+    uint8_t fixed[SL_LOG_FIXED_BYTES], nothing[8] = {0};
+    uint32_t ordinal = log->header.ordinal;
+    log->header = *header;
+    log->header.version = SL_FORMAT_VERSION;
+    log->header.features = 0;
+    log->header.ordinal = ordinal;
+    log->header.capacity_bytes = log->capacity_bytes;
+    log->header.mode = log->base ? SL_LOG_MODE_MAPPED : SL_LOG_MODE_PWRITE;
+    log->header.created_time_ns = sl_os->wall_time_ns();
+    int e = sl_os->random(log->header.log_id.bytes, 16);
+    if (e < 0) return sl_fail_os(err, -e, -1, "no random bytes for a log's id");
+    log->file_key = sl_file_key(&log->header.log_id);
+    sl_log_header_encode(&log->header, fixed);
+    SL_TRY(put_header(log, zeros, sizeof zeros, SL_LOG_FIXED_BYTES, err));
+    SL_TRY(put_header(log, nothing, sizeof nothing, SL_LOG_HEADER_BYTES, err));
+    /* The id goes last: with it the header counts. */
+    SL_TRY(put_header(log, fixed + 32, SL_LOG_FIXED_BYTES - 32, 32, err));
+    SL_TRY(put_header(log, fixed, 16, 0, err));
+    atomic_thread_fence(memory_order_release);
+    SL_TRY(put_header(log, fixed + 16, 16, 16, err));
+    log->mark = (sl_log_mark){.offset = SL_LOG_HEADER_BYTES, .sequence = log->header.first_sequence - 1};
+    atomic_store_explicit(&log->tail, SL_LOG_HEADER_BYTES, memory_order_relaxed);
+    atomic_store_explicit(&log->tail_sequence, log->mark.sequence, memory_order_relaxed);
+    atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES, memory_order_relaxed);
+    atomic_store_explicit(&log->is_frozen, 0, memory_order_relaxed);
+    return STEPLOG_OK;
+}
+
+static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
+{
+    if (!log->base) return sl_os->sync_data(log->fd);
+    from &= ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
+    to = (to + SL_OS_PAGE_BYTES - 1) & ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
+    return sl_os->sync_map(log->base + from, to - from);
+}
+
+steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence, steplog_error *err)
+{
+    /* The number first: the tail read after it covers at least that record. */
+    uint64_t last = atomic_load_explicit(&log->tail_sequence, memory_order_acquire);
+    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_acquire);
+    int e = 0;
+    *sequence = log->mark.sequence;
+    if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed))
+        return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu", log->name,
+                       (unsigned long long)log->mark.sequence);
+    if (tail == log->mark.offset && log->mark.counter) return STEPLOG_OK;
+    if (!log->is_directory_synced) e = sl_os->sync_all(log_dir);
+    if (e == 0) {
+        log->is_directory_synced = 1;
+        e = sync_bytes(log, log->mark.counter ? log->mark.offset : 0, tail);
+    }
+    if (e < 0) {
+        atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
+        atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
+        return sl_fail_os(err, -e, (int64_t)log->mark.offset, "cannot sync log '%s'", log->name);
+    }
+    uint8_t slot[SL_LOG_SLOT_BYTES];
+    log->mark = (sl_log_mark){log->mark.counter + 1, tail, last};
+    uint64_t at = SL_LOG_MARK_OFFSET + log->mark.counter % 2 * SL_LOG_SLOT_STRIDE;
+    sl_log_mark_encode(&log->mark, log->file_key, at, slot);
+    *sequence = last;
+    put_header(log, slot, sizeof slot, at, NULL); /* a mark that was not written is only an older mark */
+    sl_os->touch(log->fd);                        /* mapped stores do not set the times that copying tools look at */
+    return STEPLOG_OK;
+}
+
+void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, int64_t time_ns)
+{
+    uint8_t slot[SL_LOG_SLOT_BYTES];
+    sl_log_gap *gap = &log->gap;
+    if (gap->counter == 0) {
+        gap->step_first = gap->step_last = step;
+        gap->time_first_ns = time_ns;
+    }
+    gap->counter++;
+    gap->refused_count += points;
+    gap->time_last_ns = time_ns;
+    if (step < gap->step_first) gap->step_first = step;
+    if (step > gap->step_last) gap->step_last = step;
+    uint64_t at = SL_LOG_GAP_OFFSET + gap->counter % 2 * SL_LOG_SLOT_STRIDE;
+    sl_log_gap_encode(gap, log->file_key, at, slot);
+    put_header(log, slot, sizeof slot, at, NULL);
+}
+
+int64_t sl_row_log_read(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    sl_row_log *log = context;
+    if (!log->base) return sl_os->pread(log->fd, buffer, bytes, offset);
+    if (offset >= log->capacity_bytes) return 0;
+    if (bytes > log->capacity_bytes - offset) bytes = (size_t)(log->capacity_bytes - offset);
+    memcpy(buffer, log->base + offset, bytes);
+    return (int64_t)bytes;
+}
+
+steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *err)
+{
+    if (!log) return STEPLOG_OK;
+    steplog_status status = STEPLOG_OK;
+    int e = sl_os->unlink(log_dir, log->name);
+    if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
+    sl_row_log_close(log);
+    return status;
+}
+
+void sl_row_log_close(sl_row_log *log)
+{
+    if (!log) return;
+    if (log->base) sl_os->unmap(log->base, log->capacity_bytes);
+    if (log->fd >= 0) sl_os->close(log->fd);
+    sl_free(log->scratch);
+    sl_free(log);
+}

@@ -1,0 +1,60 @@
+/* write/row_log.h: one row log on the writing side: its file, its mapping, its durable mark.
+ *
+ * States: SPARE (id zero in the header, no records), ACTIVE (one thread appends), FULL (handed to the
+ * sealer), FROZEN (a sync failed: its mark never moves again). */
+#ifndef SL_WRITE_ROW_LOG_H
+#define SL_WRITE_ROW_LOG_H
+
+#include "format/file_names.h"
+#include "format/log_header.h"
+#include "format/record_codec.h"
+
+#include <stdatomic.h>
+
+typedef struct sl_row_log {
+    struct sl_row_log *next; /* in the list of logs to seal, newest first */
+    int fd;
+    char name[SL_FILE_NAME_BYTES];
+    sl_log_header header;
+    uint64_t file_key;
+    uint64_t capacity_bytes;
+    uint8_t *base;    /* the mapping; NULL in pwrite mode */
+    uint8_t *scratch; /* pwrite mode: where a record is put together */
+    _Atomic uint64_t limit;          /* appends stop here; 0 sends the next append the slow way */
+    _Atomic uint64_t tail;           /* end of what is committed */
+    _Atomic uint64_t tail_sequence;  /* last number before tail; stored after it */
+    sl_log_mark mark;                /* under the writer's sync lock */
+    int is_directory_synced;
+    _Atomic int is_frozen;
+    sl_log_gap gap; /* the writer's thread only */
+} sl_row_log;
+
+/* Makes a spare: a new file of capacity_bytes, really allocated, locked. */
+steplog_status sl_row_log_create(int log_dir, const steplog_id *incarnation, uint32_t ordinal, uint64_t capacity_bytes,
+                                 int is_mapped, sl_row_log **out, steplog_error *err);
+
+/* Makes a sealed log a spare again under a new ordinal. On failure it is still what it was, but spent. */
+steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
+                                  steplog_error *err);
+
+/* Touches the pages of a mapped spare, so that the first append finds them. */
+void sl_row_log_touch_pages(sl_row_log *log);
+
+/* Makes a spare active: writes its header with a fresh id. header->log_id is ignored. */
+steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header, steplog_error *err);
+
+/* Makes [mark, tail] durable and writes the mark. *sequence receives the new durable number. On failure the log
+ * is frozen, its limit zero. One caller at a time. */
+steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence, steplog_error *err);
+
+/* Counts a refused row in the header's gap slots. */
+void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, int64_t time_ns);
+
+/* Reads the log's bytes: a sl_log_read for its own sealer. */
+int64_t sl_row_log_read(void *log, void *buffer, size_t bytes, uint64_t offset);
+
+/* Removes the file. Then, or without it, closes and frees. NULL is a no-op. */
+steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *err);
+void sl_row_log_close(sl_row_log *log);
+
+#endif

@@ -1,0 +1,347 @@
+/* write/writer.c: a writer's life: opening, rotating logs, refusing on a full disk, moving after a failed sync,
+ * starting over in a forked child, closing. Appending is in append.c, names and facts in writer_text.c, what the
+ * background does in writer_work.c.
+ *
+ * Invariants:
+ *  1. log is never NULL; its records are numbered without a hole up to next_sequence - 1.
+ *  2. Every log begins with the writer's description and all names and schemas in use.
+ *  3. Logs leave through the sealing list only, oldest last; who takes them from there owns them. */
+#include "write/writer.h"
+
+#include "base/error.h"
+#include "format/log_walk.h"
+#include "os/os.h"
+#include "steplog/reader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define FIRST_LOG_BYTES (1u << 20)
+
+static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_relaxed); }
+
+steplog_status sl_writer_fail(steplog_writer *w, steplog_status status, const char *format, ...)
+{
+    char text[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return sl_fail(&w->error, status, -1, "%s", text);
+}
+
+/* ---- a new log ---- */
+
+static steplog_status activate(steplog_writer *w, sl_row_log *log, uint64_t first_sequence, steplog_error *err)
+{
+    const sl_writer_description *d = &w->description;
+    sl_log_header header = {.incarnation = w->incarnation, .run = w->run, .host_id = d->host_id, .boot_id = d->boot_id,
+                            .first_sequence = first_sequence, .attempt = d->attempt, .rank = d->rank,
+                            .process_id = d->process_id, .process_start_ns = d->process_start_ns};
+    return sl_row_log_activate(log, &header, err);
+}
+
+/* Restates the description, names and schemas at the front of a log that was just activated. Room is there. */
+static steplog_status restate(steplog_writer *w, steplog_error *err)
+{
+    SL_TRY(sl_writer_append_text(w, SL_RECORD_WRITER, 0, w->description_bytes.data, w->description_bytes.bytes, NULL, 0, err));
+    for (size_t i = 0; i < w->table.metrics.count; i++)
+        SL_TRY(sl_writer_append_text(w, SL_RECORD_NAME, (uint32_t)i, w->table.metrics.items[i].name,
+                                     w->table.metrics.items[i].bytes, NULL, 0, err));
+    for (size_t i = 0; i < w->table.schemas.count; i++) {
+        const sl_schema_list *schema = &w->table.schemas.items[i];
+        sl_buffer_clear(&w->scratch);
+        for (uint32_t m = 0; m < schema->count; m++) sl_buffer_u32(&w->scratch, schema->metrics[m]);
+        if (w->scratch.is_out_of_memory) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
+        SL_TRY(sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)i, w->scratch.data, w->scratch.bytes, NULL, 0, err));
+    }
+    return STEPLOG_OK;
+}
+
+/* How large a log has to be to restate everything and then hold bytes more. */
+static uint64_t log_bytes_for(const steplog_writer *w, uint64_t bytes)
+{
+    uint64_t least = SL_LOG_HEADER_BYTES + SL_LOG_RESERVE_BYTES + 2 * (w->table.names_bytes + w->description_bytes.bytes) +
+                     2 * bytes + 131072;
+    return least > w->wanted_log_bytes ? least : w->wanted_log_bytes;
+}
+
+/* Gives a log that is ready to be activated: the spare when it is large enough, else a new one. */
+static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **out, steplog_error *err)
+{
+    uint64_t wanted = log_bytes_for(w, bytes);
+    sl_row_log *spare = atomic_exchange_explicit(&w->spare, NULL, memory_order_acquire);
+    if (spare && spare->capacity_bytes >= wanted) {
+        *out = spare;
+        return STEPLOG_OK;
+    }
+    if (spare) sl_row_log_remove(spare, w->context->log_dir, NULL);
+    w->slow_append_count++;
+    uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
+    return sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal, wanted, w->context->is_mapped, out, err);
+}
+
+static void push_sealing(steplog_writer *w, sl_row_log *log)
+{
+    sl_row_log *head = atomic_load_explicit(&w->sealing, memory_order_relaxed);
+    do log->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&w->sealing, &head, log, memory_order_release, memory_order_relaxed));
+}
+
+/* Replaces the active log by a new one whose first record will have first_sequence. The old one is handed to the
+ * sealer. On failure the old log stays active. */
+static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_sequence, steplog_error *err)
+{
+    sl_row_log *fresh, *old = active_log(w);
+    SL_TRY(take_log(w, bytes, &fresh, err));
+    uint64_t sequence = w->next_sequence;
+    steplog_status status = activate(w, fresh, first_sequence, err);
+    if (status >= 0) {
+        atomic_store_explicit(&w->log, fresh, memory_order_release);
+        w->next_sequence = first_sequence;
+        w->has_base = 0;
+        status = restate(w, err);
+        w->next_sequence = sequence;
+    }
+    if (status < 0) {
+        atomic_store_explicit(&w->log, old, memory_order_release);
+        sl_row_log_remove(fresh, w->context->log_dir, NULL);
+        return status;
+    }
+    if (old) push_sealing(w, old);
+    if (w->wanted_log_bytes < w->context->log_bytes) {
+        w->wanted_log_bytes *= 2;
+        if (w->wanted_log_bytes > w->context->log_bytes) w->wanted_log_bytes = w->context->log_bytes;
+    }
+    atomic_store_explicit(&w->spare_bytes, log_bytes_for(w, 0), memory_order_relaxed);
+    if (old && w->context->wake) w->context->wake(w->context->store);
+    return STEPLOG_OK;
+}
+
+/* ---- a full disk ---- */
+
+/* Opens a gap: a record in the reserve of the log that is full; the count grows in the log's header. */
+static void begin_gap(steplog_writer *w)
+{
+    sl_row_log *log = active_log(w);
+    sl_fact gap = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7};
+    atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES / 2, memory_order_relaxed);
+    if (sl_writer_append_fact(w, &gap, NULL) >= 0) w->state = SL_WRITER_GAP;
+    atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
+}
+
+static steplog_status refuse(steplog_writer *w, uint64_t points, int64_t step, int64_t time_ns)
+{
+    if (w->state == SL_WRITER_OPEN) begin_gap(w);
+    w->refused_count += points;
+    sl_row_log_count_refused(active_log(w), points, step, time_ns);
+    return STEPLOG_FULL;
+}
+
+/* ---- a failed sync ---- */
+
+/* Copies the records above the durable mark of a frozen log into the fresh active one, each checked again. What
+ * fails is declared a gap. */
+static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end_bytes, uint64_t *lost)
+{
+    sl_log_walk walk;
+    sl_log_item item;
+    sl_log_dictionary dictionary = {0};
+    steplog_status status = STEPLOG_OK;
+    uint64_t end = w->next_sequence, first = old->mark.sequence + 1;
+    sl_log_walk_init(&walk, sl_row_log_read, old, old->file_key, old->capacity_bytes, old->header.first_sequence,
+                     old->capacity_bytes, &dictionary);
+    w->next_sequence = first;
+    *lost = 0;
+    while (status >= 0 && w->next_sequence < end) {
+        uint64_t at = walk.offset;
+        sl_log_walk_next(&walk, &item);
+        if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR) break;
+        if (item.kind == SL_ITEM_DAMAGE || item.kind == SL_ITEM_OTHER || item.sequence < first) continue;
+        if (item.sequence > w->next_sequence) {
+            /* Numbers are never used again and never jump within a log: go on in one more. */
+            *lost += item.sequence - w->next_sequence;
+            SL_TRY_DONE(rotate(w, end_bytes, item.sequence, &w->error));
+            w->next_sequence = item.sequence;
+        }
+        if (item.kind == SL_ITEM_TEXT) {
+            status = sl_writer_append_text(w, item.record_kind, 0, item.content, item.content_bytes, NULL, 0, &w->error);
+        } else if (item.kind == SL_ITEM_POINT) {
+            w->has_base = 0;
+            status = steplog_writer_point(w, (steplog_metric){item.index}, item.step, item.time_ns, item.value);
+            w->row_count--;
+        } else {
+            status = sl_writer_append_raw(w, old, at, (uint32_t)item.bytes);
+        }
+    }
+    if (status >= 0 && w->next_sequence < end) {
+        *lost += end - w->next_sequence;
+        status = rotate(w, 0, end, &w->error);
+    }
+done:
+    w->next_sequence = end;
+    sl_log_walk_free(&walk);
+    sl_dictionary_free(&dictionary);
+    return status;
+}
+
+static steplog_status move_from_frozen(steplog_writer *w)
+{
+    sl_row_log *old = active_log(w);
+    uint64_t lost = 0, first = old->mark.sequence + 1;
+    uint64_t bytes = atomic_load_explicit(&old->tail, memory_order_relaxed) - old->mark.offset;
+    SL_TRY(rotate(w, 2 * bytes, first, &w->error));
+    steplog_status status = copy_tail(w, old, 2 * bytes, &lost);
+    if (status >= 0 && lost) {
+        sl_fact gap = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "lost", .key_bytes = 4,
+                       .number = (int64_t)lost, .has_target = 1, .target = w->incarnation, .target_sequence = first};
+        status = sl_writer_append_fact(w, &gap, &w->error);
+    }
+    if (status < 0) w->state = SL_WRITER_FAILED;
+    return status;
+}
+
+/* ---- a forked child ---- */
+
+static steplog_status start_over_in_child(steplog_writer *w)
+{
+    w->context->after_fork(w->context->store, w);
+    w->generation = *w->alive_page;
+    /* The mappings are not here, the descriptors were closed at fork, the parent's files are not ours. */
+    atomic_store_explicit(&w->log, NULL, memory_order_relaxed);
+    atomic_store_explicit(&w->spare, NULL, memory_order_relaxed);
+    atomic_store_explicit(&w->sealing, NULL, memory_order_relaxed);
+    w->sealing_taken = NULL;
+    pthread_mutex_init(&w->sync_lock, NULL);
+    int e = sl_os->random(w->incarnation.bytes, 16);
+    if (e < 0) return sl_fail_os(&w->error, -e, -1, "no random bytes for an incarnation");
+    w->description.incarnation = w->incarnation;
+    w->description.process_id = sl_os->process_id();
+    w->description.start_time_ns = sl_os->wall_time_ns();
+    memcpy(w->description_bytes.data, w->incarnation.bytes, 16);
+    sl_store32(w->description_bytes.data + 76, w->description.process_id);
+    sl_store64(w->description_bytes.data + 88, (uint64_t)w->description.start_time_ns);
+    w->next_sequence = 1;
+    w->row_count = w->refused_count = w->slow_append_count = 0;
+    w->state = SL_WRITER_OPEN;
+    atomic_store(&w->sealed_sequence, 0);
+    atomic_store(&w->synced_sequence, 0);
+    atomic_store(&w->next_ordinal, 1);
+    return rotate(w, 0, 1, &w->error);
+}
+
+steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t points, int64_t step, int64_t time_ns)
+{
+    if (sl_writer_is_of_parent(w)) {
+        steplog_status status = start_over_in_child(w);
+        if (status < 0) w->state = SL_WRITER_FAILED;
+        return status;
+    }
+    if (w->state == SL_WRITER_FAILED)
+        return sl_writer_fail(w, STEPLOG_FAILED, "the writer failed earlier and now accepts only close");
+    sl_row_log *log = active_log(w);
+    if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && w->state == SL_WRITER_OPEN) {
+        steplog_status status = move_from_frozen(w);
+        if (status == STEPLOG_FULL) return refuse(w, points, step, time_ns);
+        return status;
+    }
+    steplog_status status = rotate(w, bytes, w->next_sequence, &w->error);
+    if (status == STEPLOG_FULL) return refuse(w, points, step, time_ns);
+    if (status >= 0) w->state = SL_WRITER_OPEN;
+    return status;
+}
+
+/* ---- opening and closing ---- */
+
+steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *setup, steplog_writer **out, steplog_error *err)
+{
+    *out = NULL;
+    steplog_writer *w = sl_alloc_zero(1, sizeof *w);
+    if (!w) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a writer");
+    pthread_mutex_init(&w->sync_lock, NULL);
+    w->context = context;
+    w->alive_page = context->alive_page;
+    w->generation = *w->alive_page;
+    w->run = setup->run;
+    w->next_sequence = 1;
+    atomic_init(&w->next_ordinal, 1);
+    int is_facts_only = (setup->flags & SL_WRITER_IS_FACTS_ONLY) != 0;
+    w->wanted_log_bytes = is_facts_only ? SL_LOG_BYTES_MIN : FIRST_LOG_BYTES;
+    if (w->wanted_log_bytes > context->log_bytes) w->wanted_log_bytes = context->log_bytes;
+    steplog_status status;
+    int e = sl_os->random(w->incarnation.bytes, 16);
+    if (e < 0) {
+        status = sl_fail_os(err, -e, -1, "no random bytes for an incarnation");
+        goto done;
+    }
+    w->description = (sl_writer_description){
+        .incarnation = w->incarnation, .run = setup->run, .host_id = setup->host_id, .boot_id = setup->boot_id,
+        .attempt = setup->attempt, .rank = setup->rank,
+        .flags = setup->flags | (context->is_mapped ? (uint32_t)SL_WRITER_IS_MAPPED : 0), .process_id = setup->process_id,
+        .resume_step = setup->resume_step, .start_time_ns = sl_os->wall_time_ns(), .process_start_ns = setup->process_start_ns,
+        .host = setup->host, .host_bytes = (uint32_t)strlen(setup->host), .step_axis = setup->step_axis,
+        .step_axis_bytes = (uint32_t)strlen(setup->step_axis), .label_count = setup->label_count, .labels = setup->labels,
+        .labels_bytes = setup->labels_bytes};
+    sl_writer_description_encode(&w->description, &w->description_bytes);
+    if (w->description_bytes.is_out_of_memory ||
+        !sl_writer_description_decode(w->description_bytes.data, w->description_bytes.bytes, &w->description)) {
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a writer");
+        goto done;
+    }
+    SL_TRY_DONE(rotate(w, 0, 1, err));
+    w->slow_append_count = 0;
+    *out = w;
+    return STEPLOG_OK;
+done:
+    sl_writer_free(w);
+    return status;
+}
+
+static void close_logs(sl_row_log *log)
+{
+    while (log) {
+        sl_row_log *next = log->next;
+        sl_row_log_close(log);
+        log = next;
+    }
+}
+
+void sl_writer_free(steplog_writer *w)
+{
+    if (!w) return;
+    sl_row_log *spare = atomic_exchange(&w->spare, NULL);
+    if (spare) sl_row_log_remove(spare, w->context->log_dir, NULL);
+    sl_row_log_close(atomic_load(&w->log));
+    close_logs(atomic_exchange(&w->sealing, NULL));
+    close_logs(w->sealing_taken);
+    sl_schema_table_free(&w->table);
+    sl_hash_map_free(&w->names_seen);
+    for (size_t i = 0; i < w->names_lists.count; i++) sl_free(w->names_lists.items[i].names);
+    SL_VEC_FREE(&w->names_lists);
+    sl_buffer_free(&w->description_bytes);
+    sl_buffer_free(&w->scratch);
+    pthread_mutex_destroy(&w->sync_lock);
+    sl_free(w);
+}
+
+void steplog_writer_error(const steplog_writer *w, steplog_error *out)
+{
+    if (out && w) *out = w->error;
+}
+
+void steplog_writer_get_stats(const steplog_writer *w, steplog_writer_stats *out)
+{
+    if (!w || !out || out->size_bytes < sizeof *out) return;
+    uint64_t sealed = atomic_load_explicit(&w->sealed_sequence, memory_order_acquire);
+    uint64_t synced = atomic_load_explicit(&w->synced_sequence, memory_order_acquire);
+    *out = (steplog_writer_stats){.size_bytes = out->size_bytes,
+                                  .row_count = w->row_count,
+                                  .refused_count = w->refused_count,
+                                  .slow_append_count = w->slow_append_count,
+                                  .last_sequence = w->next_sequence - 1,
+                                  .durable_sequence = sealed > synced ? sealed : synced,
+                                  .attempt = w->description.attempt,
+                                  .is_mapped = w->context->is_mapped,
+                                  .run = w->run,
+                                  .incarnation = w->incarnation};
+}

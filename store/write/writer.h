@@ -1,0 +1,126 @@
+/* write/writer.h: a writer as its own files and the background work see it.
+ *
+ * States of a writer:
+ *   OPEN    log is active; every append either is recorded or says why not
+ *   GAP     the disk is full: appends are refused and counted, each tries again
+ *   FAILED  it can no longer vouch for its file; only close is left
+ * A writer belongs to one thread. The background work touches only what is marked so below. */
+#ifndef SL_WRITE_WRITER_H
+#define SL_WRITE_WRITER_H
+
+#include "format/fact_codec.h"
+#include "steplog/writer.h"
+#include "write/row_log.h"
+#include "write/schema_table.h"
+
+#include <pthread.h>
+
+/* What a writer needs from the store that it belongs to. */
+typedef struct sl_write_context {
+    int store_dir, log_dir;
+    int is_mapped;
+    uint64_t log_bytes;                  /* largest log */
+    const volatile uint64_t *alive_page; /* the process's generation; a forked child sees zero until after_fork() */
+    steplog_store *store;
+    /* A Lamport number above every fact of the run that can be seen now. */
+    steplog_status (*next_lamport)(steplog_store *store, const steplog_id *run, uint64_t *lamport, steplog_error *err);
+    void (*wake)(steplog_store *store);       /* there is background work: a log to seal, a spare to make */
+    /* In a child: forget the parent's threads and locks, take this writer in. */
+    void (*after_fork)(steplog_store *store, steplog_writer *writer);
+} sl_write_context;
+
+/* What steplog_writer_log() remembers of a list of names. */
+typedef struct sl_names_list {
+    steplog_schema schema;
+    uint32_t count;
+    char *names;  /* each with its zero byte, one behind the other */
+    size_t bytes;
+} sl_names_list;
+
+enum { SL_WRITER_OPEN = 0, SL_WRITER_GAP = 1, SL_WRITER_FAILED = 2 };
+
+struct steplog_writer {
+    sl_row_log *_Atomic log;        /* active; the background syncs it */
+    const volatile uint64_t *alive_page;
+    uint64_t generation; /* of the process that the logs belong to */
+    uint64_t next_sequence;
+    int has_base; /* the last record was a point: base_step and base_time_ns can be shared */
+    int64_t base_step, base_time_ns;
+    int state;
+
+    sl_write_context *context;
+    steplog_id incarnation, run;
+    sl_writer_description description; /* lent from description_bytes */
+    sl_buffer description_bytes;
+    uint64_t lamport;
+    uint32_t ordinal; /* of the newest log */
+    uint64_t wanted_log_bytes;
+    sl_schema_table table;
+    sl_hash_map names_seen;        /* steplog_writer_log(): hash of the names to names_lists[] */
+    SL_VEC(sl_names_list) names_lists;
+    sl_buffer scratch;
+    steplog_error error;
+    uint64_t row_count, refused_count, slow_append_count;
+
+    /* shared with the background work */
+    sl_row_log *_Atomic spare;     /* made by it, taken by append */
+    sl_row_log *_Atomic sealing;   /* pushed by append, taken by it: newest first */
+    _Atomic uint64_t sealed_sequence; /* published: survives a power cut */
+    _Atomic uint64_t synced_sequence;
+    _Atomic uint32_t next_ordinal;
+    _Atomic uint64_t spare_bytes;  /* how large the next log should be */
+    pthread_mutex_t sync_lock;     /* one syncer at a time; never taken by an append */
+    sl_row_log *sealing_taken;     /* by the sealer, oldest first, kept when sealing fails */
+    struct steplog_writer *next;   /* in the store's list */
+};
+
+typedef struct sl_writer_setup {
+    steplog_id run;
+    uint32_t attempt, rank, flags; /* SL_WRITER_IS_RESUME, SL_WRITER_IS_FACTS_ONLY */
+    int64_t resume_step;
+    const char *step_axis;
+    const uint8_t *labels; /* encoded, sorted by key */
+    uint32_t labels_bytes, label_count;
+    steplog_id host_id, boot_id;
+    const char *host;
+    uint32_t process_id;
+    int64_t process_start_ns;
+} sl_writer_setup;
+
+steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *setup, steplog_writer **out,
+                             steplog_error *err);
+void sl_writer_free(steplog_writer *writer); /* memory and descriptors only */
+
+/* Makes room for bytes in the active log, whatever it takes: the slow way of an append. points, step and time
+ * are what is refused when that fails. Returns OK, FULL, IO, NOMEM, FAILED. */
+steplog_status sl_writer_make_room(steplog_writer *writer, uint64_t bytes, uint64_t points, int64_t step,
+                                   int64_t time_ns);
+
+/* Appends a text record (fact, blob, name, schema) of two pieces. */
+steplog_status sl_writer_append_text(steplog_writer *writer, unsigned kind, uint32_t index, const void *first,
+                                     size_t first_bytes, const void *second, size_t second_bytes, steplog_error *err);
+
+/* Copies the record at offset of another log of this writer, under the next number. */
+steplog_status sl_writer_append_raw(steplog_writer *writer, sl_row_log *from, uint64_t offset, uint32_t bytes);
+
+/* Appends a fact; a Lamport number of 0 becomes the next one. */
+steplog_status sl_writer_append_fact(steplog_writer *writer, sl_fact *fact, steplog_error *err);
+
+/* Remembers and returns a failure of a hot call. */
+steplog_status sl_writer_fail(steplog_writer *writer, steplog_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- background work; one thread at a time for a writer ---- */
+
+/* Makes the spare log when the active one is filling. */
+steplog_status sl_writer_prepare_spare(steplog_writer *writer, steplog_error *err);
+/* Makes everything committed durable as far as logs go. */
+steplog_status sl_writer_sync_logs(steplog_writer *writer, steplog_error *err);
+/* Seals the logs that are full; with_active: the active one too (closing). Sealed logs are recycled or removed. */
+steplog_status sl_writer_seal(steplog_writer *writer, int with_active, steplog_error *err);
+int sl_writer_has_work(const steplog_writer *writer);
+
+/* 1 in a child made by fork(), until the writer has started over there. */
+static inline int sl_writer_is_of_parent(const steplog_writer *writer) { return *writer->alive_page != writer->generation; }
+
+#endif

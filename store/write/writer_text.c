@@ -1,0 +1,218 @@
+/* write/writer_text.c: what a writer records besides rows: names, schemas, facts, blobs.
+ *
+ * Each is a text record, split into parts where it is longer than one record may be. A text never crosses from
+ * one log into the next. */
+#include "base/error.h"
+#include "base/utf8.h"
+#include "format/checksum.h"
+#include "os/os.h"
+#include "steplog/reader.h"
+#include "write/writer.h"
+
+static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_relaxed); }
+
+/* Puts one record at the tail of the active log; room is there. */
+static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flags, uint32_t index, uint8_t *p,
+                                 uint32_t bytes, steplog_error *err)
+{
+    sl_row_log *log = active_log(w);
+    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
+    uint64_t head = sl_record_head(bytes, kind, flags, index);
+    sl_store64(p + 8, sl_record_check_of(p, bytes, head, log->file_key, tail, w->next_sequence));
+    if (log->base) {
+        sl_store64(p + bytes, 0);
+        __atomic_store_n((uint64_t *)(void *)p, SL_LE(64, head), __ATOMIC_RELEASE);
+    } else {
+        sl_store64(p, head);
+        sl_store64(p + bytes, 0);
+        int e = sl_os_write_full(log->fd, p, (size_t)bytes + 8, tail);
+        if (e < 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
+    }
+    w->next_sequence += SL_RECORD_IS_NUMBERED(kind) ? 1 : 0;
+    if (SL_RECORD_IS_NUMBERED(kind)) w->has_base = 0;
+    atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);
+    atomic_store_explicit(&log->tail_sequence, w->next_sequence - 1, memory_order_release);
+    return STEPLOG_OK;
+}
+
+static uint8_t *tail_of(sl_row_log *log)
+{
+    return log->base ? log->base + atomic_load_explicit(&log->tail, memory_order_relaxed) : log->scratch;
+}
+
+/* Copies [at, at + bytes) of the two pieces. */
+static void copy_pieces(uint8_t *to, size_t at, size_t bytes, const uint8_t *first, size_t first_bytes, const uint8_t *second)
+{
+    if (at < first_bytes) {
+        size_t here = first_bytes - at < bytes ? first_bytes - at : bytes;
+        memcpy(to, first + at, here);
+        to += here;
+        at += here;
+        bytes -= here;
+    }
+    if (bytes) memcpy(to, second + (at - first_bytes), bytes);
+}
+
+static uint64_t records_bytes(uint64_t total)
+{
+    uint64_t parts = total / SL_PART_BYTES_MAX + 1;
+    return total + parts * (SL_RECORD_HEAD_BYTES + SL_PART_HEAD_BYTES + 8);
+}
+
+static int has_room(steplog_writer *w, uint64_t bytes)
+{
+    sl_row_log *log = active_log(w);
+    return !sl_writer_is_of_parent(w) && atomic_load_explicit(&log->tail, memory_order_relaxed) + bytes <=
+                                      atomic_load_explicit(&log->limit, memory_order_relaxed);
+}
+
+steplog_status sl_writer_append_text(steplog_writer *w, unsigned kind, uint32_t index, const void *first,
+                                     size_t first_bytes, const void *second, size_t second_bytes, steplog_error *err)
+{
+    size_t total = first_bytes + second_bytes, at = 0;
+    uint64_t wanted = records_bytes(total) + 8;
+    int is_first = 1;
+    while (!has_room(w, wanted)) {
+        steplog_status status = sl_writer_make_room(w, wanted, 0, 0, STEPLOG_TIME_NONE);
+        if (status < 0) {
+            if (err) *err = w->error;
+            return status;
+        }
+    }
+    do {
+        size_t part = total - at < SL_PART_BYTES_MAX ? total - at : SL_PART_BYTES_MAX & ~(size_t)7;
+        uint32_t bytes = (uint32_t)(SL_RECORD_HEAD_BYTES + SL_PART_HEAD_BYTES + ((part + 7) & ~(size_t)7));
+        uint8_t *p = tail_of(active_log(w));
+        sl_store32(p + 16, (uint32_t)part);
+        sl_store32(p + 20, (uint32_t)total);
+        memset(p + bytes - 8, 0, bytes > 24 ? 8 : 0);
+        copy_pieces(p + 24, at, part, first, first_bytes, second);
+        at += part;
+        unsigned flags = (is_first ? (unsigned)SL_PART_IS_FIRST : 0) | (at < total ? (unsigned)SL_PART_HAS_MORE : 0);
+        SL_TRY(put_record(w, kind, flags, index, p, bytes, err));
+        is_first = 0;
+    } while (at < total);
+    return STEPLOG_OK;
+}
+
+steplog_status sl_writer_append_raw(steplog_writer *w, sl_row_log *from, uint64_t offset, uint32_t bytes)
+{
+    while (!has_room(w, (uint64_t)bytes + 8)) SL_TRY(sl_writer_make_room(w, (uint64_t)bytes + 8, 1, 0, STEPLOG_TIME_NONE));
+    uint8_t *p = tail_of(active_log(w));
+    uint8_t head[8];
+    if (sl_row_log_read(from, head, 8, offset) != 8 || sl_row_log_read(from, p + 16, bytes - 16, offset + 16) != (int64_t)bytes - 16)
+        return sl_writer_fail(w, STEPLOG_IO, "cannot read log '%s' back", from->name);
+    return put_record(w, head[2], head[3], sl_load32(head + 4), p, bytes, &w->error);
+}
+
+steplog_status sl_writer_append_fact(steplog_writer *w, sl_fact *fact, steplog_error *err)
+{
+    if (fact->lamport == 0) fact->lamport = w->lamport + 1;
+    if (fact->attempt == 0) fact->attempt = w->description.attempt;
+    sl_buffer body = {0};
+    sl_fact_encode(fact, &body);
+    steplog_status status = body.is_out_of_memory
+                                ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a fact")
+                                : sl_writer_append_text(w, SL_RECORD_FACT, 0, body.data, body.bytes, NULL, 0, err);
+    sl_buffer_free(&body);
+    if (status >= 0 && fact->lamport > w->lamport) w->lamport = fact->lamport;
+    return status;
+}
+
+/* ---- names and schemas ---- */
+
+static steplog_status check_text(const char *what, const char *text, size_t bytes, size_t least, size_t most, steplog_error *err)
+{
+    size_t bad = 0;
+    if (bytes < least) return sl_fail(err, STEPLOG_MISUSE, -1, "%s is empty", what);
+    if (bytes > most) return sl_fail(err, STEPLOG_LIMIT, -1, "%s has %zu bytes: expected at most %zu", what, bytes, most);
+    if (!sl_utf8_check(text, bytes, &bad))
+        return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "%s is not UTF-8: byte %zu is 0x%02x", what, bad, (unsigned char)text[bad]);
+    return STEPLOG_OK;
+}
+
+steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t bytes, steplog_metric *out, steplog_error *err)
+{
+    if (!w || !name || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_metric: an argument is NULL");
+    SL_TRY(check_text("metric name", name, bytes, 1, STEPLOG_NAME_BYTES_MAX, err));
+    if (sl_schema_table_find_metric(&w->table, name, (uint32_t)bytes, &out->index)) return STEPLOG_OK;
+    if (w->table.metrics.count >= STEPLOG_WRITER_METRICS_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u metrics already", STEPLOG_WRITER_METRICS_MAX);
+    uint32_t index = (uint32_t)w->table.metrics.count;
+    /* First the record, then the table: a rotation on the way would otherwise restate it before its record. */
+    SL_TRY(sl_writer_append_text(w, SL_RECORD_NAME, index, name, bytes, NULL, 0, err));
+    if (sl_schema_table_add_metric(&w->table, name, (uint32_t)bytes, &out->index)) return STEPLOG_OK;
+    w->state = SL_WRITER_FAILED; /* the index is taken in the log but not here */
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a metric");
+}
+
+steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *metrics, size_t count, steplog_schema *out,
+                                     steplog_error *err)
+{
+    if (!w || !metrics || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_schema: an argument is NULL");
+    if (count == 0) return sl_fail(err, STEPLOG_MISUSE, -1, "a schema without a metric");
+    if (count > STEPLOG_ROW_METRICS_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a schema of %zu metrics: expected at most %u", count, STEPLOG_ROW_METRICS_MAX);
+    const uint32_t *list = &metrics->index;
+    static_assert(sizeof(steplog_metric) == sizeof(uint32_t), "a list of metrics is a list of indices");
+    if (sl_schema_table_find_schema(&w->table, list, (uint32_t)count, &out->index)) return STEPLOG_OK;
+    int is_good = sl_schema_table_is_list_good(&w->table, list, (uint32_t)count);
+    if (is_good < 0) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
+    if (!is_good) return sl_fail(err, STEPLOG_MISUSE, -1, "a metric of the schema is there twice, or is not of this writer");
+    uint64_t names_bytes = 0;
+    for (size_t i = 0; i < count; i++) names_bytes += w->table.metrics.items[list[i]].bytes + 4;
+    if (names_bytes + 4 > SL_SCHEMA_CONTENT_BYTES_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "the names of one schema have %llu bytes: expected at most %u",
+                       (unsigned long long)names_bytes, SL_SCHEMA_CONTENT_BYTES_MAX);
+    if (w->table.schemas.count >= STEPLOG_WRITER_SCHEMAS_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u schemas already", STEPLOG_WRITER_SCHEMAS_MAX);
+    sl_buffer body = {0};
+    for (size_t i = 0; i < count; i++) sl_buffer_u32(&body, list[i]);
+    steplog_status status = body.is_out_of_memory
+                                ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema")
+                                : sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)w->table.schemas.count, body.data,
+                                                        body.bytes, NULL, 0, err);
+    sl_buffer_free(&body);
+    if (status < 0) return status;
+    if (sl_schema_table_add_schema(&w->table, list, (uint32_t)count, &out->index)) return STEPLOG_OK;
+    w->state = SL_WRITER_FAILED;
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
+}
+
+/* ---- facts and blobs ---- */
+
+steplog_status steplog_writer_set_fact(steplog_writer *w, const char *key, const char *value, steplog_error *err)
+{
+    if (!w || !key) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_set_fact: an argument is NULL");
+    SL_TRY(check_text("fact key", key, strlen(key), 1, STEPLOG_NAME_BYTES_MAX, err));
+    if (value) SL_TRY(check_text("fact value", value, strlen(value), 0, STEPLOG_VALUE_BYTES_MAX, err));
+    uint64_t seen = 0;
+    SL_TRY(w->context->next_lamport(w->context->store, &w->run, &seen, err));
+    if (seen > w->lamport + 1) w->lamport = seen - 1;
+    sl_fact fact = {.kind = STEPLOG_EVENT_SET, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = key,
+                    .key_bytes = (uint32_t)strlen(key), .has_value = value != NULL, .value = value,
+                    .value_bytes = value ? (uint32_t)strlen(value) : 0};
+    return sl_writer_append_fact(w, &fact, err);
+}
+
+steplog_status steplog_writer_blob(steplog_writer *w, const char *name, int64_t step, int64_t time_ns,
+                                   const char *content_type, const void *data, size_t bytes, steplog_error *err)
+{
+    if (!w || !name || (!data && bytes)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_blob: an argument is NULL");
+    if (!content_type) content_type = "application/octet-stream";
+    SL_TRY(check_text("blob name", name, strlen(name), 1, STEPLOG_NAME_BYTES_MAX, err));
+    SL_TRY(check_text("content type", content_type, strlen(content_type), 1, 1024, err));
+    if (bytes > STEPLOG_BLOB_BYTES_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a blob of %zu bytes: expected at most %u", bytes, STEPLOG_BLOB_BYTES_MAX);
+    sl_blob blob = {.step = step, .time_ns = time_ns == STEPLOG_TIME_NOW ? sl_os->wall_time_ns() : time_ns,
+                    .data_bytes = bytes, .content_hash = sl_hash(data ? data : "", bytes), .name = name,
+                    .name_bytes = (uint32_t)strlen(name), .content_type = content_type,
+                    .content_type_bytes = (uint32_t)strlen(content_type)};
+    sl_buffer head = {0};
+    sl_blob_encode(&blob, &head);
+    steplog_status status = head.is_out_of_memory
+                                ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a blob")
+                                : sl_writer_append_text(w, SL_RECORD_BLOB, 0, head.data, head.bytes, data, bytes, err);
+    sl_buffer_free(&head);
+    return status;
+}

@@ -1,0 +1,139 @@
+/* write/writer_work.c: what is done for a writer beside its appends, by the background thread or, without one, in
+ * tick(), sync() and close(): making the next log ready, syncing, sealing.
+ *
+ * One thread at a time works for a writer (the store sees to that); the appending thread may go on meanwhile. */
+#include "write/writer.h"
+
+#include "base/error.h"
+#include "os/os.h"
+#include "write/seal.h"
+
+static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_acquire); }
+
+steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
+{
+    sl_row_log *log = active_log(w), *spare;
+    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
+    if (atomic_load_explicit(&w->spare, memory_order_relaxed) || tail < log->capacity_bytes / 4) return STEPLOG_OK;
+    uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
+    SL_TRY(sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal,
+                             atomic_load_explicit(&w->spare_bytes, memory_order_relaxed), w->context->is_mapped, &spare, err));
+    sl_row_log_touch_pages(spare);
+    sl_row_log *none = NULL;
+    if (!atomic_compare_exchange_strong_explicit(&w->spare, &none, spare, memory_order_release, memory_order_relaxed))
+        sl_row_log_remove(spare, w->context->log_dir, NULL);
+    return STEPLOG_OK;
+}
+
+/* Moves the logs that appends handed over to the end of sealing_taken, oldest first. */
+static void take_sealing(steplog_writer *w)
+{
+    sl_row_log *newest_first = atomic_exchange_explicit(&w->sealing, NULL, memory_order_acquire), *oldest_first = NULL;
+    while (newest_first) {
+        sl_row_log *next = newest_first->next;
+        newest_first->next = oldest_first;
+        oldest_first = newest_first;
+        newest_first = next;
+    }
+    sl_row_log **end = &w->sealing_taken;
+    while (*end) end = &(*end)->next;
+    *end = oldest_first;
+}
+
+int sl_writer_has_work(const steplog_writer *w)
+{
+    return w->sealing_taken != NULL || atomic_load_explicit(&w->sealing, memory_order_relaxed) != NULL;
+}
+
+static void raise_number(_Atomic uint64_t *to, uint64_t value)
+{
+    if (value > atomic_load_explicit(to, memory_order_relaxed)) atomic_store_explicit(to, value, memory_order_release);
+}
+
+steplog_status sl_writer_sync_logs(steplog_writer *w, steplog_error *err)
+{
+    steplog_status status = STEPLOG_OK;
+    uint64_t sequence = 0;
+    pthread_mutex_lock(&w->sync_lock);
+    /* The active log is looked up first: a log that becomes full after this is not older than it. */
+    sl_row_log *log = active_log(w);
+    take_sealing(w);
+    for (sl_row_log *old = w->sealing_taken; old && status >= 0; old = old->next) {
+        if (atomic_load_explicit(&old->is_frozen, memory_order_relaxed)) continue; /* its rows were moved on */
+        status = sl_row_log_sync(old, w->context->log_dir, &sequence, err);
+        if (old == log) log = NULL;
+    }
+    if (status >= 0 && log) status = sl_row_log_sync(log, w->context->log_dir, &sequence, err);
+    if (status >= 0) raise_number(&w->synced_sequence, sequence);
+    pthread_mutex_unlock(&w->sync_lock);
+    return status;
+}
+
+/* What becomes of a sealed log: the next spare, or nothing. */
+static void retire_log(steplog_writer *w, sl_row_log *log, int may_recycle)
+{
+    sl_row_log *none = NULL;
+    uint64_t wanted = atomic_load_explicit(&w->spare_bytes, memory_order_relaxed);
+    if (may_recycle && !atomic_load_explicit(&w->spare, memory_order_relaxed) && log->capacity_bytes >= wanted &&
+        !atomic_load_explicit(&log->is_frozen, memory_order_relaxed)) {
+        uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
+        if (sl_row_log_recycle(log, w->context->log_dir, &w->incarnation, ordinal, NULL) >= 0 &&
+            atomic_compare_exchange_strong_explicit(&w->spare, &none, log, memory_order_release, memory_order_relaxed))
+            return;
+    }
+    sl_row_log_remove(log, w->context->log_dir, NULL);
+}
+
+steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error *err)
+{
+    sl_seal_result result;
+    steplog_status status = STEPLOG_OK;
+    size_t count = 0;
+    pthread_mutex_lock(&w->sync_lock);
+    take_sealing(w);
+    if (with_active) {
+        sl_row_log **end = &w->sealing_taken;
+        while (*end) end = &(*end)->next;
+        sl_row_log *log = atomic_exchange(&w->log, NULL);
+        *end = log;
+        if (log) log->next = NULL;
+    }
+    for (sl_row_log *log = w->sealing_taken; log; log = log->next) count++;
+    sl_seal_source *sources = count ? sl_alloc_zero(count, sizeof *sources) : NULL;
+    if (!sources) {
+        if (count) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal logs");
+        goto done;
+    }
+    size_t i = 0;
+    for (sl_row_log *log = w->sealing_taken; log; log = log->next, i++)
+        sources[i] = (sl_seal_source){.read = sl_row_log_read, .context = log, .header = log->header,
+                                      .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire), .gap = log->gap};
+    SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, &result, err));
+    if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
+    while (w->sealing_taken) {
+        sl_row_log *log = w->sealing_taken;
+        w->sealing_taken = log->next;
+        retire_log(w, log, !with_active);
+    }
+done:
+    sl_free(sources);
+    pthread_mutex_unlock(&w->sync_lock);
+    return status;
+}
+
+steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
+{
+    if (!w) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_sync: writer is NULL");
+    if (sl_writer_is_of_parent(w)) return STEPLOG_OK; /* a child that has not appended yet has nothing to sync */
+    if (w->state == SL_WRITER_FAILED) return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier and now accepts only close");
+    steplog_status status = sl_writer_sync_logs(w, err);
+    if (status >= 0 || !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
+    /* The disk refused. What is not durable goes to a new log, and that one is synced: once. */
+    if (sl_writer_make_room(w, 64, 0, 0, STEPLOG_TIME_NONE) < 0) {
+        if (err) *err = w->error;
+        return STEPLOG_IO;
+    }
+    status = sl_writer_sync_logs(w, err);
+    if (status < 0) w->state = SL_WRITER_FAILED;
+    return status;
+}

@@ -1,0 +1,110 @@
+/* The os table where the kernel or the file system lacks a call: the C library's entry points are
+ * replaced in this program, and refuse while a test says so. */
+#include "os/os.h"
+
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int is_lacking, write_errno_after = -1;
+
+int fallocate(int fd, int mode, off_t offset, off_t bytes)
+{
+    if (!is_lacking) return (int)syscall(SYS_fallocate, fd, mode, offset, bytes);
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned int flags)
+{
+    if (!is_lacking) return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+    errno = EINVAL;
+    return -1;
+}
+
+/* Gives half of what is asked, then after some calls nothing: a disk that fills up. */
+ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
+{
+    if (write_errno_after == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    if (write_errno_after > 0) write_errno_after--, bytes = (bytes + 1) / 2;
+    return syscall(SYS_pwrite64, fd, data, bytes, offset);
+}
+
+static int new_file(int *dir)
+{
+    *dir = sl_os->open_dir(-1, test_temp_dir());
+    cr_assert_geq(*dir, 0);
+    int fd = sl_os->open(*dir, "a", SL_OS_WRITE | SL_OS_CREATE);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+Test(os_fallback, allocates_by_writing_and_keeps_what_was_there)
+{
+    int dir, fd = new_file(&dir);
+    cr_assert_eq(sl_os_write_full(fd, "kept", 4, 50000), 0);
+    is_lacking = 1;
+    cr_assert_eq(sl_os->allocate(fd, 100001), 0);
+    is_lacking = 0;
+    cr_assert_eq(sl_os->sync_all(fd), 0);
+    sl_os_stat info;
+    cr_assert_eq(sl_os->stat(fd, &info), 0);
+    cr_assert_eq(info.bytes, 100001);
+    cr_assert_geq(info.allocated_bytes, 100001);
+    char bytes[6];
+    cr_assert_eq(sl_os_read_full(fd, bytes, 6, 49999), 0);
+    cr_assert_arr_eq(bytes, "\0kept\0", 6);
+    sl_os->close(fd);
+    sl_os->close(dir);
+}
+
+Test(os_fallback, allocating_by_writing_says_when_the_disk_is_full)
+{
+    int dir, fd = new_file(&dir);
+    is_lacking = 1;
+    write_errno_after = 3;
+    cr_assert_eq(sl_os->allocate(fd, 1 << 20), -ENOSPC);
+    sl_os->close(fd);
+    sl_os->close(dir);
+}
+
+Test(os_fallback, renames_by_linking_and_never_replaces)
+{
+    int dir, fd = new_file(&dir);
+    sl_os->close(fd);
+    fd = sl_os->open(dir, "b", SL_OS_WRITE | SL_OS_CREATE);
+    cr_assert_eq(sl_os_write_full(fd, "b", 1, 0), 0);
+    sl_os->close(fd);
+    is_lacking = 1;
+    cr_assert_eq(sl_os->rename(dir, "a", dir, "b"), -EEXIST);
+    cr_assert_eq(sl_os->rename(dir, "b", dir, "c"), 0);
+    is_lacking = 0;
+    sl_os_stat info;
+    cr_assert_eq(sl_os->stat_name(dir, "b", &info), -ENOENT);
+    cr_assert_eq(sl_os->stat_name(dir, "c", &info), 0);
+    cr_assert_eq(info.bytes, 1);
+    cr_assert_eq(info.link_count, 1);
+    sl_os->close(dir);
+}
+
+Test(os_fallback, write_that_ends_early_gives_what_was_written_and_then_the_reason)
+{
+    int dir, fd = new_file(&dir);
+    write_errno_after = 1;
+    cr_assert_eq(sl_os->pwrite(fd, "12345678", 8, 0), 4);
+    cr_assert_eq(sl_os->pwrite(fd, "12345678", 8, 0), -ENOSPC);
+    write_errno_after = 2;
+    cr_assert_eq(sl_os_write_full(fd, "12345678", 8, 0), -ENOSPC);
+    write_errno_after = 4;
+    cr_assert_eq(sl_os_write_full(fd, "12345678", 8, 0), 0);
+    sl_os->close(fd);
+    sl_os->close(dir);
+}

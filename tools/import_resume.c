@@ -1,0 +1,203 @@
+/* import_resume.c: the rows that are known of a file, one after the other, as hashes.
+ *
+ * Rows are compared through import_row_hash, which does not mind the order of columns: the store lists series by
+ * name, a file as it likes. A row that came from a file's last line, when that had no line end yet, may have been half
+ * a row: such a one that differs is passed over. */
+#include "import_resume.h"
+
+#include "print.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The word in a fact's value that names the source, and what follows it. */
+static int split_value(const char *value, const char *source, const char **rest)
+{
+    const size_t bytes = strlen(source);
+    if (value == NULL || strncmp(value, source, bytes) != 0 || value[bytes] != ' ') {
+        return 0;
+    }
+    *rest = value + bytes + 1;
+    return 1;
+}
+
+static void mark_writer(import_resume *r, const steplog_id *run, const steplog_id *incarnation)
+{
+    for (size_t i = 0; i < r->writer_count; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        if (steplog_reader_writer(r->s->reader, run, i, &info, NULL) == STEPLOG_OK &&
+            memcmp(&info.incarnation, incarnation, sizeof *incarnation) == 0) {
+            r->is_source[i] = 1;
+        }
+    }
+}
+
+/* Takes apart what follows the source: "STEP FILE". */
+static void read_source(import_resume *r, const char *rest)
+{
+    const char *space = strchr(rest, ' ');
+    if (space == NULL) {
+        return;
+    }
+    r->has_step_rank = import_table_rank_parse(rest, (size_t)(space - rest), &r->step_rank);
+    free(r->file);
+    r->file = xstrdup(space + 1);
+}
+
+/* Reads the run's history for this source. Returns how many writers it had. */
+static size_t read_history(import_resume *r, const steplog_id *run, const char *source)
+{
+    size_t found = 0;
+    const size_t count = steplog_reader_event_count(r->s->reader, run);
+    for (size_t i = 0; i < count; i++) {
+        const char *rest;
+        steplog_event event = {.size_bytes = sizeof event};
+        if (steplog_reader_event(r->s->reader, run, i, &event, NULL) != STEPLOG_OK ||
+            event.kind != STEPLOG_EVENT_SET || event.key == NULL || !split_value(event.value, source, &rest)) {
+            continue;
+        }
+        if (strcmp(event.key, IMPORT_SOURCE_FACT) == 0) {
+            mark_writer(r, run, &event.incarnation);
+            found++;
+            read_source(r, rest);
+        } else if (strcmp(event.key, IMPORT_PARTIAL_FACT) == 0) {
+            r->partial = xrealloc(r->partial, (r->partial_count + 1) * sizeof *r->partial);
+            r->partial[r->partial_count++] = strtoull(rest, NULL, 10);
+        }
+    }
+    return found;
+}
+
+int import_resume_open(import_resume *r, session *s, const steplog_id *run, const char *source, int *is_known)
+{
+    steplog_error err = {0};
+    *r = (import_resume){.s = s};
+    *is_known = 0;
+    r->writer_count = steplog_reader_writer_count(s->reader, run);
+    r->is_source = xcalloc(r->writer_count + 1, sizeof *r->is_source);
+    if (read_history(r, run, source) == 0) {
+        import_resume_close(r);
+        return 0;
+    }
+    const steplog_view view = {.size_bytes = sizeof view,
+                               .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER};
+    const steplog_status status = steplog_cursor_open_matching(s->reader, run, "*", &view, &r->cursor, &err);
+    if (status != STEPLOG_OK && status != STEPLOG_MISSING) {
+        import_resume_close(r);
+        return print_failure("reading what was imported before", status, &err);
+    }
+    *is_known = 1;
+    return 0;
+}
+
+void import_resume_close(import_resume *r)
+{
+    steplog_cursor_close(r->cursor);
+    free(r->is_source);
+    free(r->name_hashes);
+    free(r->partial);
+    free(r->file);
+    *r = (import_resume){0};
+}
+
+/* The hashes of the names of the cursor's columns. Columns of other ranks or labels are of other writers. */
+static steplog_status learn_names(import_resume *r)
+{
+    if (r->name_count < r->batch.column_count) {
+        r->name_hashes = xrealloc(r->name_hashes, r->batch.column_count * sizeof *r->name_hashes);
+    }
+    for (; r->name_count < r->batch.column_count; r->name_count++) {
+        steplog_series series;
+        steplog_series_info info = {.size_bytes = sizeof info};
+        steplog_status status = steplog_cursor_series(r->cursor, r->name_count, &series);
+        if (status == STEPLOG_OK) {
+            status = steplog_reader_series(r->s->reader, series, &info, NULL);
+        }
+        if (status != STEPLOG_OK) {
+            return status;
+        }
+        r->name_hashes[r->name_count] = import_hash(0, info.name, info.name_bytes);
+    }
+    return STEPLOG_OK;
+}
+
+static uint64_t hash_stored(const import_resume *r)
+{
+    import_row_hash h;
+    const steplog_batch *b = &r->batch;
+    import_row_hash_begin(&h, b->steps[r->row], b->times_ns[r->row]);
+    for (size_t i = 0; i < b->column_count; i++) {
+        if (b->present[i][r->row / 64] >> (r->row % 64) & 1) {
+            import_row_hash_add(&h, r->name_hashes[i], b->values[i][r->row]);
+        }
+    }
+    return h.sum;
+}
+
+/* Goes to the next row of the source. Returns 1, 0 at the end, -1 after saying what failed. */
+static int next_stored(import_resume *r, uint64_t *hash)
+{
+    steplog_error err = {0};
+    while (r->cursor != NULL) {
+        for (; r->row < r->batch.row_count; r->row++) {
+            const uint32_t writer = r->batch.writers[r->row];
+            if (writer < r->writer_count && r->is_source[writer]) {
+                *hash = hash_stored(r);
+                r->row++;
+                return 1;
+            }
+        }
+        steplog_status status = steplog_cursor_next(r->cursor, &r->batch, 0, &err);
+        r->row = 0;
+        if (status == STEPLOG_END) {
+            break;
+        }
+        if (status == STEPLOG_OK) {
+            status = learn_names(r);
+        }
+        if (status != STEPLOG_OK) {
+            print_failure("reading what was imported before", status, &err);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int is_partial(const import_resume *r, uint64_t index)
+{
+    for (size_t i = 0; i < r->partial_count; i++) {
+        if (r->partial[i] == index) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int import_resume_match(import_resume *r, const import_table *t, const import_row *row, int *is_end)
+{
+    import_row_hash h;
+    import_row_hash_begin(&h, row->step, row->time_ns);
+    for (size_t i = 0; i < row->count; i++) {
+        import_row_hash_add(&h, t->columns[row->columns[i]].name_hash, row->values[i]);
+    }
+    *is_end = 0;
+    for (;;) {
+        uint64_t stored;
+        const int got = next_stored(r, &stored);
+        if (got < 0) {
+            return -1;
+        }
+        if (got == 0) {
+            *is_end = 1;
+            return 0;
+        }
+        r->index++;
+        if (stored == h.sum) {
+            return 1;
+        }
+        if (!is_partial(r, r->index - 1)) {
+            return 0;
+        }
+    }
+}
