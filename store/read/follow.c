@@ -358,24 +358,42 @@ static void pass_gap(steplog_cursor *c, followed *f)
     f->missing_since_ns = 0;
 }
 
-static steplog_status follow_writer(steplog_cursor *c, followed *f, int may_move, steplog_error *err)
+static steplog_status read_here(steplog_cursor *c, followed *f, steplog_error *err)
 {
     if (f->is_in_segments) return follow_segments(c, f, err);
-    if (f->log) {
-        uint32_t before = c->batch.row_count;
-        SL_TRY(follow_log(c, f, err));
-        if (!f->log || c->batch.row_count > before || !may_move) return STEPLOG_OK;
-        /* Nothing new here: perhaps the next record is in another file by now. */
-        sl_log *here = f->log;
-        sl_log_retain(here);
-        leave_log(f);
-        steplog_status status = find_place(c, f, err);
+    return f->log ? follow_log(c, f, err) : STEPLOG_OK;
+}
+
+/* Goes to where the next record is; stays in its log when that is still the best place. */
+static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
+{
+    sl_log *here = f->log;
+    if (here) sl_log_retain(here);
+    leave_log(f);
+    steplog_status status = find_place(c, f, err);
+    if (here) {
         if (status >= 0 && !f->log && !f->is_in_segments && !here->is_gone) enter_log(f, here);
         sl_log_release(here);
-        return status;
     }
-    SL_TRY(find_place(c, f, err));
-    if (!f->log && !f->is_in_segments) pass_gap(c, f);
+    return status;
+}
+
+/* Reads on until rows come or nothing is left, through as many files as that takes: whoever does not want to wait
+ * still gets everything that the snapshot holds. */
+static steplog_status follow_writer(steplog_cursor *c, followed *f, int may_move, steplog_error *err)
+{
+    uint32_t before = c->batch.row_count;
+    SL_TRY(read_here(c, f, err));
+    while (c->batch.row_count == before && !f->is_in_segments && (!f->log || may_move)) {
+        uint64_t sequence = f->next_sequence;
+        SL_TRY(move(c, f, err));
+        if (!f->log && !f->is_in_segments) {
+            pass_gap(c, f);
+            return STEPLOG_OK;
+        }
+        SL_TRY(read_here(c, f, err));
+        if (f->next_sequence == sequence) return STEPLOG_OK;
+    }
     return STEPLOG_OK;
 }
 

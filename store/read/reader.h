@@ -116,6 +116,7 @@ typedef struct sl_read_context {
 struct steplog_reader {
     sl_read_context context;
     SL_VEC(sl_segment *) segments;
+    sl_open_segments open_segments;
     SL_VEC(sl_log *) logs;
     SL_VEC(sl_incarnation) incarnations;
     sl_hash_map by_incarnation;

@@ -14,9 +14,36 @@
 #include <errno.h>
 #include <stdio.h>
 
+int sl_segment_descriptor(sl_segment *s)
+{
+    if (s->fd >= 0) return s->fd;
+    sl_segment **place = &s->open_segments->held[s->open_segments->next];
+    if (*place) {
+        sl_os->close((*place)->fd);
+        (*place)->fd = -1;
+        *place = NULL;
+    }
+    int fd = sl_os->open(s->store_dir, s->name, SL_OS_READ);
+    if (fd < 0) return fd;
+    s->open_segments->next = (s->open_segments->next + 1) % SL_OPEN_SEGMENTS_MAX;
+    *place = s;
+    s->fd = fd;
+    return fd;
+}
+
+static void close_descriptor(sl_segment *s)
+{
+    if (s->fd < 0) return;
+    for (unsigned i = 0; i < SL_OPEN_SEGMENTS_MAX; i++)
+        if (s->open_segments->held[i] == s) s->open_segments->held[i] = NULL;
+    sl_os->close(s->fd);
+    s->fd = -1;
+}
+
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((sl_segment *)context)->fd, buffer, bytes, offset);
+    int fd = sl_segment_descriptor(context);
+    return fd < 0 ? fd : sl_os->pread(fd, buffer, bytes, offset);
 }
 
 static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment"); }
@@ -146,21 +173,20 @@ static int read_directory(sl_segment *s)
     return result;
 }
 
-steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage, sl_segment **out,
-                               steplog_error *err)
+steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage,
+                               sl_open_segments *open_segments, sl_segment **out, steplog_error *err)
 {
     uint8_t head[SL_SEGMENT_HEADER_BYTES];
     sl_os_stat stat;
     *out = NULL;
     sl_segment *s = sl_alloc_zero(1, sizeof *s);
     if (!s) return no_memory(err);
-    *s = (sl_segment){.reference_count = 1, .level = level, .fd = -1, .damage = damage};
+    *s = (sl_segment){.reference_count = 1, .open_segments = open_segments, .store_dir = store_dir, .level = level, .fd = -1, .damage = damage};
     snprintf(s->name, sizeof s->name, "%s", name);
     steplog_status status = STEPLOG_OK;
     int e;
-    s->fd = sl_os->open(store_dir, name, SL_OS_READ);
-    if (s->fd < 0) {
-        status = sl_fail_os(err, -s->fd, -1, "cannot open segment '%s'", name);
+    if ((e = sl_segment_descriptor(s)) < 0) {
+        status = sl_fail_os(err, -e, -1, "cannot open segment '%s'", name);
         goto failed;
     }
     if ((e = sl_os->stat(s->fd, &stat)) < 0 || (e = sl_os_read_full(s->fd, head, sizeof head, 0)) < 0) {
@@ -196,7 +222,7 @@ void sl_segment_retain(sl_segment *s) { s->reference_count++; }
 void sl_segment_release(sl_segment *s)
 {
     if (!s || --s->reference_count > 0) return;
-    if (s->fd >= 0) sl_os->close(s->fd);
+    close_descriptor(s);
     for (size_t i = 0; s->names && i < s->schemas.count; i++) {
         sl_free(s->names[i].content);
         sl_free((void *)(uintptr_t)s->names[i].names);

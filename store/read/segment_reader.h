@@ -17,11 +17,23 @@ typedef struct sl_schema_names {
     uint32_t count;
 } sl_schema_names;
 
+struct sl_segment;
+
+/* The segments of one reader whose files are open. A store may have more files than a process may have descriptors, so
+ * the one opened longest ago is closed when there are too many, and opened again by name when it is read. */
+#define SL_OPEN_SEGMENTS_MAX 128u
+typedef struct sl_open_segments {
+    struct sl_segment *held[SL_OPEN_SEGMENTS_MAX];
+    unsigned next;
+} sl_open_segments;
+
 typedef struct sl_segment {
     unsigned reference_count;
+    sl_open_segments *open_segments; /* the owner's, which outlives the segment */
+    int store_dir;
     char name[80]; /* relative to the store */
     uint32_t level;
-    int fd;
+    int fd; /* -1 while it is closed */
     uint64_t file_bytes, file_key;
     sl_segment_header header;
     sl_trailer trailer;
@@ -42,8 +54,10 @@ typedef SL_VEC(sl_chunk_entry) sl_chunk_list;
 
 /* Opens a segment and reads its directory; a damaged one is rebuilt from its pages and reported. CORRUPT only when
  * nothing can be read. dir is the store's. damage gets what was met, now and later. */
-steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage, sl_segment **out,
-                               steplog_error *err);
+steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage,
+                               sl_open_segments *open_segments, sl_segment **out, steplog_error *err);
+/* The descriptor, opened if need be, or a negative errno: -ENOENT when the file was compacted away meanwhile. */
+int sl_segment_descriptor(sl_segment *segment);
 void sl_segment_retain(sl_segment *segment);
 void sl_segment_release(sl_segment *segment); /* NULL is a no-op */
 

@@ -111,7 +111,7 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
         }
     sl_segment *segment;
     steplog_error why;
-    steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &segment, &why);
+    steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &r->open_segments, &segment, &why);
     if (status == STEPLOG_CORRUPT) {
         report_file(r, path, why.text, 0);
         return STEPLOG_OK;

@@ -119,7 +119,7 @@ static steplog_status seal_item(sealing *s, const sl_log_item *item, steplog_err
     return item->kind == SL_ITEM_TEXT ? seal_text(s, item, err) : STEPLOG_OK;
 }
 
-static steplog_status seal_source(sealing *s, const sl_seal_source *source, uint64_t from, sl_seal_result *out, int *has_begun,
+static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_seal_result *out, int *has_begun,
                                   steplog_error *err)
 {
     sl_log_walk walk;
@@ -142,7 +142,8 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, uint
             SL_TRY_DONE(sl_segment_writer_begin(s->writer, s->dictionary.writer_bytes.data, s->dictionary.writer_bytes.bytes, err));
             *has_begun = 1;
         }
-        if (!SL_RECORD_IS_NUMBERED(item.record_kind) || item.kind == SL_ITEM_DAMAGE || item.sequence < from || !*has_begun) continue;
+        if (!SL_RECORD_IS_NUMBERED(item.record_kind) || item.kind == SL_ITEM_DAMAGE || !*has_begun) continue;
+        if (sl_ranges_has(&s->held, item.sequence)) continue; /* moved on from a log that failed to sync */
         SL_TRY_DONE(seal_item(s, &item, err));
         uint32_t numbers = item.kind == SL_ITEM_OTHER ? 0 : item.sequence_count;
         if (!sl_ranges_add(&s->held, item.sequence, item.sequence + numbers)) {
@@ -150,7 +151,7 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, uint
             goto done;
         }
     }
-    if (walk.next_sequence > out->sequence_end) out->sequence_end = walk.next_sequence;
+    if (walk.next_sequence > source->header.first_sequence && walk.next_sequence > out->sequence_end) out->sequence_end = walk.next_sequence;
     if (walk.is_torn) out->salvageable_count += sl_log_walk_salvageable(&walk);
 done:
     sl_log_walk_free(&walk);
@@ -163,10 +164,10 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
     sealing s = {0};
     steplog_status status = STEPLOG_OK;
     int has_begun = 0;
-    *out = (sl_seal_result){.sequence_end = count ? sources[0].header.first_sequence : 1};
+    *out = (sl_seal_result){.sequence_end = 1};
     if (!(s.values = sl_alloc(STEPLOG_ROW_METRICS_MAX * sizeof *s.values))) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
     SL_TRY_DONE(sl_segment_writer_open(store_dir, 0, &s.writer, err));
-    for (size_t i = 0; i < count; i++) SL_TRY_DONE(seal_source(&s, &sources[i], out->sequence_end, out, &has_begun, err));
+    for (size_t i = 0; i < count; i++) SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
     if (!has_begun || s.held.count == 0) goto done;
     SL_TRY_DONE(sl_segment_writer_end(s.writer, &s.held, NULL, err));
     status = sl_segment_writer_publish(s.writer, out->name, NULL, err);

@@ -103,8 +103,14 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
         status = restate(w, err);
         w->next_sequence = sequence;
     }
-    if (status < 0) {
+    if (status < 0 && old) {
+        /* The background may be looking at it: it goes the way of all logs, without a record in it. */
         atomic_store_explicit(&w->log, old, memory_order_release);
+        push_sealing(w, fresh);
+        return status;
+    }
+    if (status < 0) {
+        atomic_store_explicit(&w->log, NULL, memory_order_release);
         sl_row_log_remove(fresh, w->context->log_dir, NULL);
         return status;
     }

@@ -49,7 +49,7 @@ exec 9>&-
 printf 'step=3 loss=30\nstep=4 loss=40\n' | record --run-key live --attempt 2 --resume 3
 check "following goes on with the next writer" wait_for "$TMP/all" '^step=4 loss=40$'
 check_match "and says that another attempt began" 'attempt 2 goes on at step 3' "$(cat "$TMP/all.err")"
-check_equal "each row once, in order" $'step=2 loss=2 acc=0.5\nstep=3 loss=3\nstep=4 late=7\nstep=3 loss=30\nstep=4 loss=40' "$(cat "$TMP/all")"
+check_equal "each row once, in order" $'step=2 acc=0.5 loss=2\nstep=3 loss=3\nstep=4 late=7\nstep=3 loss=30\nstep=4 loss=40' "$(cat "$TMP/all")"
 check "several selectors follow together" wait_for "$TMP/some" '"step": 4, .*"loss": 40'
 check_equal "and leave other series out" 5 "$(wc -l < "$TMP/some" | tr -d ' ')"
 
