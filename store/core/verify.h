@@ -60,10 +60,10 @@ typedef struct sl_chunk_check {
     uint32_t content_bytes;
     const sl_found_column *columns; /* COLUMN pages that stand directly before it */
     size_t column_count;
-    uint64_t column_values;         /* receives: values in all columns */
-    uint64_t block_count;           /* receives: columns that have values */
+    uint32_t name_count;           /* receives: columns, as many as the schema has names */
+    uint64_t block_count;          /* receives: columns that have values */
     sl_found_chunk found;           /* receives what its entry has to say */
-    int64_t sequences[1024];
+    int64_t sequences[SL_CHUNK_ROWS_MAX];
     /* Called for each broken rule; column -1: the chunk as a whole. offset 0, bytes 0: the chunk page. */
     void (*report)(void *context, struct sl_chunk_check *check, int64_t column, uint64_t offset, uint64_t bytes,
                    const char *what);
@@ -72,7 +72,7 @@ typedef struct sl_chunk_check {
 } sl_chunk_check;
 
 /* Decodes everything in a chunk. 1 when its axis is good, so that found is whole; 0 when it was reported as damaged;
- * IO or NOMEM otherwise. */
+ * -1 when reading failed: os_errno, or 0 for no memory. */
 int sl_verify_chunk(sl_chunk_check *check, int *os_errno);
 
 #endif

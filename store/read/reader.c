@@ -31,6 +31,7 @@ void sl_reader_free(steplog_reader *r)
         sl_free(r->series.items[i].label_text);
     }
     SL_VEC_FREE(&r->series);
+    SL_VEC_FREE(&r->shown);
     sl_hash_map_free(&r->by_series);
     sl_damage_clear(&r->damage);
     sl_free(r);
@@ -47,13 +48,21 @@ steplog_status steplog_reader_refresh(steplog_reader *r, steplog_error *err)
 /* Runs of which something is left. Loading tells; a run that can not be loaded is shown. */
 static int is_shown(steplog_reader *r, sl_run *run) { return sl_run_load(r, run, NULL) < 0 || !run->is_hidden; }
 
+/* Finds out which runs are shown, once after each snapshot. 1, or 0 when out of memory. */
+static int list_shown(steplog_reader *r)
+{
+    if (r->has_shown) return 1;
+    r->shown.count = 0;
+    for (uint32_t i = 0; i < r->runs.count; i++)
+        if (is_shown(r, &r->runs.items[i]) && !SL_VEC_PUSH(&r->shown, i)) return 0;
+    r->has_shown = 1;
+    return 1;
+}
+
 size_t steplog_reader_run_count(const steplog_reader *r)
 {
-    size_t count = 0;
-    if (!r) return 0;
-    steplog_reader *reader = (steplog_reader *)(uintptr_t)r; /* loading fills what was always true */
-    for (size_t i = 0; i < reader->runs.count; i++) count += is_shown(reader, &reader->runs.items[i]) ? 1 : 0;
-    return count;
+    steplog_reader *reader = (steplog_reader *)(uintptr_t)r; /* loading fills in what was always so */
+    return r && list_shown(reader) ? r->shown.count : 0;
 }
 
 static steplog_run_status status_of(steplog_reader *r, const sl_run *run)
@@ -139,9 +148,9 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
 steplog_status steplog_reader_run(steplog_reader *r, size_t index, steplog_run_info *out, steplog_error *err)
 {
     if (!r || !out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_run: an argument is NULL or size_bytes is not set");
-    for (size_t i = 0; i < r->runs.count; i++)
-        if (is_shown(r, &r->runs.items[i]) && index-- == 0) return describe_run(r, &r->runs.items[i], out, err);
-    return sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    if (!list_shown(r)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list runs");
+    if (index >= r->shown.count) return sl_fail(err, STEPLOG_MISSING, -1, "there are %zu runs, there is no number %zu", r->shown.count, index);
+    return describe_run(r, &r->runs.items[r->shown.items[index]], out, err);
 }
 
 steplog_status steplog_reader_run_by_id(steplog_reader *r, const steplog_id *id, steplog_run_info *out, steplog_error *err)

@@ -117,10 +117,13 @@ struct steplog_reader {
     sl_read_context context;
     SL_VEC(sl_segment *) segments;
     sl_open_segments open_segments;
+    sl_hash_map by_name; /* of segments, while files are listed */
     SL_VEC(sl_log *) logs;
     SL_VEC(sl_incarnation) incarnations;
     sl_hash_map by_incarnation;
     SL_VEC(sl_run) runs; /* newest first */
+    SL_VEC(uint32_t) shown; /* indices of those that are not hidden, once has_shown */
+    int has_shown;
     sl_hash_map by_run;
     SL_VEC(sl_series) series;
     sl_hash_map by_series;

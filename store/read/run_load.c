@@ -7,6 +7,7 @@
 #include "read/reader.h"
 
 #include "base/error.h"
+#include "format/checksum.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,6 +372,20 @@ static int is_kept_for_ever(const sl_event *event)
     return event->fact.kind == STEPLOG_EVENT_TOMBSTONE || event->fact.kind == STEPLOG_EVENT_UNDO;
 }
 
+/* 1 for the first SET of its key that is asked about: facts come from the latest on. Without memory all are taken for
+ * the latest, which is told by their order still. */
+static int is_latest(const sl_run *run, uint32_t index, sl_hash_map *seen)
+{
+    const char *key = run->events.items[index].key;
+    uint64_t hash = sl_hash(key, strlen(key));
+    size_t probe = 0;
+    uint32_t known;
+    while (sl_hash_map_find(seen, hash, &probe, &known))
+        if (strcmp(run->events.items[known].key, key) == 0) return 0;
+    sl_hash_map_add(seen, hash, index);
+    return 1;
+}
+
 /* Drops what whole tombstones cover, then finds out which facts hold. */
 static void settle_history(steplog_reader *r, sl_run *run)
 {
@@ -398,19 +413,19 @@ static void settle_history(steplog_reader *r, sl_run *run)
         sl_free(blob->content_type);
     }
     run->blobs.count = kept;
-    for (size_t i = 0; i < run->events.count; i++) {
+    sl_hash_map latest = {0};
+    for (size_t i = run->events.count; i-- > 0;) { /* from the latest on */
         sl_event *event = &run->events.items[i];
         event->is_in_force = !event->is_undone;
         if (event->fact.kind != STEPLOG_EVENT_SET) continue;
-        for (size_t j = i + 1; j < run->events.count; j++) /* a later one of the same key */
-            if (run->events.items[j].fact.kind == STEPLOG_EVENT_SET && strcmp(run->events.items[j].key, event->key) == 0) {
-                event->is_in_force = 0;
-                break;
-            }
-        if (!event->is_in_force) continue;
+        if (!is_latest(run, (uint32_t)i, &latest)) {
+            event->is_in_force = 0;
+            continue;
+        }
         if (strcmp(event->key, "name") == 0) run->name = event->value;
         if (strcmp(event->key, "project") == 0) run->project = event->value;
     }
+    sl_hash_map_free(&latest);
 }
 
 static void read_ends_and_fork(steplog_reader *r, sl_run *run)

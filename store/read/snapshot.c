@@ -104,9 +104,12 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     steplog_id file_id;
     if (!sl_segment_name_parse(name, &file_id)) return STEPLOG_OK;
     snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
-    for (size_t i = 0; i < r->segments.count; i++)
-        if (strcmp(r->segments.items[i]->name, path) == 0) {
-            r->segments.items[i]->is_seen = 1;
+    size_t probe = 0;
+    uint32_t index;
+    uint64_t hash = sl_load64(file_id.bytes) + level;
+    while (sl_hash_map_find(&r->by_name, hash, &probe, &index))
+        if (strcmp(r->segments.items[index]->name, path) == 0) {
+            r->segments.items[index]->is_seen = 1;
             return STEPLOG_OK;
         }
     sl_segment *segment;
@@ -121,7 +124,10 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
         return status;
     }
     segment->is_seen = 1;
-    if (SL_VEC_PUSH(&r->segments, segment)) return STEPLOG_OK;
+    if (SL_VEC_RESERVE(&r->segments, r->segments.count + 1) && sl_hash_map_add(&r->by_name, hash, (uint32_t)r->segments.count)) {
+        r->segments.items[r->segments.count++] = segment;
+        return STEPLOG_OK;
+    }
     sl_segment_release(segment);
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
 }
@@ -170,7 +176,13 @@ static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog
     names list = {0};
     *must_list_again = 0;
     for (size_t i = 0; i < r->logs.count; i++) r->logs.items[i]->is_seen = 0;
-    for (size_t i = 0; i < r->segments.count; i++) r->segments.items[i]->is_seen = 0;
+    sl_hash_map_clear(&r->by_name);
+    for (size_t i = 0; i < r->segments.count; i++) {
+        sl_segment *segment = r->segments.items[i];
+        segment->is_seen = 0;
+        if (!sl_hash_map_add(&r->by_name, sl_load64(segment->header.file_id.bytes) + segment->level, (uint32_t)i))
+            return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
+    }
     steplog_status status = see_logs(r, must_list_again, err);
     if (status >= 0) status = list_dir(r->context.store_dir, SL_SEGMENT_DIR, &list, err);
     for (size_t i = 0; i < list.items.count && status >= 0; i++) {
@@ -329,6 +341,7 @@ steplog_status sl_snapshot_take(steplog_reader *r, steplog_error *err)
     for (int i = 0; must_list_again && i < LISTINGS_MAX; i++) SL_TRY(list_once(r, &must_list_again, err));
     clear_index(r);
     forget_unseen(r);
+    r->has_shown = 0;
     r->generation++;
     if (index_files(r) && index_runs(r)) return STEPLOG_OK;
     clear_index(r);
@@ -346,4 +359,5 @@ void sl_snapshot_clear(steplog_reader *r)
     SL_VEC_FREE(&r->incarnations);
     sl_hash_map_free(&r->by_run);
     sl_hash_map_free(&r->by_incarnation);
+    sl_hash_map_free(&r->by_name);
 }

@@ -1,0 +1,213 @@
+/* core/verify_chunk.c: decoding everything in one chunk and comparing what it says of itself with what is there. */
+#include "core/verify.h"
+
+#include "base/error.h"
+#include "format/chunk_codec.h"
+#include "format/int_codec.h"
+#include "format/page_walk.h"
+
+static void report(sl_chunk_check *c, int64_t column, uint64_t offset, uint64_t bytes, const char *what)
+{
+    c->report(c->context, c, column, bytes ? offset : c->offset, bytes ? bytes : c->bytes, what);
+}
+
+/* Gives the bytes of an axis part; those of a reference are copied to referenced. 1, 0 reported, -1 error. */
+static int find_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_buffer *referenced, const uint8_t **bytes,
+                     uint32_t *count, int *os_errno)
+{
+    *bytes = head->part[part];
+    *count = head->part_bytes[part];
+    if (!head->is_reference[part]) return 1;
+    sl_page_item item = {.kind = SL_PAGE_ITEM_DAMAGE};
+    sl_chunk_head other;
+    if (head->reference[part] < c->offset) sl_page_read_one(c->pages, head->reference[part], &item);
+    if (item.kind == SL_PAGE_ITEM_ERROR) {
+        *os_errno = item.os_errno;
+        return -1;
+    }
+    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK || !sl_chunk_head_decode(item.content, item.content_bytes, &other) ||
+        other.is_reference[part] || other.part_bytes[part] == 0) {
+        report(c, -1, 0, 0, "the chunk refers to a part of the axis that is damaged or not there");
+        return 0;
+    }
+    sl_buffer_clear(referenced);
+    sl_buffer_put(referenced, other.part[part], other.part_bytes[part]);
+    sl_buffer_zeros(referenced, SL_DECODE_SLACK_BYTES);
+    *os_errno = 0;
+    if (referenced->is_out_of_memory) return -1;
+    *bytes = referenced->data;
+    *count = other.part_bytes[part];
+    return 1;
+}
+
+static int decode_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_buffer *referenced, int64_t *out, int *os_errno)
+{
+    const uint8_t *bytes;
+    const char *what = "axis is damaged";
+    uint32_t count;
+    if (part == SL_PART_TIMES && head->part_bytes[part] == 0) {
+        for (uint32_t i = 0; i < head->row_count; i++) out[i] = STEPLOG_TIME_NONE;
+        return 1;
+    }
+    int found = find_part(c, head, part, referenced, &bytes, &count, os_errno);
+    if (found != 1) return found;
+    if (sl_int_decode(bytes, count, head->row_count, out, &what) >= 0) return 1;
+    report(c, -1, 0, 0, what);
+    return 0;
+}
+
+static void describe_rows(sl_chunk_check *c, const sl_chunk_head *head, const int64_t *steps, const int64_t *times)
+{
+    sl_chunk_entry *entry = &c->found.entry;
+    int is_sorted = 1;
+    entry->step_min = INT64_MAX;
+    entry->step_max = INT64_MIN;
+    for (uint32_t i = 0; i < head->row_count; i++) {
+        if (steps[i] < entry->step_min) entry->step_min = steps[i];
+        if (steps[i] > entry->step_max) entry->step_max = steps[i];
+        if (i && steps[i] < steps[i - 1]) is_sorted = 0;
+        if (times[i] == INT64_MIN) report(c, -1, 0, 0, "a row has a time that is never a time");
+        if (times[i] == STEPLOG_TIME_NONE) continue;
+        if (entry->time_min_ns == STEPLOG_TIME_NONE || times[i] < entry->time_min_ns) entry->time_min_ns = times[i];
+        if (entry->time_max_ns == STEPLOG_TIME_NONE || times[i] > entry->time_max_ns) entry->time_max_ns = times[i];
+    }
+    c->has_steps = 1;
+    if ((head->flags & SL_CHUNK_STEPS_SORTED) && !is_sorted) report(c, -1, 0, 0, "the chunk says that its steps are sorted, and they are not");
+}
+
+/* 1 good, 0 reported, -1 error. */
+static int check_axis(sl_chunk_check *c, const sl_chunk_head *head, int *os_errno)
+{
+    int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX];
+    sl_buffer referenced = {0};
+    int result = decode_part(c, head, SL_PART_STEPS, &referenced, steps, os_errno);
+    if (result == 1) result = decode_part(c, head, SL_PART_TIMES, &referenced, times, os_errno);
+    if (result == 1) describe_rows(c, head, steps, times);
+    if (result == 1) result = decode_part(c, head, SL_PART_SEQUENCES, &referenced, c->sequences, os_errno);
+    sl_buffer_free(&referenced);
+    if (result != 1) return result;
+    for (uint32_t i = 0; i < head->row_count; i++)
+        if (c->sequences[i] < 1 || (i && c->sequences[i] <= c->sequences[i - 1])) {
+            report(c, -1, 0, 0, "the chunk's sequences do not ascend from 1");
+            return 0;
+        }
+    c->found.entry.sequence_first = (uint64_t)c->sequences[0];
+    c->found.entry.sequence_last = (uint64_t)c->sequences[head->row_count - 1];
+    return 1;
+}
+
+static int is_same_or_nan(double a, double b) { return sl_bits_of(a) == sl_bits_of(b) || (a != a && b != b); }
+
+static int are_stats_right(const sl_column_info *info, double *values, const uint64_t *present, uint32_t row_count)
+{
+    const sl_column_stats *said = &info->stats;
+    sl_column_stats made;
+    uint32_t count = 0;
+    for (uint32_t row = 0; row < row_count; row++) /* dense: never behind what is still to be read */
+        if (present[row / 64] >> (row % 64) & 1) values[count++] = values[row];
+    sl_column_stats_make(values, count, &made);
+    return sl_bits_of(said->first) == sl_bits_of(made.first) && sl_bits_of(said->last) == sl_bits_of(made.last) &&
+           is_same_or_nan(said->smallest, made.smallest) && is_same_or_nan(said->largest, made.largest) &&
+           said->smallest_at == made.smallest_at && said->largest_at == made.largest_at && said->nan_count == made.nan_count &&
+           said->positive_inf_count == made.positive_inf_count && said->negative_inf_count == made.negative_inf_count;
+}
+
+/* Finds the payload of a column, copied where it has a page of its own. 1, 0 reported, -1 error. */
+static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info *info, sl_buffer *own, const uint8_t **payload,
+                        int *os_errno)
+{
+    *payload = info->payload;
+    if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return 1;
+    uint64_t offset = info->page_distance < c->offset ? c->offset - info->page_distance : 0;
+    sl_page_item item;
+    sl_page_read_one(c->pages, offset, &item);
+    if (item.kind == SL_PAGE_ITEM_ERROR) {
+        *os_errno = item.os_errno;
+        return -1;
+    }
+    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_COLUMN || item.head.index != column ||
+        item.content_bytes != info->payload_bytes) {
+        int is_page = item.kind == SL_PAGE_ITEM_PAGE;
+        report(c, column, is_page ? c->offset : offset, is_page || !item.bytes ? c->bytes : item.bytes,
+               is_page ? "the page of the column does not agree with its chunk" : item.what);
+        return 0;
+    }
+    sl_buffer_clear(own);
+    sl_buffer_put(own, item.content, item.content_bytes);
+    sl_buffer_zeros(own, SL_DECODE_SLACK_BYTES);
+    *os_errno = 0;
+    if (own->is_out_of_memory) return -1;
+    *payload = own->data;
+    return 1;
+}
+
+/* -1 error, else 0. */
+static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t column, const sl_column_info *info, sl_buffer *own,
+                        int *os_errno)
+{
+    double values[SL_CHUNK_ROWS_MAX];
+    uint64_t present[SL_PRESENT_WORDS];
+    const uint8_t *payload;
+    const char *what = "column is damaged";
+    if (!(info->flags & SL_COLUMN_HAS_VALUES)) return 0;
+    c->found.entry.value_count += info->value_count;
+    c->block_count++;
+    int found = find_payload(c, column, info, own, &payload, os_errno);
+    if (found != 1) return found;
+    int is_own = (info->flags & SL_COLUMN_IS_OWN_PAGE) != 0;
+    uint64_t offset = is_own ? c->offset - info->page_distance : c->offset;
+    uint64_t bytes = is_own ? SL_PAGE_HEAD_BYTES + SL_PAD8(info->payload_bytes) : c->bytes;
+    if (sl_column_decode(info, payload, head->row_count, values, present, &what) < 0) report(c, column, offset, bytes, what);
+    else if ((info->flags & SL_COLUMN_HAS_STATS) && !are_stats_right(info, values, present, head->row_count))
+        report(c, column, 0, 0, "the statistics of the column are not those of its values");
+    return 0;
+}
+
+/* The COLUMN pages before the chunk are those that it names, in the order of columns. */
+static void check_column_pages(sl_chunk_check *c, size_t used, int is_in_order)
+{
+    if (!is_in_order || used != c->column_count) report(c, -1, 0, 0, "the COLUMN pages before the chunk are not those that it names");
+}
+
+static int check_columns(sl_chunk_check *c, const sl_chunk_head *head, int *os_errno)
+{
+    sl_chunk_walk walk = sl_chunk_directory_begin(head);
+    sl_column_info info;
+    sl_buffer own = {0};
+    size_t used = 0;
+    int result = 0, is_in_order = 1;
+    for (uint32_t column = 0; result == 0 && sl_chunk_directory_next(&walk, &info); column++) {
+        if (info.flags & SL_COLUMN_IS_OWN_PAGE) {
+            uint64_t at = info.page_distance < c->offset ? c->offset - info.page_distance : 0;
+            if (at < c->found.entry.extent_offset) c->found.entry.extent_offset = at;
+            if (used >= c->column_count || c->columns[used].offset != at || c->columns[used].index != column) is_in_order = 0;
+            used++;
+        }
+        result = check_column(c, head, column, &info, &own, os_errno);
+    }
+    sl_buffer_free(&own);
+    if (result < 0) return result;
+    if (walk.is_bad) report(c, -1, 0, 0, "the chunk's directory breaks a rule");
+    else check_column_pages(c, used, is_in_order);
+    return 0;
+}
+
+int sl_verify_chunk(sl_chunk_check *c, int *os_errno)
+{
+    sl_chunk_head head;
+    c->found = (sl_found_chunk){0};
+    c->block_count = 0;
+    c->has_steps = 0;
+    if (!sl_chunk_head_decode(c->content, c->content_bytes, &head)) {
+        report(c, -1, 0, 0, "the chunk's head breaks a rule");
+        return 0;
+    }
+    c->found = (sl_found_chunk){.writer = head.writer, .schema = head.schema,
+                                .entry = {.page_offset = c->offset, .page_bytes = (uint32_t)c->bytes, .row_count = (uint16_t)head.row_count,
+                                          .flags = (uint16_t)head.flags, .time_min_ns = STEPLOG_TIME_NONE,
+                                          .time_max_ns = STEPLOG_TIME_NONE, .extent_offset = c->offset}};
+    c->name_count = head.column_count;
+    int result = check_axis(c, &head, os_errno);
+    if (result < 0) return -1;
+    return check_columns(c, &head, os_errno) < 0 ? -1 : result;
+}
