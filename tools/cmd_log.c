@@ -42,7 +42,7 @@ static const args_usage usage = {
     "only pass. The step is the first of step, _step, global_step, training_iteration, iteration, iter,\n"
     "epoch that has a whole value; without one it is the previous plus 1. A wall time may come as time,\n"
     "timestamp, _timestamp or wall_time, or at the line's beginning. The store is created if need be.\n"
-    "A row is recorded once its line is complete, even if this process is killed then.",
+    "A line that has passed through is recorded, even if this process is killed then.",
     option_table,
     "python train.py | steplog log --name base --param lr=3e-4\n"
     "./train | steplog -C /data/runs log -q --run-key $JOB_ID --rank $RANK &\n"
@@ -326,8 +326,8 @@ static int read_input(recorder *r)
             code = TOOL_IO;
         }
         if (count <= 0) break;
-        pass_bytes(r, buffer, (size_t)count);
         take_bytes(r, buffer, (size_t)count);
+        pass_bytes(r, buffer, (size_t)count); /* afterwards: a line that came out is recorded */
     }
     end_line(r); /* the last line may lack its end */
     free(buffer);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define ROUND_NS 20000000ll             /* between rounds while nothing is asked for */
+#define SEALS_A_ROUND 4                 /* for one writer, before it is the next one's turn */
 #define COMPACT_INTERVAL_NS 2000000000ll
 
 void sl_background_wake(steplog_store *s)
@@ -38,10 +39,12 @@ static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int i
     if (sl_writer_is_of_parent(w)) return STEPLOG_OK;
     steplog_status status = sl_writer_prepare_spare(w, err);
     if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the append that needs it will say so */
-    if (status >= 0 && sl_writer_has_work(w)) {
+    for (int turn = 0; turn < SEALS_A_ROUND && status >= 0 && sl_writer_has_work(w); turn++) {
         status = sl_writer_seal(w, 0, err);
         if (status >= 0) s->sealed_count++;
-        if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the logs are still there; the next round tries again */
+        if (status != STEPLOG_FULL) continue;
+        status = STEPLOG_OK; /* the logs are still there; the next round tries again */
+        break;
     }
     if (status >= 0 && is_sync_due) status = sl_writer_sync_logs(w, err);
     return status;

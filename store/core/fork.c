@@ -40,7 +40,7 @@ static void leave_parent(void)
     for (steplog_store *s = stores; s; s = s->next) {
         for (steplog_writer *w = s->writers; w; w = w->next) {
             drop_descriptor(atomic_load(&w->log));
-            drop_descriptor(atomic_load(&w->spare));
+            for (unsigned i = 0; i < SL_SPARES_MAX; i++) drop_descriptor(atomic_load(&w->spares[i]));
             drop_descriptors(atomic_load(&w->sealing));
             drop_descriptors(w->sealing_taken);
         }

@@ -234,7 +234,7 @@ static void leave(steplog_store *s, steplog_writer *w)
 {
     delist(s, w);
     atomic_store(&w->log, NULL);
-    atomic_store(&w->spare, NULL);
+    for (unsigned i = 0; i < SL_SPARES_MAX; i++) atomic_store(&w->spares[i], NULL);
     atomic_store(&w->sealing, NULL);
     w->sealing_taken = NULL;
     sl_writer_free(w);

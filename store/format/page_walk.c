@@ -3,6 +3,8 @@
 
 #include "format/value_codec.h"
 
+#define FIRST_READ_BYTES 4096u
+
 void sl_page_walk_init(sl_page_walk *walk, sl_page_read read, void *context, uint64_t file_key, uint64_t file_bytes)
 {
     *walk = (sl_page_walk){.read = read,
@@ -26,12 +28,16 @@ static void damage(sl_page_item *item, uint64_t bytes, const char *what)
     item->what = what;
 }
 
-static int read_bytes(sl_page_walk *walk, size_t bytes, uint64_t offset, sl_page_item *item)
+/* Reads bytes [held, bytes) of the page at offset behind those that walk->page has; at least as many as to make
+ * bytes_min. Returns how many it has then, or 0. */
+static size_t read_bytes(sl_page_walk *walk, size_t held, size_t bytes_min, size_t bytes, uint64_t offset, sl_page_item *item)
 {
-    sl_buffer_clear(&walk->page);
-    uint8_t *at = sl_buffer_grow(&walk->page, bytes + SL_DECODE_SLACK_BYTES);
-    int64_t got = at ? walk->read(walk->context, at, bytes, offset) : 0;
-    if (at && got == (int64_t)bytes) return 1;
+    if (bytes <= held) return held;
+    walk->page.bytes = held;
+    walk->page.is_out_of_memory = 0;
+    uint8_t *at = sl_buffer_grow(&walk->page, bytes - held + SL_DECODE_SLACK_BYTES);
+    int64_t got = at ? walk->read(walk->context, at, bytes - held, offset + held) : 0;
+    if (at && got >= (int64_t)(bytes_min - held)) return held + (size_t)got;
     if (at && got >= 0) {
         damage(item, walk->file_bytes - offset, "the file ends within a page");
         return 0;
@@ -48,15 +54,15 @@ void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
         damage(item, 0, "no page can be here");
         return;
     }
-    uint8_t head[SL_PAGE_HEAD_BYTES];
-    if (!read_bytes(walk, sizeof head, offset, item)) return;
-    memcpy(head, walk->page.data, sizeof head);
-    if (!sl_page_head_decode(head, &item->head) || sl_page_bytes(&item->head) > walk->file_bytes - offset) {
+    /* Most pages are short: one read gets them whole. What follows a page may be unreadable; then less is read. */
+    size_t held = walk->file_bytes - offset < FIRST_READ_BYTES ? (size_t)(walk->file_bytes - offset) : FIRST_READ_BYTES;
+    if (!(held = read_bytes(walk, 0, SL_PAGE_HEAD_BYTES, held, offset, item))) return;
+    if (!sl_page_head_decode(walk->page.data, &item->head) || sl_page_bytes(&item->head) > walk->file_bytes - offset) {
         damage(item, SL_PAGE_HEAD_BYTES, "page head is impossible");
         return;
     }
     item->bytes = sl_page_bytes(&item->head);
-    if (!read_bytes(walk, (size_t)item->bytes, offset, item)) return;
+    if (!read_bytes(walk, held, (size_t)item->bytes, (size_t)item->bytes, offset, item)) return;
     if (!sl_page_verify(walk->page.data, &item->head, walk->file_key, offset)) {
         damage(item, item->bytes, "page checksum differs");
         return;

@@ -8,21 +8,18 @@
  * 3. No state but one constant table, so any thread may be inside. */
 #include "os/os.h"
 
+#include "os/os_machine.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -495,183 +492,6 @@ static sl_os_lock_state posix_probe(int fd)
     return range.l_type == F_UNLCK ? SL_OS_LOCK_FREE : SL_OS_LOCK_HELD;
 }
 
-/* ---- the machine ---- */
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    if (clock_gettime(clock, &now) < 0) return 0;
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int64_t posix_wall_time_ns(void)
-{
-    return clock_ns(CLOCK_REALTIME);
-}
-
-static int64_t posix_monotonic_time_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
-}
-
-static int posix_random(void *buffer, size_t bytes)
-{
-    for (size_t done = 0; done < bytes;) {
-        ssize_t got = getrandom((char *)buffer + done, bytes - done, 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return -errno;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
-static int posix_host_name(char *buffer, size_t bytes)
-{
-    if (bytes == 0) return -EINVAL;
-    char name[HOST_NAME_MAX + 1];
-    if (gethostname(name, sizeof name) < 0) return -errno;
-    name[sizeof name - 1] = '\0';
-    size_t used = strnlen(name, bytes - 1);
-    memcpy(buffer, name, used);
-    buffer[used] = '\0';
-    return 0;
-}
-
-/* The beginning of a small system file, terminated; its length or -errno. */
-static int64_t read_small(const char *path, char *buffer, size_t bytes)
-{
-    int fd = open_retrying(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) return fd;
-    int64_t got = posix_pread(fd, buffer, bytes - 1, 0);
-    close_quietly(fd);
-    buffer[got > 0 ? got : 0] = '\0';
-    return got;
-}
-
-static int is_hex_digit(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static uint8_t hex_value(char c)
-{
-    return (uint8_t)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-}
-
-static int posix_host_id(uint8_t out[16])
-{
-    char text[HOST_NAME_MAX + 64];
-    int64_t got = read_small("/etc/machine-id", text, sizeof text);
-    size_t used = 0;
-    while (got > 0 && is_hex_digit(text[used])) used++;
-    /* Empty, or "uninitialized" in an image that has not booted yet: not an identity. */
-    if (used != 32) {
-        int status = posix_host_name(text, sizeof text);
-        if (status < 0) return status;
-        used = strlen(text);
-    }
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(text, used));
-    memcpy(out, canonical.digest, 16);
-    return 0;
-}
-
-static int posix_boot_id(uint8_t out[16])
-{
-    memset(out, 0, 16);
-    char text[64];
-    int64_t got = read_small("/proc/sys/kernel/random/boot_id", text, sizeof text);
-    if (got < 0) return 0;
-    uint8_t id[16];
-    size_t digits = 0;
-    for (const char *c = text; *c && digits < 32; c++) {
-        if (!is_hex_digit(*c)) continue;
-        if (digits % 2 == 0) id[digits / 2] = 0;
-        id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | hex_value(*c));
-        digits++;
-    }
-    if (digits == 32) memcpy(out, id, 16);
-    return 0;
-}
-
-static int64_t decimal(const char *text)
-{
-    int64_t value = 0;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *text - '0', &value)) return 0;
-    }
-    return value;
-}
-
-/* Seconds since 1970 at which the machine booted, by the kernel's own account; 0 when not known. Its
- * line comes after one number for each interrupt, so the file can be large: read in pieces that overlap. */
-static int64_t boot_time_s(void)
-{
-    int fd = open_retrying(AT_FDCWD, "/proc/stat", O_RDONLY);
-    if (fd < 0) return 0;
-    char buffer[4096];
-    const size_t overlap = 64;
-    int64_t seconds = 0;
-    for (uint64_t offset = 0; seconds == 0; offset += sizeof buffer - 1 - overlap) {
-        int64_t got = posix_pread(fd, buffer, sizeof buffer - 1, offset);
-        if (got <= 0) break;
-        buffer[got] = '\0';
-        const char *line = strstr(buffer, "\nbtime ");
-        if (line && (size_t)(line - buffer) + overlap <= sizeof buffer) seconds = decimal(line + 7);
-        if ((size_t)got <= overlap) break;
-    }
-    close_quietly(fd);
-    return seconds;
-}
-
-/* Field 22 of /proc/self/stat, in clock ticks after boot. The second field is the program's name in
- * parentheses and may hold anything, so fields are counted from its last parenthesis. */
-static int64_t start_ticks(void)
-{
-    char text[2048];
-    if (read_small("/proc/self/stat", text, sizeof text) <= 0) return -1;
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 22; field++) {
-        at = strchr(at + 1, ' ');
-    }
-    return at ? decimal(at + 1) : -1;
-}
-
-static int64_t posix_process_start_time_ns(void)
-{
-    int64_t ticks = start_ticks(), boot_s = boot_time_s();
-    int64_t ticks_per_second = sysconf(_SC_CLK_TCK);
-    if (ticks < 0 || boot_s <= 0 || boot_s > INT32_MAX * (int64_t)2 || ticks_per_second <= 0) return 0;
-    int64_t seconds = ticks / ticks_per_second;
-    if (seconds > INT32_MAX) return 0;
-    return (boot_s + seconds) * 1000000000 + ticks % ticks_per_second * (1000000000 / ticks_per_second);
-}
-
-static uint32_t posix_process_id(void)
-{
-    return (uint32_t)getpid();
-}
-
-static void posix_sleep_ns(int64_t ns)
-{
-    if (ns <= 0) return;
-    /* To a fixed point in time: what is left over after each signal would add up its roundings. */
-    int64_t now = posix_monotonic_time_ns();
-    int64_t end = ns < INT64_MAX - now ? now + ns : INT64_MAX;
-    const struct timespec until = {.tv_sec = (time_t)(end / 1000000000), .tv_nsec = (long)(end % 1000000000)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
-}
-
-static void posix_lower_priority(void)
-{
-    /* On Linux nice values belong to threads, and an id of one may stand where a process is asked for. */
-    id_t self = (id_t)syscall(SYS_gettid);
-    errno = 0;
-    int now = getpriority(PRIO_PROCESS, self);
-    if (now == -1 && errno != 0) return;
-    (void)setpriority(PRIO_PROCESS, self, now + 10 < 19 ? now + 10 : 19);
-}
-
 /* ---- the table ---- */
 
 const sl_os_table sl_os_posix = {
@@ -699,16 +519,16 @@ const sl_os_table sl_os_posix = {
     .lock = posix_lock,
     .unlock = posix_unlock,
     .probe = posix_probe,
-    .wall_time_ns = posix_wall_time_ns,
-    .monotonic_time_ns = posix_monotonic_time_ns,
-    .random = posix_random,
-    .host_name = posix_host_name,
-    .host_id = posix_host_id,
-    .boot_id = posix_boot_id,
-    .process_start_time_ns = posix_process_start_time_ns,
-    .process_id = posix_process_id,
-    .sleep_ns = posix_sleep_ns,
-    .lower_priority = posix_lower_priority,
+    .wall_time_ns = sl_machine_wall_time_ns,
+    .monotonic_time_ns = sl_machine_monotonic_time_ns,
+    .random = sl_machine_random,
+    .host_name = sl_machine_host_name,
+    .host_id = sl_machine_host_id,
+    .boot_id = sl_machine_boot_id,
+    .process_start_time_ns = sl_machine_process_start_time_ns,
+    .process_id = sl_machine_process_id,
+    .sleep_ns = sl_machine_sleep_ns,
+    .lower_priority = sl_machine_lower_priority,
 };
 
 const sl_os_table *sl_os = &sl_os_posix;

@@ -270,6 +270,13 @@ static void describe_row(sl_batch_arrays *b, uint32_t to, const sl_piece *piece,
     b->writers[to] = piece->writer;
 }
 
+/* Sixteen at a time, which compilers turn into vectors; the arrays have room for whole sixteens. */
+static void fill(uint32_t *to, uint32_t value, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i += 16)
+        for (uint32_t j = 0; j < 16; j++) to[i + j] = value;
+}
+
 /* Lends rows of one piece as they are. Presence bits are moved to begin at bit 0. */
 static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
 {
@@ -296,8 +303,8 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
     memcpy(b->steps, rows->steps + from, count * sizeof *b->steps);
     memcpy(b->times, rows->times + from, count * sizeof *b->times);
     memcpy(b->sequences, rows->sequences + from, count * sizeof *b->sequences);
-    for (uint32_t i = 0; i < count; i++) b->attempts[i] = piece->attempt;
-    for (uint32_t i = 0; i < count; i++) b->writers[i] = piece->writer;
+    fill(b->attempts, piece->attempt, count);
+    fill(b->writers, piece->writer, count);
     b->row_count = count;
 }
 
@@ -362,8 +369,8 @@ static int append_row(steplog_cursor *c, const sl_piece *piece)
 static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
 {
     sl_piece *piece;
-    int is_arrival = c->set.is_arrival_order;
-    sl_batch_start(&c->batch);
+    int is_arrival = c->set.is_arrival_order, is_clear = 0;
+    c->batch.row_count = 0;
     if (c->has_step) { /* rows of the step that was being joined went out in the last batch */
         uint64_t most = 0;
         for (size_t col = 0; col < c->batch.column_count; col++)
@@ -382,6 +389,8 @@ static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
             sl_merge_advance(&c->merge, length);
             return STEPLOG_OK;
         }
+        if (!is_clear) sl_batch_start(&c->batch); /* only rows that are joined need columns of zeros to begin with */
+        is_clear = 1;
         if (!(is_arrival ? append_row(c, piece) : join(c, piece))) break;
         sl_merge_advance(&c->merge, 1);
     }

@@ -175,12 +175,11 @@ static int sort_rows(sl_rows *rows)
 
 static int settle_order(sl_rows *rows, int by_step)
 {
-    int is_sorted = 1;
-    rows->is_increasing = 1;
-    for (uint32_t i = 1; i < rows->row_count; i++) {
-        if (rows->steps[i] <= rows->steps[i - 1]) rows->is_increasing = 0;
-        if (rows->steps[i] < rows->steps[i - 1]) is_sorted = 0;
-    }
+    const int64_t *steps = rows->steps;
+    int is_increasing = 1, is_sorted = 1;
+    for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
+    for (uint32_t i = 1; !is_increasing && i < rows->row_count; i++) is_sorted &= steps[i - 1] <= steps[i];
+    rows->is_increasing = is_increasing;
     return is_sorted || !by_step || sort_rows(rows);
 }
 

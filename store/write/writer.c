@@ -70,12 +70,11 @@ static uint64_t log_bytes_for(const steplog_writer *w, uint64_t bytes)
 static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **out, steplog_error *err)
 {
     uint64_t wanted = log_bytes_for(w, bytes);
-    sl_row_log *spare = atomic_exchange_explicit(&w->spare, NULL, memory_order_acquire);
-    if (spare && spare->capacity_bytes >= wanted) {
+    for (sl_row_log *spare; (spare = sl_writer_take_spare(w)) != NULL;) {
         *out = spare;
-        return STEPLOG_OK;
+        if (spare->capacity_bytes >= wanted) return STEPLOG_OK;
+        sl_row_log_remove(spare, w->context->log_dir, NULL);
     }
-    if (spare) sl_row_log_remove(spare, w->context->log_dir, NULL);
     w->slow_append_count++;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
     return sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal, wanted, w->context->is_mapped, out, err);
@@ -215,7 +214,7 @@ static steplog_status start_over_in_child(steplog_writer *w)
     w->generation = *w->alive_page;
     /* The mappings are not here, the descriptors were closed at fork, the parent's files are not ours. */
     atomic_store_explicit(&w->log, NULL, memory_order_relaxed);
-    atomic_store_explicit(&w->spare, NULL, memory_order_relaxed);
+    for (unsigned i = 0; i < SL_SPARES_MAX; i++) atomic_store_explicit(&w->spares[i], NULL, memory_order_relaxed);
     atomic_store_explicit(&w->sealing, NULL, memory_order_relaxed);
     w->sealing_taken = NULL;
     pthread_mutex_init(&w->sync_lock, NULL);
@@ -315,8 +314,7 @@ static void close_logs(sl_row_log *log)
 void sl_writer_free(steplog_writer *w)
 {
     if (!w) return;
-    sl_row_log *spare = atomic_exchange(&w->spare, NULL);
-    if (spare) sl_row_log_remove(spare, w->context->log_dir, NULL);
+    for (sl_row_log *spare; (spare = sl_writer_take_spare(w)) != NULL;) sl_row_log_remove(spare, w->context->log_dir, NULL);
     sl_row_log_close(atomic_load(&w->log));
     close_logs(atomic_exchange(&w->sealing, NULL));
     close_logs(w->sealing_taken);

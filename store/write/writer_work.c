@@ -14,14 +14,12 @@ steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
 {
     sl_row_log *log = active_log(w), *spare;
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
-    if (atomic_load_explicit(&w->spare, memory_order_relaxed) || tail < log->capacity_bytes / 4) return STEPLOG_OK;
+    if (sl_writer_spare_count(w) || tail < log->capacity_bytes / 4) return STEPLOG_OK;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
     SL_TRY(sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal,
                              atomic_load_explicit(&w->spare_bytes, memory_order_relaxed), w->context->is_mapped, &spare, err));
     sl_row_log_touch_pages(spare);
-    sl_row_log *none = NULL;
-    if (!atomic_compare_exchange_strong_explicit(&w->spare, &none, spare, memory_order_release, memory_order_relaxed))
-        sl_row_log_remove(spare, w->context->log_dir, NULL);
+    if (!sl_writer_give_spare(w, spare)) sl_row_log_remove(spare, w->context->log_dir, NULL);
     return STEPLOG_OK;
 }
 
@@ -72,13 +70,12 @@ steplog_status sl_writer_sync_logs(steplog_writer *w, steplog_error *err)
 /* What becomes of a sealed log: the next spare, or nothing. */
 static void retire_log(steplog_writer *w, sl_row_log *log, int may_recycle)
 {
-    sl_row_log *none = NULL;
     uint64_t wanted = atomic_load_explicit(&w->spare_bytes, memory_order_relaxed);
-    if (may_recycle && !atomic_load_explicit(&w->spare, memory_order_relaxed) && log->capacity_bytes >= wanted &&
+    if (may_recycle && sl_writer_spare_count(w) < SL_SPARES_MAX && log->capacity_bytes >= wanted &&
         !atomic_load_explicit(&log->is_frozen, memory_order_relaxed)) {
         uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
         if (sl_row_log_recycle(log, w->context->log_dir, &w->incarnation, ordinal, NULL) >= 0 &&
-            atomic_compare_exchange_strong_explicit(&w->spare, &none, log, memory_order_release, memory_order_relaxed))
+            sl_writer_give_spare(w, log))
             return;
     }
     sl_row_log_remove(log, w->context->log_dir, NULL);
@@ -98,19 +95,19 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
         *end = log;
         if (log) log->next = NULL;
     }
-    for (sl_row_log *log = w->sealing_taken; log; log = log->next) count++;
+    for (sl_row_log *log = w->sealing_taken; log && (with_active || count < SL_SPARES_MAX); log = log->next) count++;
     sl_seal_source *sources = count ? sl_alloc_zero(count, sizeof *sources) : NULL;
     if (!sources) {
         if (count) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal logs");
         goto done;
     }
     size_t i = 0;
-    for (sl_row_log *log = w->sealing_taken; log; log = log->next, i++)
+    for (sl_row_log *log = w->sealing_taken; i < count; log = log->next, i++)
         sources[i] = (sl_seal_source){.read = sl_row_log_read, .context = log, .header = log->header,
                                       .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire), .gap = log->gap};
     SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
-    while (w->sealing_taken) {
+    for (; count > 0; count--) {
         sl_row_log *log = w->sealing_taken;
         w->sealing_taken = log->next;
         retire_log(w, log, !with_active);

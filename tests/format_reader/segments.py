@@ -69,6 +69,9 @@ class Segment:
     held: dict = field(default_factory=dict)            # ordinal: [(begin, end)]
     dropped: dict = field(default_factory=dict)
     is_rebuilt: bool = False
+    has_damaged_pages: bool = False
+    trailer: object = None
+    tables: dict = field(default_factory=dict)
 
 
 def read_segment(path, name_id, data, report):
@@ -95,7 +98,7 @@ def read_segment(path, name_id, data, report):
     if not segment.is_rebuilt:
         for offset, text in tables.differences(segment):
             report.damage(path, offset, text)
-        order_of_pages(segment, data, report)
+        order_of_pages(segment, report)
     return segment
 
 
@@ -160,6 +163,7 @@ def walk_pages(segment, data, report):
                 if damage_begin is None:
                     why = error
         if page is None:
+            segment.has_damaged_pages = True
             if damage_begin is None:
                 damage_begin, why = at, why or "no page begins here"
             at += 8
@@ -177,20 +181,27 @@ def pages_of(segment, kind):
     return [page for page in segment.pages.values() if page.kind == kind]
 
 
-def order_of_pages(segment, data, report):
+def order_of_pages(segment, report):
     """Section 8.3: data pages, tables in the order of their kinds, the trailer last."""
     kinds = [page.kind for page in segment.pages.values() if is_known(page.kind)]
     ranks = [0 if kind < 16 else kind for kind in kinds]
     if ranks != sorted(ranks) or kinds.count(TRAILER) != 1:
         report.damage(segment.path, HEADER_BYTES, "the pages are not in the order of the format")
-    stated, named = set(), []
+    stated = set()
     for page in segment.pages.values():
         if page.kind in (WRITER, SCHEMA):
             stated.add((page.kind, page.index))
-        elif page.kind == CHUNK:
-            named = [(WRITER, u32(page.raw, 0)), (SCHEMA, u32(page.raw, 4))] if len(page.raw) >= 8 else []
-            if any(name not in stated for name in named) and len(segment.pages) == segment.pages_expected:
-                report.damage(segment.path, page.offset, "a chunk stands before its writer or schema")
+        named = [] if segment.has_damaged_pages else named_ordinals(segment, page)
+        if any(name not in stated for name in named):
+            report.damage(segment.path, page.offset, "the page stands before its writer or schema")
+
+
+def named_ordinals(segment, page):
+    if page.kind == CHUNK and len(page.raw) >= 8:
+        return [(WRITER, u32(page.raw, 0)), (SCHEMA, u32(page.raw, 4))]
+    if page.kind == FACTS:
+        return [(WRITER, entry.writer) for entry in segment.entries if entry.page == page.offset]
+    return []
 
 
 # --- writers and schemas ---

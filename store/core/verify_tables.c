@@ -1,0 +1,330 @@
+/* core/verify_tables.c: the tables of a segment say what its pages say, so they are made again from what was found and
+ * compared, entry by entry and byte by byte. Where pages are damaged this would only repeat it; then the tables serve to
+ * tell which runs, series and steps the damage costs. */
+#include "core/verify_segment.h"
+
+#include "base/bytes.h"
+#include "format/chunk_codec.h"
+#include "format/page_walk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const table_names[SL_TABLE_COUNT] = {"writers", "schemas", "groups", "chunks", "ranges", "records"};
+
+/* ---- making the tables again ---- */
+
+static int compare_chunks(const void *a, const void *b)
+{
+    const sl_found_chunk *x = a, *y = b;
+    if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
+    if (x->schema != y->schema) return x->schema < y->schema ? -1 : 1;
+    if (x->entry.sequence_first != y->entry.sequence_first) return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
+    return 0;
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    const sl_record_entry *x = a, *y = b;
+    if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
+    if (x->sequence != y->sequence) return x->sequence < y->sequence ? -1 : 1;
+    return 0;
+}
+
+static void encode(int table, const void *entry, uint8_t *out)
+{
+    switch (table) {
+    case SL_TABLE_WRITERS: sl_writer_entry_encode(entry, out); break;
+    case SL_TABLE_SCHEMAS: sl_schema_entry_encode(entry, out); break;
+    case SL_TABLE_GROUPS: sl_group_entry_encode(entry, out); break;
+    case SL_TABLE_CHUNKS: sl_chunk_entry_encode(entry, out); break;
+    case SL_TABLE_RANGES: sl_range_entry_encode(entry, out); break;
+    default: sl_record_entry_encode(entry, out); break;
+    }
+}
+
+static uint64_t entry_offset(const sl_segment_check *c, int table, uint64_t entry)
+{
+    uint32_t bytes = sl_table_entry_bytes[table];
+    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)SL_TABLE_PAGE_ENTRIES * bytes;
+    return c->table_offset[table] + entry / SL_TABLE_PAGE_ENTRIES * stride + SL_PAGE_HEAD_BYTES + entry % SL_TABLE_PAGE_ENTRIES * bytes;
+}
+
+static uint64_t stored_count(const sl_segment_check *c, int table) { return c->tables[table].bytes / sl_table_entry_bytes[table]; }
+
+static void compare_entry(sl_segment_check *c, int table, uint64_t index, const void *entry, uint32_t writer)
+{
+    uint8_t expected[SL_WRITER_ENTRY_BYTES];
+    uint32_t bytes = sl_table_entry_bytes[table];
+    char what[160];
+    if (index >= stored_count(c, table)) return; /* the count is told once */
+    encode(table, entry, expected);
+    const uint8_t *stored = c->tables[table].data + index * bytes;
+    if (memcmp(stored, expected, bytes) == 0) return;
+    uint32_t at = 0;
+    while (stored[at] == expected[at]) at++;
+    snprintf(what, sizeof what, "entry %llu of the table of %s does not say what the pages say, from its byte %u on",
+             (unsigned long long)index, table_names[table], at);
+    sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
+}
+
+static void compare_count(sl_segment_check *c, int table, uint64_t expected)
+{
+    char what[160];
+    if (stored_count(c, table) == expected) return;
+    snprintf(what, sizeof what, "the table of %s has %llu entries, expected %llu", table_names[table],
+             (unsigned long long)stored_count(c, table), (unsigned long long)expected);
+    sl_segment_check_damage(c, c->table_offset[table], 0, what);
+}
+
+/* ---- groups and chunks ---- */
+
+typedef SL_VEC(sl_group_entry) group_list;
+
+static int make_groups(sl_segment_check *c, group_list *groups)
+{
+    for (size_t i = 0; i < c->chunks.count; i++) {
+        const sl_found_chunk *chunk = &c->chunks.items[i];
+        sl_group_entry *group = groups->count ? &groups->items[groups->count - 1] : NULL;
+        if (!group || group->writer != chunk->writer || group->schema != chunk->schema) {
+            sl_group_entry fresh = {.writer = chunk->writer, .schema = chunk->schema, .chunk_first = (uint32_t)i,
+                                    .step_min = INT64_MAX, .step_max = INT64_MIN};
+            if (!SL_VEC_PUSH(groups, fresh)) return 0;
+            group = &groups->items[groups->count - 1];
+            if (chunk->writer < c->writers.count && c->writers.items[chunk->writer].group_count++ == 0)
+                c->writers.items[chunk->writer].group_first = (uint32_t)groups->count - 1;
+        }
+        group->chunk_count++;
+        group->row_count += chunk->entry.row_count;
+        group->value_count += chunk->entry.value_count;
+        if (chunk->entry.step_min < group->step_min) group->step_min = chunk->entry.step_min;
+        if (chunk->entry.step_max > group->step_max) group->step_max = chunk->entry.step_max;
+    }
+    return 1;
+}
+
+/* ---- ranges ---- */
+
+/* Dropped ranges stand nowhere but in the table: they are taken from it, and must not touch what is held. */
+static void check_dropped(sl_segment_check *c, uint64_t index, const sl_range_entry *range, const sl_range_entry *before)
+{
+    int is_good = range->sequence_begin >= 1 && range->sequence_begin < range->sequence_end && range->sequence_end <= INT64_MAX;
+    if (before && before->writer == range->writer && before->kind == SL_RANGE_DROPPED && before->sequence_end > range->sequence_begin) is_good = 0;
+    for (size_t i = 0; i < c->numbers.count && is_good; i++) {
+        const sl_found_numbers *held = &c->numbers.items[i];
+        if (held->writer == range->writer && held->begin < range->sequence_end && range->sequence_begin < held->end) is_good = 0;
+    }
+    if (!is_good)
+        sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, index), .bytes = SL_RANGE_ENTRY_BYTES,
+                                                       .what = "a dropped range is impossible, or overlaps another or a held one",
+                                                       .writer = range->writer});
+}
+
+/* Held ranges that touch may stand as several: they are joined before they are compared. */
+static void compare_ranges(sl_segment_check *c)
+{
+    uint64_t count = stored_count(c, SL_TABLE_RANGES), next = 0; /* next: of the numbers found */
+    sl_range_entry held = {0}, before = {0};
+    int is_different = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        sl_range_entry range;
+        int is_good = sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + i * SL_RANGE_ENTRY_BYTES, &range);
+        int is_ordered = i == 0 || before.writer < range.writer ||
+                         (before.writer == range.writer && (before.kind < range.kind || (before.kind == range.kind && before.sequence_end <= range.sequence_begin)));
+        if (!is_good || !is_ordered || range.writer >= c->writers.count) {
+            sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, i), .bytes = SL_RANGE_ENTRY_BYTES,
+                                                           .what = "an entry of the table of ranges breaks a rule or is out of order", .writer = range.writer});
+            return;
+        }
+        sl_writer_entry *writer = &c->writers.items[range.writer];
+        if (writer->range_count++ == 0) writer->range_first = (uint32_t)i;
+        if (range.kind == SL_RANGE_DROPPED) check_dropped(c, i, &range, i ? &before : NULL);
+        before = range;
+        if (range.kind != SL_RANGE_HELD) continue;
+        if (held.writer == range.writer && held.sequence_end == range.sequence_begin) {
+            held.sequence_end = range.sequence_end;
+        } else {
+            held = range;
+            next++;
+        }
+        const sl_found_numbers *found = next && next <= c->numbers.count ? &c->numbers.items[next - 1] : NULL;
+        if (!found || found->writer != held.writer || found->begin != held.sequence_begin || found->end < held.sequence_end) is_different = 1;
+        if (is_different) {
+            sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, i), .bytes = SL_RANGE_ENTRY_BYTES,
+                                                           .what = "a held range is not that of the rows and records found", .writer = range.writer});
+            return;
+        }
+    }
+    uint64_t stored = 0, found = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        sl_range_entry range;
+        if (sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + i * SL_RANGE_ENTRY_BYTES, &range) && range.kind == SL_RANGE_HELD)
+            stored += range.sequence_end - range.sequence_begin;
+    }
+    for (size_t i = 0; i < c->numbers.count; i++) found += c->numbers.items[i].end - c->numbers.items[i].begin;
+    if (stored != found) sl_segment_check_damage(c, c->table_offset[SL_TABLE_RANGES], 0, "the held ranges do not cover the rows and records found");
+}
+
+/* ---- writers and trailer ---- */
+
+static void compare_writers(sl_segment_check *c)
+{
+    for (uint32_t i = 0; i < c->writers.count; i++) {
+        sl_writer_entry *found = &c->writers.items[i], stored;
+        if (i && found->attempt) {
+            const sl_writer_entry *before = &c->writers.items[i - 1];
+            int order = memcmp(before->run.bytes, found->run.bytes, 16);
+            if (order > 0 || (order == 0 && memcmp(before->incarnation.bytes, found->incarnation.bytes, 16) >= 0))
+                sl_segment_check_report(c, &(sl_segment_place){.offset = found->page_offset, .what = "writers are not in the order of run and incarnation", .writer = i});
+        }
+        if (i >= stored_count(c, SL_TABLE_WRITERS)) break;
+        sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + i * SL_WRITER_ENTRY_BYTES, &stored);
+        /* Where there are none, the first means nothing. */
+        if (found->range_count == 0) found->range_first = stored.range_first;
+        if (found->group_count == 0) found->group_first = stored.group_first;
+        if (found->record_count == 0) found->record_first = stored.record_first;
+        compare_entry(c, SL_TABLE_WRITERS, i, found, i);
+    }
+}
+
+static void sum_up(const sl_segment_check *c, sl_trailer *t)
+{
+    *t = (sl_trailer){.file_bytes = c->file_bytes, .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+                      .time_max_ns = STEPLOG_TIME_NONE, .lamport_max = c->lamport_max};
+    for (size_t i = 0; i < c->chunks.count; i++) {
+        const sl_chunk_entry *entry = &c->chunks.items[i].entry;
+        t->row_count += entry->row_count;
+        t->value_count += entry->value_count;
+        if (entry->step_min < t->step_min) t->step_min = entry->step_min;
+        if (entry->step_max > t->step_max) t->step_max = entry->step_max;
+        if (entry->time_min_ns == STEPLOG_TIME_NONE) continue;
+        if (t->time_min_ns == STEPLOG_TIME_NONE || entry->time_min_ns < t->time_min_ns) t->time_min_ns = entry->time_min_ns;
+        if (t->time_max_ns == STEPLOG_TIME_NONE || entry->time_max_ns > t->time_max_ns) t->time_max_ns = entry->time_max_ns;
+    }
+    uint64_t next = c->trailer_offset;
+    for (int table = SL_TABLE_COUNT - 1; table >= 0; table--) { /* an empty one has the place of the next */
+        if (c->table_pages[table]) next = c->table_offset[table];
+        t->tables[table].offset = next;
+        t->tables[table].entry_count = stored_count(c, table);
+    }
+}
+
+static void compare_trailer(sl_segment_check *c)
+{
+    uint8_t expected[SL_TRAILER_CONTENT_BYTES];
+    sl_trailer t, stored = {0};
+    char what[120];
+    if (!c->has_trailer) {
+        sl_segment_check_damage(c, c->file_bytes < SL_TRAILER_BYTES ? 0 : c->file_bytes - SL_TRAILER_BYTES, SL_TRAILER_BYTES, "the segment does not end with its trailer");
+        return;
+    }
+    sum_up(c, &t);
+    if (!sl_trailer_decode(c->trailer, &stored)) {
+        sl_segment_check_damage(c, c->trailer_offset, SL_TRAILER_BYTES, "the trailer breaks a rule");
+        return;
+    }
+    if (t.row_count == 0) {
+        t.step_min = stored.step_min;
+        t.step_max = stored.step_max;
+    }
+    sl_trailer_encode(&t, expected);
+    for (uint32_t at = 0; at < SL_TRAILER_CONTENT_BYTES; at += 8) {
+        if (memcmp(expected + at, c->trailer + at, 8) == 0) continue;
+        snprintf(what, sizeof what, "the trailer does not say what tables and pages say, from its byte %u on", at);
+        sl_segment_check_damage(c, c->trailer_offset, SL_TRAILER_BYTES, what);
+        return;
+    }
+}
+
+/* ---- damaged regions ---- */
+
+static int touches(const sl_found_region *region, uint64_t begin, uint64_t end)
+{
+    return begin < region->offset + region->bytes && region->offset < end;
+}
+
+static void tell(sl_segment_check *c, sl_found_region *region, uint32_t writer, const sl_chunk_entry *chunk)
+{
+    sl_segment_place place = {.offset = region->offset, .bytes = region->bytes, .what = region->what, .writer = writer};
+    if (chunk) {
+        place.has_steps = 1;
+        place.step_first = chunk->step_min;
+        place.step_last = chunk->step_max;
+    }
+    /* The writer's own page may be what is damaged: the table names its run too. */
+    sl_writer_entry stored;
+    if (writer < stored_count(c, SL_TABLE_WRITERS) && writer >= c->writers.count) {
+        while (c->writers.count <= writer)
+            if (!SL_VEC_PUSH(&c->writers, (sl_writer_entry){0})) break;
+    }
+    if (writer < stored_count(c, SL_TABLE_WRITERS) && writer < c->writers.count && !c->writers.items[writer].attempt &&
+        sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + writer * SL_WRITER_ENTRY_BYTES, &stored))
+        c->writers.items[writer] = stored;
+    sl_segment_check_report(c, &place);
+}
+
+/* The writer of a chunk, by the table of groups. */
+static uint32_t writer_of_chunk(const sl_segment_check *c, uint64_t chunk)
+{
+    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_GROUPS); i++) {
+        sl_group_entry group;
+        if (sl_group_entry_decode(c->tables[SL_TABLE_GROUPS].data + i * SL_GROUP_ENTRY_BYTES, &group) && chunk >= group.chunk_first &&
+            chunk - group.chunk_first < group.chunk_count)
+            return group.writer;
+    }
+    return UINT32_MAX;
+}
+
+static void name_region(sl_segment_check *c, sl_found_region *region)
+{
+    sl_writer_entry writer;
+    sl_chunk_entry chunk;
+    sl_record_entry record;
+    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_WRITERS); i++)
+        if (sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + i * SL_WRITER_ENTRY_BYTES, &writer) &&
+            touches(region, writer.page_offset, writer.page_offset + SL_PAGE_HEAD_BYTES))
+            tell(c, region, (uint32_t)i, NULL);
+    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_CHUNKS); i++)
+        if (sl_chunk_entry_decode(c->tables[SL_TABLE_CHUNKS].data + i * SL_CHUNK_ENTRY_BYTES, &chunk) &&
+            touches(region, chunk.extent_offset, chunk.page_offset + chunk.page_bytes))
+            tell(c, region, writer_of_chunk(c, i), &chunk);
+    uint32_t told = UINT32_MAX;
+    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_RECORDS); i++)
+        if (sl_record_entry_decode(c->tables[SL_TABLE_RECORDS].data + i * SL_RECORD_ENTRY_BYTES, &record) && record.writer != told &&
+            touches(region, record.page_offset, record.page_offset + SL_PAGE_HEAD_BYTES)) {
+            told = record.writer;
+            tell(c, region, record.writer, NULL);
+        }
+    if (!region->is_told) tell(c, region, UINT32_MAX, NULL);
+}
+
+int sl_verify_tables(sl_segment_check *c)
+{
+    sl_segment_check_merge(c);
+    if (c->regions.count) {
+        for (size_t i = 0; i < c->regions.count; i++)
+            if (!c->regions.items[i].is_told) name_region(c, &c->regions.items[i]);
+        return 1;
+    }
+    group_list groups = {0};
+    if (c->chunks.count) qsort(c->chunks.items, c->chunks.count, sizeof *c->chunks.items, compare_chunks);
+    if (c->records.count) qsort(c->records.items, c->records.count, sizeof *c->records.items, compare_records);
+    int is_good = make_groups(c, &groups);
+    for (size_t i = 0; i < c->records.count; i++)
+        if (c->records.items[i].writer < c->writers.count && c->writers.items[c->records.items[i].writer].record_count++ == 0)
+            c->writers.items[c->records.items[i].writer].record_first = (uint32_t)i;
+    size_t counts[SL_TABLE_COUNT] = {c->writers.count, c->schemas.count, groups.count, c->chunks.count, 0, c->records.count};
+    for (int table = 0; table < SL_TABLE_COUNT && is_good; table++)
+        if (table != SL_TABLE_RANGES) compare_count(c, table, counts[table]);
+    if (is_good) {
+        compare_ranges(c);
+        compare_writers(c);
+        for (size_t i = 0; i < c->schemas.count; i++) compare_entry(c, SL_TABLE_SCHEMAS, i, &c->schemas.items[i], UINT32_MAX);
+        for (size_t i = 0; i < groups.count; i++) compare_entry(c, SL_TABLE_GROUPS, i, &groups.items[i], groups.items[i].writer);
+        for (size_t i = 0; i < c->chunks.count; i++) compare_entry(c, SL_TABLE_CHUNKS, i, &c->chunks.items[i].entry, c->chunks.items[i].writer);
+        for (size_t i = 0; i < c->records.count; i++) compare_entry(c, SL_TABLE_RECORDS, i, &c->records.items[i], c->records.items[i].writer);
+        compare_trailer(c);
+    }
+    SL_VEC_FREE(&groups);
+    return is_good;
+}

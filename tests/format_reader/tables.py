@@ -1,0 +1,372 @@
+"""Trailer and tables of a segment (FORMAT.md, 8.6 and 8.7), compared with what its pages say."""
+from dataclasses import dataclass
+
+from .bodies import Fact
+from .wire import NO_TIME, Cursor, need
+
+WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE, TRAILER = 16, 17, 18, 19, 20, 21, 31
+TABLES = (WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE)
+ENTRY_BYTES = dict(zip(TABLES, (96, 16, 48, 80, 24, 48)))
+ENTRIES_IN_PAGE = 512
+TRAILER_BYTES, TRAILER_CONTENT_BYTES, PAGE_HEAD_BYTES = 256, 232, 24
+HELD, DROPPED = 1, 2
+
+
+@dataclass
+class Trailer:
+    places: list
+    row_count: int
+    value_count: int
+    lamport_max: int
+    step_min: int
+    step_max: int
+    time_min: int
+    time_max: int
+
+
+@dataclass
+class WriterEntry:
+    run: bytes
+    incarnation: bytes
+    attempt: int
+    rank: int
+    flags: int
+    page_offset: int
+    ranges: tuple
+    groups: tuple
+    records: tuple
+    start: int
+
+
+@dataclass
+class SchemaEntry:
+    page_offset: int
+    name_count: int
+    page_bytes: int
+
+
+@dataclass
+class GroupEntry:
+    writer: int
+    schema: int
+    chunks: tuple
+    row_count: int
+    value_count: int
+    step_min: int
+    step_max: int
+
+
+@dataclass
+class ChunkEntry:
+    page_offset: int
+    page_bytes: int
+    row_count: int
+    flags: int
+    sequence_first: int
+    sequence_last: int
+    step_min: int
+    step_max: int
+    time_min: int
+    time_max: int
+    value_count: int
+    extent: int
+
+
+@dataclass
+class RangeEntry:
+    writer: int
+    kind: int
+    begin: int
+    end: int
+
+
+@dataclass
+class RecordEntry:
+    writer: int
+    type: int
+    fact_kind: int
+    page_offset: int
+    content_offset: int
+    bytes: int
+    sequence: int
+    lamport: int
+    sequence_count: int
+
+
+# --- one entry each ---
+
+def decode_writer_entry(c):
+    entry = WriterEntry(c.id(), c.id(), c.u32(), c.u32(), c.u32(), 0, (), (), (), 0)
+    need(entry.attempt >= 1, "attempt 0")
+    c.zeros(4, "bytes 44 to 47 of a writer entry")
+    entry.page_offset = c.u64()
+    entry.ranges, entry.groups, entry.records = [(c.u32(), c.u32()) for _ in range(3)]
+    entry.start = c.i64()
+    c.zeros(8, "bytes 88 to 95 of a writer entry")
+    return entry
+
+
+def decode_schema_entry(c):
+    entry = SchemaEntry(c.u64(), c.u32(), c.u32())
+    need(1 <= entry.name_count <= 4096, "a schema of %d names" % entry.name_count)
+    return entry
+
+
+def decode_group_entry(c):
+    entry = GroupEntry(c.u32(), c.u32(), (c.u32(), c.u32()), c.u64(), c.u64(), c.i64(), c.i64())
+    need(entry.chunks[1] >= 1 and entry.step_min <= entry.step_max, "a group entry is out of bounds")
+    return entry
+
+
+def decode_chunk_entry(c):
+    entry = ChunkEntry(c.u64(), c.u32(), c.u16(), c.u16(), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(), c.i64(),
+                       c.u32(), 0)
+    c.zeros(4, "bytes 68 to 71 of a chunk entry")
+    entry.extent = c.u64()
+    need(1 <= entry.row_count <= 1024 and 1 <= entry.sequence_first <= entry.sequence_last
+         and entry.step_min <= entry.step_max, "a chunk entry is out of bounds")
+    return entry
+
+
+def decode_range_entry(c):
+    entry = RangeEntry(c.u32(), c.u32(), c.u64(), c.u64())
+    need(entry.kind in (HELD, DROPPED) and 1 <= entry.begin < entry.end, "a range entry is out of bounds")
+    return entry
+
+
+def decode_record_entry(c):
+    entry = RecordEntry(c.u32(), c.u8(), c.u8(), 0, 0, 0, 0, 0, 0)
+    c.zeros(2, "bytes 6 and 7 of a record entry")
+    entry.page_offset, entry.content_offset, entry.bytes = c.u64(), c.u32(), c.u32()
+    entry.sequence, entry.lamport, entry.sequence_count = c.u64(), c.u64(), c.u32()
+    c.zeros(4, "bytes 44 to 47 of a record entry")
+    need(entry.type in (1, 2) and entry.sequence >= 1 and entry.sequence_count >= 1, "a record entry is out of bounds")
+    return entry
+
+
+DECODERS = dict(zip(TABLES, (decode_writer_entry, decode_schema_entry, decode_group_entry, decode_chunk_entry,
+                             decode_range_entry, decode_record_entry)))
+
+
+# --- trailer and whole tables ---
+
+def read_trailer(segment, data):
+    page = segment.pages.get(len(data) - TRAILER_BYTES)
+    need(page is not None and page.kind == TRAILER and len(page.raw) == TRAILER_CONTENT_BYTES,
+         "the trailer cannot be read")
+    c = Cursor(page.raw)
+    need(c.u64() == len(data), "the trailer is that of a file of another size")
+    places = [(c.u64(), c.u64()) for _ in TABLES]
+    trailer = Trailer(places, c.u64(), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(), c.i64())
+    c.zeros(72, "the rest of the trailer")
+    need(page.index == 0, "the trailer has index %d" % page.index)
+    at = places[0][0]
+    for (offset, count), kind in zip(places, TABLES):
+        need(count < 2**32, "a table of %d entries" % count)
+        need(offset == at, "table %d is at %d, expected at %d" % (kind, offset, at))
+        at += table_bytes(count, ENTRY_BYTES[kind])
+    need(at == page.offset, "the tables do not end at the trailer")
+    return trailer
+
+
+def table_bytes(count, entry_bytes):
+    return -(-count // ENTRIES_IN_PAGE) * PAGE_HEAD_BYTES + count * entry_bytes
+
+
+def read_table(segment, kind, offset, count):
+    entries, number = [], 0
+    while len(entries) < count:
+        wanted = min(ENTRIES_IN_PAGE, count - len(entries))
+        page = segment.pages.get(offset)
+        need(page is not None and page.kind == kind and len(page.raw) == wanted * ENTRY_BYTES[kind],
+             "page %d of table %d cannot be read" % (number, kind))
+        need(page.index == number, "page %d of table %d has index %d" % (number, kind, page.index))
+        cursor = Cursor(page.raw)
+        entries += [DECODERS[kind](cursor) for _ in range(wanted)]
+        offset += page.bytes
+        number += 1
+    return entries
+
+
+def read_tables(segment, data):
+    """Fills in the ranges from the tables; raises Broken when any of them cannot be read."""
+    trailer = read_trailer(segment, data)
+    tables = {kind: read_table(segment, kind, *place) for kind, place in zip(TABLES, trailer.places)}
+    check_order(tables)
+    segment.trailer, segment.tables = trailer, tables
+    segment.stubs = dict(enumerate(tables[WRITER_TABLE]))
+    for entry in tables[RANGE_TABLE]:
+        ranges = segment.held if entry.kind == HELD else segment.dropped
+        ranges.setdefault(entry.writer, []).append((entry.begin, entry.end))
+
+
+def check_order(tables):
+    writers, schemas, groups = tables[WRITER_TABLE], tables[SCHEMA_TABLE], tables[GROUP_TABLE]
+    ascends([(e.run, e.incarnation) for e in writers], "writers")
+    ascends([(e.writer, e.schema) for e in groups], "groups")
+    ascends([(e.writer, e.sequence) for e in tables[RECORD_TABLE]], "records")
+    ascends([(e.writer, e.kind, e.begin) for e in tables[RANGE_TABLE]], "ranges")
+    need(all(e.writer < len(writers) and e.schema < len(schemas) for e in groups), "a group of an unknown ordinal")
+    for ordinal, entry in enumerate(writers):
+        for kind, (first, count) in ((RANGE_TABLE, entry.ranges), (GROUP_TABLE, entry.groups),
+                                     (RECORD_TABLE, entry.records)):
+            need(first + count <= len(tables[kind]), "a writer's part of table %d goes beyond it" % kind)
+            need([i for i, e in enumerate(tables[kind]) if e.writer == ordinal] == list(range(first, first + count)),
+                 "a writer's part of table %d is not its own" % kind)
+        ranges = sorted((e.begin, e.end) for e in tables[RANGE_TABLE] if e.writer == ordinal)
+        need(all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:])), "ranges of a writer overlap")
+    for kind in (RANGE_TABLE, GROUP_TABLE, RECORD_TABLE):
+        need(all(e.writer < len(writers) for e in tables[kind]), "an entry of an unknown writer")
+    next_chunk = 0
+    for entry in groups:
+        first, count = entry.chunks
+        need(first == next_chunk and first + count <= len(tables[CHUNK_TABLE]), "the chunks of a group are not its own")
+        next_chunk += count
+        ascends([e.sequence_first for e in tables[CHUNK_TABLE][first:first + count]], "chunks")
+    need(next_chunk == len(tables[CHUNK_TABLE]), "chunks of no group")
+
+
+def ascends(keys, what):
+    need(all(a < b for a, b in zip(keys, keys[1:])), "the %s are not in order" % what)
+
+
+def rebuild(segment):
+    """What 8.8 says: held ranges are the numbers found, dropped ones come from the range tables that can be read."""
+    for page in segment.pages.values():
+        if page.kind in (WRITER_TABLE, RANGE_TABLE) and len(page.raw) % ENTRY_BYTES[page.kind] == 0:
+            cursor = Cursor(page.raw)
+            for place in range(len(page.raw) // ENTRY_BYTES[page.kind]):
+                entry = DECODERS[page.kind](cursor)
+                if page.kind == WRITER_TABLE:
+                    segment.stubs[page.index * ENTRIES_IN_PAGE + place] = entry
+                elif entry.kind == DROPPED:
+                    segment.dropped.setdefault(entry.writer, []).append((entry.begin, entry.end))
+    numbers = {}
+    for chunk in segment.chunks:
+        numbers.setdefault(chunk.writer, []).extend((row.sequence, row.sequence + 1) for row in chunk.rows)
+    for entry in segment.entries:
+        begin = entry.record.sequence
+        numbers.setdefault(entry.writer, []).append((begin, begin + entry.record.sequence_count))
+    segment.held = {writer: joined(ranges) for writer, ranges in numbers.items()}
+
+
+def joined(ranges):
+    """Sorted ranges, those that touch made one."""
+    whole = []
+    for begin, end in sorted(ranges):
+        if whole and begin <= whole[-1][1]:
+            whole[-1] = (whole[-1][0], max(end, whole[-1][1]))
+        else:
+            whole.append((begin, end))
+    return whole
+
+
+# --- what tables and pages must agree on ---
+
+def differences(segment):
+    """Yields (offset, text) for whatever a table says that the pages do not."""
+    yield from writer_differences(segment)
+    yield from schema_differences(segment)
+    yield from chunk_differences(segment)
+    yield from record_differences(segment)
+    if not segment.has_damaged_pages:
+        yield from range_differences(segment)
+        yield from trailer_differences(segment)
+
+
+def writer_differences(segment):
+    for ordinal, entry in enumerate(segment.tables[WRITER_TABLE]):
+        if ordinal not in segment.writers:
+            yield entry.page_offset, "the description of writer %s is lost" % entry.incarnation.hex()
+            continue
+        offset, writer = segment.writers[ordinal]
+        stated = (entry.page_offset, entry.run, entry.incarnation, entry.attempt, entry.rank, entry.flags, entry.start)
+        if stated != (offset, writer.run, writer.incarnation, writer.attempt, writer.rank, writer.flags, writer.start):
+            yield offset, "the writer table differs from writer %d" % ordinal
+    if len(segment.writers) > len(segment.tables[WRITER_TABLE]):
+        yield 0, "more WRITER pages than the table says"
+
+
+def schema_differences(segment):
+    for ordinal, entry in enumerate(segment.tables[SCHEMA_TABLE]):
+        if ordinal not in segment.schemas:
+            yield entry.page_offset, "schema %d is lost" % ordinal
+            continue
+        page, names = segment.schemas[ordinal]
+        if (entry.page_offset, entry.page_bytes, entry.name_count) != (page.offset, page.bytes, len(names)):
+            yield page.offset, "the schema table differs from schema %d" % ordinal
+    if len(segment.schemas) > len(segment.tables[SCHEMA_TABLE]):
+        yield 0, "more SCHEMA pages than the table says"
+
+
+def chunk_differences(segment):
+    found = {chunk.page.offset: chunk for chunk in segment.chunks}
+    if len(found) > len(segment.tables[CHUNK_TABLE]):
+        yield 0, "more CHUNK pages than the table says"
+    for group in segment.tables[GROUP_TABLE]:
+        first, count = group.chunks
+        run = segment.tables[WRITER_TABLE][group.writer].run.hex()
+        chunks = segment.tables[CHUNK_TABLE][first:first + count]
+        for entry in chunks:
+            chunk = found.get(entry.page_offset)
+            if chunk is None:
+                yield entry.page_offset, "%d rows of run %s are lost, steps %d to %d" % (
+                    entry.row_count, run, entry.step_min, entry.step_max)
+            elif (chunk.writer, chunk.schema) != (group.writer, group.schema):
+                yield entry.page_offset, "the chunk is of another group"
+            elif not chunk.is_partial and entry != chunk_entry(chunk):
+                yield entry.page_offset, "the chunk table differs from the chunk"
+        sums = (sum(e.row_count for e in chunks), sum(e.value_count for e in chunks),
+                min(e.step_min for e in chunks), max(e.step_max for e in chunks))
+        if sums != (group.row_count, group.value_count, group.step_min, group.step_max):
+            yield 0, "a group differs from its chunks"
+
+
+def chunk_entry(chunk):
+    """The entry that the chunk table must have for a chunk."""
+    steps = [row.step for row in chunk.rows]
+    times = [row.time for row in chunk.rows if row.time != NO_TIME] or [NO_TIME]
+    return ChunkEntry(chunk.page.offset, chunk.page.bytes, len(chunk.rows), chunk.flags, chunk.rows[0].sequence,
+                      chunk.rows[-1].sequence, min(steps), max(steps), min(times), max(times), chunk.value_count,
+                      chunk.extent)
+
+
+def record_differences(segment):
+    found = {(entry.writer, entry.record.sequence): entry for entry in segment.entries}
+    for entry in segment.tables[RECORD_TABLE]:
+        record = found.pop((entry.writer, entry.sequence), None)
+        if record is None:
+            yield entry.page_offset, "record %d of writer %d is lost" % (entry.sequence, entry.writer)
+            continue
+        body = record.record.body
+        kind, lamport = (body.kind, body.lamport) if isinstance(body, Fact) else (0, 0)
+        expected = RecordEntry(record.writer, record.type, kind, record.page, record.content_offset, record.bytes,
+                               record.record.sequence, lamport, record.record.sequence_count)
+        if entry != expected:
+            yield entry.page_offset, "the record table differs from record %d" % entry.sequence
+    for writer, sequence in found:
+        yield 0, "record %d of writer %d is in no table" % (sequence, writer)
+
+
+def range_differences(segment):
+    found = {}
+    for chunk in segment.chunks:
+        found.setdefault(chunk.writer, []).extend((row.sequence, row.sequence + 1) for row in chunk.rows)
+    for entry in segment.entries:
+        begin = entry.record.sequence
+        found.setdefault(entry.writer, []).append((begin, begin + entry.record.sequence_count))
+    for writer in set(found) | set(segment.held):
+        if joined(found.get(writer, [])) != joined(segment.held.get(writer, [])):
+            yield 0, "the held ranges of writer %d are not the numbers found" % writer
+
+
+def trailer_differences(segment):
+    rows = [row for chunk in segment.chunks for row in chunk.rows]
+    times = [row.time for row in rows if row.time != NO_TIME] or [NO_TIME]
+    lamport = max((entry.record.body.lamport for entry in segment.entries if entry.type == 1), default=0)
+    trailer = segment.trailer
+    stated = (trailer.row_count, trailer.value_count, trailer.lamport_max, trailer.time_min, trailer.time_max)
+    if stated != (len(rows), sum(chunk.value_count for chunk in segment.chunks), lamport, min(times), max(times)):
+        yield 0, "the trailer's sums differ from the pages"
+    if rows and (trailer.step_min, trailer.step_max) != (min(r.step for r in rows), max(r.step for r in rows)):
+        yield 0, "the trailer's steps differ from the pages"
