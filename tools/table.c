@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_ROWS_MAX = 500, HELD_BYTES_MAX = 1 << 20, LEFT_WIDTH_MIN = 10 };
+enum { HELD_ROWS_MAX = 500, HELD_BYTES_MAX = 1 << 20, LEFT_WIDTH_MIN = 10, COLUMNS_MIN = 2, NAMES_TOLD_MAX = 6 };
 
 typedef struct column {
     char *name;
     size_t name_bytes;
     table_align align;
     size_t width; /* aligned: in terminal columns */
+    int has_content; /* aligned: a row held has more than "-" here */
+    int is_hidden;   /* aligned: the terminal is too narrow */
 } column;
 
 /* A cell of the aligned form, its text in table.text. */
@@ -183,24 +185,61 @@ static void hold_cell(table *t, const char *text, size_t bytes)
     size_t width = print_width(text, bytes);
     column *col = &t->columns[t->column - 1 < t->column_count ? t->column - 1 : t->column_count - 1];
     if (!t->is_streaming && width > col->width) col->width = width;
+    if (bytes > 1 || (bytes == 1 && *text != '-')) col->has_content = 1;
+}
+
+static size_t measure(const table *t)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < t->column_count; i++)
+        if (!t->columns[i].is_hidden) total += t->columns[i].width + (total > 0 ? 2 : 0);
+    return total;
 }
 
 /* Makes the widest text columns narrower until the table fits, or all are as narrow as is of use. */
-static void fit_columns(table *t)
+static void shrink_columns(table *t)
 {
-    size_t total = t->column_count ? (t->column_count - 1) * 2 : 0;
-    for (size_t i = 0; i < t->column_count; i++) total += t->columns[i].width;
-    while (t->o->is_terminal && total > (size_t)t->o->columns) {
+    for (size_t total = measure(t); total > (size_t)t->o->columns; total--) {
         column *widest = NULL;
         for (size_t i = 0; i < t->column_count; i++) {
             column *c = &t->columns[i];
-            int can_shrink = c->align == TABLE_LEFT && c->width > LEFT_WIDTH_MIN;
+            int can_shrink = !c->is_hidden && c->align == TABLE_LEFT && c->width > LEFT_WIDTH_MIN;
             if (can_shrink && (!widest || c->width > widest->width)) widest = c;
         }
         if (widest == NULL) return;
         widest->width--;
-        total--;
     }
+}
+
+/* Says which columns are left out, the first few by name. */
+static void tell_hidden(const table *t, size_t count)
+{
+    char *names = NULL;
+    size_t bytes = 0, told = 0;
+    FILE *file = open_memstream(&names, &bytes);
+    if (file == NULL) return;
+    for (size_t i = 0; i < t->column_count && told < NAMES_TOLD_MAX; i++)
+        if (t->columns[i].is_hidden) fprintf(file, "%s%s", told++ ? ", " : "", t->columns[i].name);
+    if (told < count) fprintf(file, " and %zu more", count - told);
+    if (fclose(file) == 0) print_note("no room for %s; a pipe gets all columns", names);
+    free(names);
+}
+
+/* Lines that wrap cannot be read: where narrower text is not enough, columns without content and then the last ones
+ * are left out. */
+static void fit_columns(table *t)
+{
+    size_t hidden = 0;
+    if (!t->o->is_terminal) return;
+    shrink_columns(t);
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = t->column_count; i-- > COLUMNS_MIN && measure(t) > (size_t)t->o->columns;) {
+            column *c = &t->columns[i];
+            if (c->is_hidden || (pass == 0 && (c->has_content || t->cell_count == 0))) continue;
+            c->is_hidden = 1;
+            hidden++;
+        }
+    if (hidden > 0) tell_hidden(t, hidden);
 }
 
 /* How many bytes of text fit a width; *width receives the width they take. */
@@ -225,7 +264,9 @@ static void print_aligned(table *t, size_t i, const char *text, size_t bytes, co
     FILE *file = t->o->file;
     const column *c = &t->columns[i];
     size_t width = print_width(text, bytes), shown = bytes;
-    int is_last = i + 1 == t->column_count, is_cut = 0;
+    int is_last = 1, is_cut = 0;
+    if (c->is_hidden) return;
+    for (size_t n = i + 1; n < t->column_count && is_last; n++) is_last = t->columns[n].is_hidden;
     if (c->align == TABLE_LEFT && width > c->width && t->o->is_terminal && c->width > 0) {
         shown = fit_text(text, bytes, c->width - 1, &width);
         width++;

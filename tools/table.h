@@ -7,8 +7,8 @@
  *     for (...) { table_text(t, name); table_uint(t, steps); table_end_row(t); }
  *     table_finish(t);
  *
- * On a terminal columns are aligned: widths come from the first rows (all of a short table), later rows stream. In a
- * pipe TSV, exact. JSON is {"schema": 1, NAME: [{column: cell}...]}; JSONL an object a line. Missing cells are ""
+ * On a terminal columns are aligned: widths come from the first rows (all of a short table), later rows stream, and
+ * columns for which there is no room are left out and named on stderr. In a pipe TSV, exact. JSON is {"schema": 1, NAME: [{column: cell}...]}; JSONL an object a line. Missing cells are ""
  * (TSV, CSV), "-" (table), absent (JSON). Memory is bounded. */
 #ifndef STEPLOG_TABLE_H
 #define STEPLOG_TABLE_H

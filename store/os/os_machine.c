@@ -53,20 +53,31 @@ int sl_machine_host_name(char *buffer, size_t bytes)
     return 0;
 }
 
-/* The beginning of a small system file, terminated; its length or -errno. */
-static int64_t read_small(const char *path, char *buffer, size_t bytes)
+static int open_system_file(const char *path)
 {
     int fd;
     do fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
-    if (fd < 0) return -errno;
+    return fd < 0 ? -errno : fd;
+}
+
+static int64_t read_at(int fd, char *buffer, size_t bytes, uint64_t offset)
+{
     ssize_t got;
-    do got = read(fd, buffer, bytes - 1);
+    do got = pread(fd, buffer, bytes, (off_t)offset);
     while (got < 0 && errno == EINTR);
-    int64_t result = got < 0 ? -errno : got;
+    return got < 0 ? -errno : got;
+}
+
+/* The beginning of a small system file, terminated; its length or -errno. */
+static int64_t read_small(const char *path, char *buffer, size_t bytes)
+{
+    int fd = open_system_file(path);
+    if (fd < 0) return fd;
+    int64_t got = read_at(fd, buffer, bytes - 1, 0);
     close(fd);
     buffer[got > 0 ? got : 0] = '\0';
-    return result;
+    return got;
 }
 
 static int is_hex_digit(char c)
@@ -128,20 +139,20 @@ static int64_t decimal(const char *text)
  * line comes after one number for each interrupt, so the file can be large: read in pieces that overlap. */
 static int64_t boot_time_s(void)
 {
-    int fd = open_retrying(AT_FDCWD, "/proc/stat", O_RDONLY);
+    int fd = open_system_file("/proc/stat");
     if (fd < 0) return 0;
     char buffer[4096];
     const size_t overlap = 64;
     int64_t seconds = 0;
     for (uint64_t offset = 0; seconds == 0; offset += sizeof buffer - 1 - overlap) {
-        int64_t got = posix_pread(fd, buffer, sizeof buffer - 1, offset);
+        int64_t got = read_at(fd, buffer, sizeof buffer - 1, offset);
         if (got <= 0) break;
         buffer[got] = '\0';
         const char *line = strstr(buffer, "\nbtime ");
         if (line && (size_t)(line - buffer) + overlap <= sizeof buffer) seconds = decimal(line + 7);
         if ((size_t)got <= overlap) break;
     }
-    close_quietly(fd);
+    close(fd);
     return seconds;
 }
 

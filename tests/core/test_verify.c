@@ -162,26 +162,297 @@ static steplog_status verify(const char *path, seen *out)
 static void read_everything(const char *path)
 {
     steplog_store *store;
+    steplog_reader *reader;
     steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY};
     if (steplog_store_open(path, &options, &store, NULL) < 0) return;
-    steplog_reader *reader;
     if (steplog_reader_open(store, &reader, NULL) >= 0) {
         for (size_t n = 0; n < steplog_reader_run_count(reader); n++) {
             steplog_run_info run = {.size_bytes = sizeof run};
-            steplog_series *series = NULL;
-            size_t count = 0;
-            if (steplog_reader_run(reader, n, &run, NULL) < 0 || steplog_reader_find(reader, &run.id, "*", &series, &count, NULL) < 0) continue;
-            for (size_t i = 0; i < count; i++) {
-                steplog_cursor *cursor;
-                steplog_block block;
-                steplog_cursor_options all = {.size_bytes = sizeof all};
-                if (steplog_cursor_open(reader, &series[i], 1, &all, &cursor, NULL) < 0) continue;
-                while (steplog_cursor_next(cursor, &block, NULL) == STEPLOG_OK) {}
-                steplog_cursor_close(cursor);
-            }
-            steplog_series_free(series);
+            steplog_cursor *cursor;
+            steplog_batch batch;
+            uint8_t blob[4096];
+            if (steplog_reader_run(reader, n, &run, NULL) < 0) continue;
+            for (size_t i = 0; i < run.blob_count; i++) steplog_reader_blob_read(reader, &run.id, i, blob, sizeof blob, NULL);
+            if (steplog_cursor_open_matching(reader, &run.id, "*", NULL, &cursor, NULL) < 0) continue;
+            while (steplog_cursor_next(cursor, &batch, 0, NULL) == STEPLOG_OK) {}
+            steplog_cursor_close(cursor);
         }
         steplog_reader_close(reader);
     }
     steplog_store_close(store, NULL);
+}
+
+/* ---- a list of files ---- */
+
+typedef struct file {
+    const char *path; /* absolute */
+    char kind[16];    /* as in FORMAT.md's list of unused bytes */
+    uint8_t *bytes;
+    size_t size, end; /* end: of the last committed record of a log */
+} file;
+
+typedef struct file_list {
+    file items[64];
+    size_t count;
+} file_list;
+
+static size_t end_of_records(const uint8_t *bytes, size_t size)
+{
+    size_t at = 4096;
+    while (at + 8 <= size && (bytes[at] || bytes[at + 1])) at += 8 * (size_t)(bytes[at] | bytes[at + 1] << 8);
+    return at;
+}
+
+static void add_file(file_list *list, const char *path)
+{
+    file *f = &list->items[list->count++];
+    struct stat st;
+    cr_assert_leq(list->count, 64);
+    cr_assert_eq(stat(path, &st), 0);
+    *f = (file){.path = path, .size = (size_t)st.st_size, .bytes = malloc((size_t)st.st_size + 1)};
+    int fd = open(path, O_RDONLY);
+    cr_assert_eq(read(fd, f->bytes, f->size), (ssize_t)f->size);
+    close(fd);
+    static const uint8_t no_id[16];
+    const char *dot = strrchr(path, '.');
+    int is_log = dot && strcmp(dot, ".log") == 0;
+    snprintf(f->kind, sizeof f->kind, "%s", !is_log ? "other" : memcmp(f->bytes + 16, no_id, 16) == 0 ? "spare-log" : "log");
+    if (strcmp(f->kind, "log") == 0) f->end = end_of_records(f->bytes, f->size);
+}
+
+static void add_files(file_list *list, const char *path)
+{
+    DIR *dir = opendir(path);
+    cr_assert(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        struct stat st;
+        if (entry->d_name[0] == '.') continue;
+        const char *below = test_path(path, entry->d_name);
+        cr_assert_eq(stat(below, &st), 0);
+        if (S_ISDIR(st.st_mode)) add_files(list, below);
+        else add_file(list, below);
+    }
+    closedir(dir);
+}
+
+static void free_files(file_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) free(list->items[i].bytes);
+}
+
+/* ---- FORMAT.md's list ---- */
+
+typedef struct unused {
+    char kind[16], begin[16], end[16];
+} unused;
+
+typedef struct unused_list {
+    unused items[32];
+    size_t count;
+} unused_list;
+
+static void read_unused(unused_list *list)
+{
+    char line[400];
+    int is_inside = 0;
+    list->count = 0;
+    FILE *format = fopen("FORMAT.md", "r");
+    cr_assert(format, "tests run in the directory of FORMAT.md");
+    while (fgets(line, sizeof line, format)) {
+        if (strncmp(line, "<!-- end unused bytes", 21) == 0) is_inside = 0;
+        unused *u = &list->items[list->count];
+        if (is_inside && sscanf(line, "%15s %15s %15s", u->kind, u->begin, u->end) == 3) list->count++;
+        if (strncmp(line, "<!-- unused bytes", 17) == 0) is_inside = 1;
+    }
+    fclose(format);
+    cr_assert_gt(list->count, 0);
+}
+
+static size_t place(const char *text, const file *f)
+{
+    if (strcmp(text, "END") == 0) return f->end;
+    if (strcmp(text, "SIZE") == 0) return f->size;
+    return (size_t)strtoull(text, NULL, 10);
+}
+
+static int is_unused(const unused_list *list, const file *f, size_t at)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].kind, f->kind) == 0 && at >= place(list->items[i].begin, f) && at < place(list->items[i].end, f)) return 1;
+    return 0;
+}
+
+static void put_byte(const char *path, size_t at, uint8_t byte)
+{
+    int fd = open(path, O_WRONLY);
+    cr_assert_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* ---- claims ---- */
+
+Test(verify, finds_a_sound_store_sound)
+{
+    seen s;
+    const char *path = make_store(1500);
+    steplog_status status = verify(path, &s);
+    cr_assert_eq(status, STEPLOG_OK, "%d\n%s", status, s.text);
+    cr_assert_eq(s.damage_count, 0, "%s", s.text);
+    cr_assert_eq(s.notice_count, 1, "the spare: %s", s.text);
+}
+
+Test(verify, counts_what_it_has_checked)
+{
+    const char *path = make_store(1500);
+    steplog_verify_result result = {.size_bytes = sizeof result};
+    cr_assert_eq(steplog_store_verify(path, NULL, &result, NULL), STEPLOG_OK);
+    cr_assert_eq(result.file_count, 4);
+    cr_assert_eq(result.row_count, 1500 + 10 + 30 + 10);
+    cr_assert_eq(result.point_count, (1500 * 2 + 215) + 10 + (30 * 2 + 5) + 10);
+    cr_assert_gt(result.block_count, 0);
+}
+
+Test(verify, answers_missing_for_what_is_no_store)
+{
+    steplog_error err;
+    cr_assert_eq(steplog_store_verify(test_temp_dir(), NULL, NULL, &err), STEPLOG_MISSING);
+    cr_assert_eq(steplog_store_verify(test_path(test_temp_dir(), "nothing"), NULL, NULL, &err), STEPLOG_MISSING);
+    cr_assert_eq(steplog_store_verify("", NULL, NULL, &err), STEPLOG_MISUSE);
+}
+
+Test(verify, gives_a_notice_for_files_that_are_no_part_of_a_store)
+{
+    seen s;
+    const char *path = make_store(10);
+    copy_file(test_path(path, "STEPLOG"), test_path(path, "README"));
+    copy_file(test_path(path, "STEPLOG"), test_path(path, "log/foreign.log"));
+    copy_file(test_path(path, "STEPLOG"), test_path(path, "seg/0/00000000000000000000000000000001.tmp"));
+    cr_assert_eq(mkdir(test_path(path, "seg/00"), 0777), 0);
+    cr_assert_eq(verify(path, &s), STEPLOG_OK);
+    cr_assert_eq(s.notice_count, 1 + 4, "%s", s.text);
+}
+
+static int stop_at_once(void *context, const steplog_damage *finding)
+{
+    (void)context;
+    (void)finding;
+    return 1;
+}
+
+Test(verify, stops_when_it_is_told_to)
+{
+    steplog_verify_options options = {.size_bytes = sizeof options, .callback = stop_at_once};
+    cr_assert_eq(steplog_store_verify(make_store(10), &options, NULL, NULL), STEPLOG_END);
+}
+
+Test(verify, misses_a_segment_that_was_taken_away)
+{
+    seen s;
+    file_list files = {0};
+    const char *path = test_temp_dir();
+    steplog_store *store = open_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD);
+    steplog_writer *writer = open_writer(store, "long");
+    for (int64_t step = 0; step < 6000; step += 100) {
+        log_rows(writer, step, step + 100);
+        steplog_store_tick(store, 1000, NULL);
+    }
+    log_rows(writer, 6000, 6010);
+    add_files(&files, test_path(path, "seg"));
+    cr_assert_gt(files.count, 0);
+    cr_assert_eq(unlink(files.items[0].path), 0);
+    cr_assert_eq(verify(path, &s), STEPLOG_CORRUPT, "%s", s.text);
+    cr_assert(s.has_run && strstr(s.text, "missing"), "%s", s.text);
+    free_files(&files);
+    steplog_writer_close(writer, 0, NULL);
+    steplog_store_close(store, NULL);
+}
+
+/* Under a sanitizer each byte takes long: every few, another few each time. */
+#if defined(__SANITIZE_ADDRESS__)
+#define STRIDE 6
+#else
+#define STRIDE 1
+#endif
+
+Test(verify, reports_each_flipped_byte_of_a_small_store, .timeout = 300)
+{
+    file_list files = {0};
+    unused_list unused_bytes;
+    seen s;
+    test_random random = test_random_begin("verify, each flipped byte");
+    const char *path = make_store(1100);
+    read_unused(&unused_bytes);
+    add_files(&files, path);
+    size_t flipped = 0, silent = 0, checked = 0;
+    for (size_t i = 0; i < files.count; i++) {
+        const file *f = &files.items[i];
+        for (size_t at = test_random_below(&random, STRIDE); at < f->size; at += STRIDE) {
+            if (is_unused(&unused_bytes, f, at)) continue;
+            uint8_t bit = (uint8_t)(1u << test_random_below(&random, 8));
+            put_byte(f->path, at, f->bytes[at] ^ bit);
+            steplog_status status = verify(path, &s);
+            int is_tail = strcmp(f->kind, "log") == 0 && strstr(s.text, "not completed");
+            int is_torn_tail_only = status == STEPLOG_OK && is_tail;
+            if (status == STEPLOG_NEWER) is_torn_tail_only = 1; /* a store of a later version, told as an error */
+            if (status != STEPLOG_CORRUPT && !is_torn_tail_only) {
+                if (silent++ < 20) fprintf(stderr, "%s byte %zu, bit %02x: status %d\n%s", f->path, at, bit, status, s.text);
+            }
+            if (flipped++ % 7 == 0) read_everything(path);
+            put_byte(f->path, at, f->bytes[at]);
+            checked++;
+        }
+    }
+    cr_assert_eq(silent, 0, "%zu of %zu flipped bytes were not reported", silent, checked);
+    cr_assert_eq(verify(path, &s), STEPLOG_OK, "%s", s.text);
+    fprintf(stderr, "%zu bytes flipped\n", flipped);
+    free_files(&files);
+}
+
+Test(verify, names_run_series_and_steps_of_a_damaged_column)
+{
+    seen s;
+    file_list files = {0};
+    const char *path = make_store(1100);
+    add_files(&files, test_path(path, "seg"));
+    const file *f = &files.items[0];
+    size_t at = 64;
+    while (memcmp(f->bytes + at, "PG", 2) != 0 || f->bytes[at + 2] != 3) at += 8; /* a COLUMN page */
+    put_byte(f->path, at + 100, f->bytes[at + 100] ^ 1);
+    cr_assert_eq(verify(path, &s), STEPLOG_CORRUPT);
+    cr_assert(s.has_run && s.has_steps && s.has_series, "%s", s.text);
+    cr_assert(strstr(s.text, "(loss)"), "%s", s.text);
+    free_files(&files);
+}
+
+Test(verify, does_not_call_a_live_store_damaged, .timeout = 60)
+{
+    const char *path = test_temp_dir();
+    int go[2];
+    steplog_store_close(open_store(path, STEPLOG_CREATE | STEPLOG_READ_ONLY * 0 | STEPLOG_NO_THREAD), NULL);
+    cr_assert_eq(pipe(go), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[0]);
+        steplog_store *store = open_store(path, 0);
+        steplog_writer *writer = open_writer(store, "live");
+        for (int64_t step = 0; step < 60000; step += 100) {
+            log_rows(writer, step, step + 100);
+            if (step % 1000 == 0) steplog_writer_sync(writer, NULL);
+            if (step % 10000 == 0) steplog_store_compact(store, NULL, NULL, NULL);
+        }
+        steplog_writer_close(writer, 0, NULL);
+        steplog_store_close(store, NULL);
+        _exit(0);
+    }
+    close(go[1]);
+    fcntl(go[0], F_SETFL, O_NONBLOCK);
+    char byte;
+    for (int i = 0; read(go[0], &byte, 1) != 0; i++) { /* 0: the writer has left */
+        seen s;
+        steplog_status status = verify(path, &s);
+        cr_assert_eq(status, STEPLOG_OK, "%d, round %d\n%s", status, i, s.text);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
