@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAMPLE_NS 20000000
+#define SAMPLE_NS 100000000 /* a look at hundreds of mapped megabytes takes some milliseconds itself */
 #define MEMORY_KIB_MAX (64.0 * 1024)
 
 static uint64_t row_count;

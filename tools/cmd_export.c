@@ -187,6 +187,12 @@ static int gather_names(export_command *c, const steplog_id *runs, size_t count)
 
 /* ---- lines ---- */
 
+static export_style style_of(const export_command *c)
+{
+    if (c->is_jsonl) return EXPORT_JSONL;
+    return c->o.is_terminal ? EXPORT_CSV_TERMINAL : EXPORT_CSV;
+}
+
 static void write_header(const export_command *c)
 {
     FILE *file = c->o.file;
@@ -201,7 +207,10 @@ static void write_header(const export_command *c)
     fputs("run_id,run,attempt,writer,seq,labels,step,time_ns", file);
     for (size_t i = 0; i < c->name_count; i++) {
         fputc(',', file);
-        print_csv(file, c->names[i], c->name_bytes[i]);
+        size_t bytes;
+        char *name = export_name(style_of(c), c->names[i], c->name_bytes[i], &bytes);
+        fwrite(name, 1, bytes, file);
+        free(name);
     }
     fputc('\n', file);
 }
@@ -353,8 +362,8 @@ static void describe_columns(export_command *c, export_run *run)
         if (steplog_reader_series(c->s.reader, run->series[i], &info, NULL) != STEPLOG_OK) {
             continue;
         }
-        column->metric = export_name(c->is_jsonl, info.name, info.name_bytes, &column->metric_bytes);
-        column->labels = export_labels(c->is_jsonl, &info, &column->labels_bytes);
+        column->metric = export_name(style_of(c), info.name, info.name_bytes, &column->metric_bytes);
+        column->labels = export_labels(style_of(c), &info, &column->labels_bytes);
         if (c->is_wide) {
             column->place = find_name(c, info.name, info.name_bytes, &is_found);
         }
@@ -419,7 +428,7 @@ static int export_one(export_command *c, const steplog_id *id)
     }
     int code = find_series(c, &run);
     if (code == 0 && run.series_count > 0) {
-        run.prefix = export_prefix(c->is_jsonl, &info, &run.prefix_bytes);
+        run.prefix = export_prefix(style_of(c), &info, &run.prefix_bytes);
         describe_columns(c, &run);
         describe_writers(c, &run);
         code = write_points(c, &run);

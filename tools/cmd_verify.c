@@ -100,7 +100,7 @@ static void print_summary(FILE *file, const steplog_verify_result *result, const
 {
     char bytes[NUMBER_TEXT_BYTES];
     number_format_bytes(result->byte_count, bytes);
-    fprintf(file, "%s: %" PRIu64 " files, %s, %" PRIu64 " blocks, %" PRIu64 " rows in logs, %" PRIu64 " points; "
+    fprintf(file, "%s: %" PRIu64 " files, %s, %" PRIu64 " blocks, %" PRIu64 " rows, %" PRIu64 " points; "
             "%" PRIu64 " damaged, %" PRIu64 " notice%s\n",
             state, result->file_count, bytes, result->block_count, result->row_count, result->point_count,
             result->damage_count, result->notice_count, result->notice_count == 1 ? "" : "s");

@@ -30,6 +30,13 @@ static char *memory_take(memory_file *m, size_t *bytes)
     return m->text;
 }
 
+static void put_field(FILE *file, export_style style, const char *text, size_t bytes)
+{
+    char *safe = style == EXPORT_CSV_TERMINAL ? print_safe_copy(text, bytes, &bytes) : NULL;
+    print_csv(file, safe ? safe : text, bytes);
+    free(safe);
+}
+
 static void escape_label(FILE *file, const char *text)
 {
     for (; *text != 0; text++) {
@@ -40,12 +47,12 @@ static void escape_label(FILE *file, const char *text)
     }
 }
 
-char *export_labels(int is_jsonl, const steplog_series_info *info, size_t *bytes)
+char *export_labels(export_style style, const steplog_series_info *info, size_t *bytes)
 {
     memory_file m;
     memory_file field;
     memory_open(&m);
-    if (is_jsonl) {
+    if (style == EXPORT_JSONL) {
         fprintf(m.file, "{\"rank\":%" PRIu32, info->rank);
         for (size_t i = 0; i < info->label_count; i++) {
             fputc(',', m.file);
@@ -66,36 +73,36 @@ char *export_labels(int is_jsonl, const steplog_series_info *info, size_t *bytes
     }
     size_t field_bytes;
     char *text = memory_take(&field, &field_bytes);
-    print_csv(m.file, text, field_bytes);
+    put_field(m.file, style, text, field_bytes);
     free(text);
     return memory_take(&m, bytes);
 }
 
-char *export_name(int is_jsonl, const char *name, size_t name_bytes, size_t *bytes)
+char *export_name(export_style style, const char *name, size_t name_bytes, size_t *bytes)
 {
     memory_file m;
     memory_open(&m);
-    if (is_jsonl) {
+    if (style == EXPORT_JSONL) {
         json_write_string(m.file, name, name_bytes);
     } else {
-        print_csv(m.file, name, name_bytes);
+        put_field(m.file, style, name, name_bytes);
     }
     return memory_take(&m, bytes);
 }
 
-char *export_prefix(int is_jsonl, const steplog_run_info *info, size_t *bytes)
+char *export_prefix(export_style style, const steplog_run_info *info, size_t *bytes)
 {
     memory_file m;
     char id[STEPLOG_ID_TEXT_BYTES];
     steplog_id_format(&info->id, id);
     memory_open(&m);
-    if (is_jsonl) {
+    if (style == EXPORT_JSONL) {
         fprintf(m.file, "{\"run_id\":\"%s\",\"run\":", id);
         json_write_text(m.file, info->name);
         fputs(",\"attempt\":", m.file);
     } else {
         fprintf(m.file, "%s,", id);
-        print_csv(m.file, info->name != NULL ? info->name : "", info->name != NULL ? strlen(info->name) : 0);
+        put_field(m.file, style, info->name != NULL ? info->name : "", info->name != NULL ? strlen(info->name) : 0);
         fputc(',', m.file);
     }
     return memory_take(&m, bytes);

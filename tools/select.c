@@ -25,8 +25,8 @@ static int open_store(session *s, const char *path, uint32_t flags)
     int code = print_failure(NULL, status, &err);
     if (status == STEPLOG_MISSING && tool.store_path == NULL && getenv("STEPLOG_DIR") == NULL)
         print_note("looked in '%s'; name another store with -C DIR or STEPLOG_DIR", path);
-    /* A directory that is not a store: for who wants to read there is no store, for who wants to write no way. */
-    if (code == TOOL_USAGE) return flags & STEPLOG_READ_ONLY ? TOOL_NOT_FOUND : TOOL_IO;
+    /* A directory that is not a store: who would have made one finds no way, the others find no store. */
+    if (code == TOOL_USAGE) return flags & STEPLOG_CREATE ? TOOL_IO : TOOL_NOT_FOUND;
     return code;
 }
 

@@ -107,6 +107,7 @@ static int take_store(int argc, char **argv)
 static int finish(int exit_code)
 {
     out_file o = {.file = stdout};
+    if (exit_code == TOOL_IO && ferror(stdout)) return exit_code; /* the verb has said so */
     return out_close(&o, exit_code);
 }
 

@@ -11,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HELD_ROWS_MAX = 500, HELD_BYTES_MAX = 1 << 20, LEFT_WIDTH_MIN = 10, COLUMNS_MIN = 2, NAMES_TOLD_MAX = 6 };
+enum { HELD_ROWS_MAX = 500, HELD_BYTES_MAX = 1 << 20, LEFT_WIDTH_MIN = 10, COLUMNS_MIN = 2, NAMES_TOLD_MAX = 3 };
 
 typedef struct column {
     char *name;
     size_t name_bytes;
     table_align align;
     size_t width; /* aligned: in terminal columns */
+    size_t full_width; /* before it was made narrower */
     int has_content; /* aligned: a row held has more than "-" here */
     int is_hidden;   /* aligned: the terminal is too narrow */
 } column;
@@ -85,7 +86,7 @@ void table_column(table *t, const char *name, table_align align)
     column *c = &t->columns[t->column_count++];
     memset(c, 0, sizeof *c);
     c->align = align;
-    if (t->format == TABLE_ALIGNED || t->format == TABLE_TSV) {
+    if (t->format == TABLE_ALIGNED || t->format == TABLE_TSV || (t->format == TABLE_CSV && t->o->is_terminal)) {
         c->name = print_safe_copy(name, strlen(name), &c->name_bytes);
         if (c->name == NULL) c->name = xstrdup("");
     } else {
@@ -225,20 +226,30 @@ static void tell_hidden(const table *t, size_t count)
     free(names);
 }
 
-/* Lines that wrap cannot be read: where narrower text is not enough, columns without content and then the last ones
- * are left out. */
-static void fit_columns(table *t)
+/* Leaves columns out from the last, until the rest fits with its text columns as narrow as is of use. */
+static size_t hide_columns(table *t, int may_have_content)
 {
     size_t hidden = 0;
+    for (size_t i = t->column_count; i-- > COLUMNS_MIN && measure(t) > (size_t)t->o->columns;) {
+        column *c = &t->columns[i];
+        if (c->is_hidden || (!may_have_content && (c->has_content || t->cell_count == 0))) continue;
+        c->is_hidden = 1;
+        hidden++;
+    }
+    return hidden;
+}
+
+/* Lines that wrap cannot be read: columns without content go first, then text is cut short, then the last columns go,
+ * and the text gets what room that left. */
+static void fit_columns(table *t)
+{
     if (!t->o->is_terminal) return;
+    size_t hidden = hide_columns(t, 0);
+    for (size_t i = 0; i < t->column_count; i++) t->columns[i].full_width = t->columns[i].width;
     shrink_columns(t);
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = t->column_count; i-- > COLUMNS_MIN && measure(t) > (size_t)t->o->columns;) {
-            column *c = &t->columns[i];
-            if (c->is_hidden || (pass == 0 && (c->has_content || t->cell_count == 0))) continue;
-            c->is_hidden = 1;
-            hidden++;
-        }
+    hidden += hide_columns(t, 1);
+    for (size_t i = 0; i < t->column_count; i++) t->columns[i].width = t->columns[i].full_width;
+    shrink_columns(t);
     if (hidden > 0) tell_hidden(t, hidden);
 }
 

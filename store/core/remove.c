@@ -132,12 +132,19 @@ steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *op
     return status;
 }
 
-/* 1 when records that a tombstone covers were freed already: their numbers are listed as dropped. */
-static int was_freed(const steplog_reader *r, const sl_run *run, const sl_event *tombstone)
+/* 1 when the bytes that a tombstone covers are known to be freed: numbers are listed as dropped, and no earlier
+ * tombstone of that incarnation can be why, as what is removed first is freed first. In doubt 0: to take back a removal
+ * of which nothing is left does no harm, to refuse one of which something is left loses that. */
+static int was_freed(const steplog_reader *r, const sl_run *run, size_t index)
 {
+    const sl_fact *tombstone = &run->events.items[index].fact;
+    for (size_t n = 0; n < index; n++) {
+        const sl_fact *earlier = &run->events.items[n].fact;
+        if (earlier->kind == STEPLOG_EVENT_TOMBSTONE && sl_id_equal(&earlier->target, &tombstone->target)) return 0;
+    }
     for (size_t k = 0; k < run->incarnations.count; k++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[k]];
-        if (sl_id_equal(&i->id, &tombstone->fact.target) && sl_ranges_has_any(&i->dropped, 1, tombstone->fact.target_sequence + 1)) return 1;
+        if (sl_id_equal(&i->id, &tombstone->target) && sl_ranges_has_any(&i->dropped, 1, tombstone->target_sequence + 1)) return 1;
     }
     return 0;
 }
@@ -157,7 +164,7 @@ steplog_status steplog_remove_undo(steplog_store *s, const steplog_id *id, uint6
         if (run->events.items[i].fact.lamport >= lamport) lamport = run->events.items[i].fact.lamport + 1;
     for (size_t i = 0; status >= 0 && i < run->events.count; i++) {
         const sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || now - event->fact.time_ns >= GRACE_NS || was_freed(r, run, event)) continue;
+        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || now - event->fact.time_ns >= GRACE_NS || was_freed(r, run, i)) continue;
         sl_fact undo = {.kind = STEPLOG_EVENT_UNDO, .time_ns = now, .lamport = lamport++, .has_target = 1,
                         .target = r->incarnations.items[event->incarnation].id, .target_sequence = event->sequence};
         if (!SL_VEC_PUSH(&undos, undo)) status = no_memory(err);

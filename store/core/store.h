@@ -34,7 +34,7 @@ struct steplog_store {
     steplog_writer *writers;
     size_t writer_count, reader_count;
     int64_t last_sync_ns, last_compact_ns;
-    uint64_t sealed_count; /* segments made since the last light compaction */
+    _Atomic uint64_t sealed_count; /* segments made since the last light compaction; any thread */
     int has_recovered;
     steplog_error background_error; /* the last failure */
     steplog_reader *facts;          /* for Lamport numbers and attempts; under fact_lock */

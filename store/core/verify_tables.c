@@ -88,7 +88,8 @@ static int make_groups(sl_segment_check *c, group_list *groups)
         sl_group_entry *group = groups->count ? &groups->items[groups->count - 1] : NULL;
         if (!group || group->writer != chunk->writer || group->schema != chunk->schema) {
             sl_group_entry fresh = {.writer = chunk->writer, .schema = chunk->schema, .chunk_first = (uint32_t)i,
-                                    .step_min = INT64_MAX, .step_max = INT64_MIN};
+                                    .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+                                    .time_max_ns = STEPLOG_TIME_NONE};
             if (!SL_VEC_PUSH(groups, fresh)) return 0;
             group = &groups->items[groups->count - 1];
             if (chunk->writer < c->writers.count && c->writers.items[chunk->writer].group_count++ == 0)
@@ -99,6 +100,7 @@ static int make_groups(sl_segment_check *c, group_list *groups)
         group->value_count += chunk->entry.value_count;
         if (chunk->entry.step_min < group->step_min) group->step_min = chunk->entry.step_min;
         if (chunk->entry.step_max > group->step_max) group->step_max = chunk->entry.step_max;
+        sl_group_entry_widen_times(group, &chunk->entry);
     }
     return 1;
 }

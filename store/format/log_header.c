@@ -35,6 +35,7 @@ void sl_log_header_encode(const sl_log_header *header, uint8_t out[SL_LOG_FIXED_
     sl_store32(out + 128, header->process_id);
     sl_store64(out + 136, (uint64_t)header->process_start_ns);
     sl_store64(out + 144, (uint64_t)header->created_time_ns);
+    sl_store64(out + 152, header->inode);
     sl_store64(out + SL_LOG_FIXED_BYTES - 8, fixed_check(out, &header->log_id));
 }
 
@@ -68,10 +69,11 @@ steplog_status sl_log_header_decode(const uint8_t *in, const char *name, sl_log_
     out->process_id = sl_load32(in + 128);
     out->process_start_ns = (int64_t)sl_load64(in + 136);
     out->created_time_ns = (int64_t)sl_load64(in + 144);
+    out->inode = sl_load64(in + 152);
     if (out->version == 0 || out->first_sequence == 0 || out->first_sequence > INT64_MAX || out->attempt == 0 ||
         out->ordinal == 0 || (out->mode != SL_LOG_MODE_MAPPED && out->mode != SL_LOG_MODE_PWRITE) ||
         out->capacity_bytes < SL_LOG_BYTES_MIN || out->capacity_bytes > 4ull * SL_LOG_BYTES_MAX ||
-        !sl_is_zero(in + 132, 4) || !sl_is_zero(in + 152, SL_LOG_FIXED_BYTES - 8 - 152))
+        !sl_is_zero(in + 132, 4) || !sl_is_zero(in + 160, SL_LOG_FIXED_BYTES - 8 - 160))
         return sl_fail(err, STEPLOG_CORRUPT, 96, "'%s' breaks a rule of the log header", name);
     return STEPLOG_OK;
 }

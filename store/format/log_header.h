@@ -18,6 +18,7 @@ typedef struct sl_log_header {
     uint32_t attempt, rank;
     uint32_t process_id;
     int64_t process_start_ns, created_time_ns;
+    uint64_t inode; /* of the file when it was made; 0: not known */
 } sl_log_header;
 
 /* Writes the SL_LOG_FIXED_BYTES of the fixed part. */

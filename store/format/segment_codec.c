@@ -107,6 +107,8 @@ void sl_group_entry_encode(const sl_group_entry *entry, uint8_t *out)
     sl_store64(out + 24, entry->value_count);
     sl_store64(out + 32, (uint64_t)entry->step_min);
     sl_store64(out + 40, (uint64_t)entry->step_max);
+    sl_store64(out + 48, (uint64_t)entry->time_min_ns);
+    sl_store64(out + 56, (uint64_t)entry->time_max_ns);
 }
 
 int sl_group_entry_decode(const uint8_t *in, sl_group_entry *out)
@@ -118,7 +120,9 @@ int sl_group_entry_decode(const uint8_t *in, sl_group_entry *out)
                             .row_count = sl_load64(in + 16),
                             .value_count = sl_load64(in + 24),
                             .step_min = (int64_t)sl_load64(in + 32),
-                            .step_max = (int64_t)sl_load64(in + 40)};
+                            .step_max = (int64_t)sl_load64(in + 40),
+                            .time_min_ns = (int64_t)sl_load64(in + 48),
+                            .time_max_ns = (int64_t)sl_load64(in + 56)};
     return out->chunk_count >= 1 && out->step_min <= out->step_max;
 }
 

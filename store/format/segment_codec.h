@@ -33,6 +33,7 @@ typedef struct sl_group_entry {
     uint32_t chunk_first, chunk_count;
     uint64_t row_count, value_count;
     int64_t step_min, step_max;
+    int64_t time_min_ns, time_max_ns; /* both STEPLOG_TIME_NONE when no row has one */
 } sl_group_entry;
 
 /* Sorted by (group, first sequence). */
@@ -46,6 +47,14 @@ typedef struct sl_chunk_entry {
     uint32_t value_count;
     uint64_t extent_offset; /* of its first column page, or its own */
 } sl_chunk_entry;
+
+/* Takes the times of a chunk into those of its group. */
+static inline void sl_group_entry_widen_times(sl_group_entry *group, const sl_chunk_entry *chunk)
+{
+    if (chunk->time_min_ns == STEPLOG_TIME_NONE) return;
+    if (group->time_min_ns == STEPLOG_TIME_NONE || chunk->time_min_ns < group->time_min_ns) group->time_min_ns = chunk->time_min_ns;
+    if (group->time_max_ns == STEPLOG_TIME_NONE || chunk->time_max_ns > group->time_max_ns) group->time_max_ns = chunk->time_max_ns;
+}
 
 typedef struct sl_range_entry {
     uint32_t writer, kind;

@@ -125,6 +125,7 @@ static void restart(steplog_cursor *c)
     sl_merge_free(&c->merge);
     sl_merge_init(&c->merge, &c->set);
     c->has_step = 0;
+    c->carried = 0;
     sl_batch_start(&c->batch);
 }
 
@@ -162,7 +163,7 @@ static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_e
         SL_TRY(count_rows(c, &back, &count, err));
         if (count >= wanted || is_all) break;
         SL_TRY(collect(c, &view, err));
-        sl_merge_init(&c->merge, &c->set);
+        restart(c);
     }
     SL_TRY(collect(c, &back, err));
     restart(c);
@@ -277,6 +278,16 @@ static void fill(uint32_t *to, uint32_t value, uint32_t count)
         for (uint32_t j = 0; j < 16; j++) to[i + j] = value;
 }
 
+/* Rows of logs and removed values hold anything where nothing is present. */
+static void zero_missing(double *values, const uint64_t *present, uint32_t count)
+{
+    for (uint32_t begin = 0; begin < count; begin += 64) {
+        uint64_t missing = ~present[begin / 64];
+        if (count - begin < 64) missing &= ((uint64_t)1 << (count - begin)) - 1;
+        for (; missing; missing &= missing - 1) values[begin + (uint32_t)__builtin_ctzll(missing)] = 0;
+    }
+}
+
 /* Lends rows of one piece as they are. Presence bits are moved to begin at bit 0. */
 static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
 {
@@ -297,6 +308,7 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
         }
         if (count % 64) to[words - 1] &= ((uint64_t)1 << (count % 64)) - 1;
         memcpy(b->values + (size_t)col * b->rows_max, rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from, count * sizeof *b->values);
+        zero_missing(b->values + (size_t)col * b->rows_max, to, count);
         b->value_pointers[col] = b->values + (size_t)col * b->rows_max;
         b->present_pointers[col] = to;
     }
@@ -365,38 +377,6 @@ static int append_row(steplog_cursor *c, const sl_piece *piece)
     return 1;
 }
 
-/* Fills the next batch: OK with rows, or END. */
-static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
-{
-    sl_piece *piece;
-    int is_arrival = c->set.is_arrival_order, is_clear = 0;
-    c->batch.row_count = 0;
-    if (c->has_step) { /* rows of the step that was being joined went out in the last batch */
-        uint64_t most = 0;
-        for (size_t col = 0; col < c->batch.column_count; col++)
-            if (c->seen_at[col] == c->stamp && c->seen_count[col] > most) most = c->seen_count[col];
-        c->step_given = most;
-        c->step_row = 0;
-    }
-    for (;;) {
-        SL_TRY(sl_merge_top(&c->merge, &piece, err));
-        if (!piece) break;
-        uint32_t length = c->batch.row_count == 0 && (is_arrival || piece->rows->is_increasing) ? sl_merge_run_length(&c->merge) : 0;
-        if (length > c->batch.rows_max) length = c->batch.rows_max;
-        if (length && !(c->has_step && !is_arrival && c->step == piece->rows->steps[piece->row])) {
-            lend(c, piece, length);
-            if (!is_arrival) c->has_step = 0;
-            sl_merge_advance(&c->merge, length);
-            return STEPLOG_OK;
-        }
-        if (!is_clear) sl_batch_start(&c->batch); /* only rows that are joined need columns of zeros to begin with */
-        is_clear = 1;
-        if (!(is_arrival ? append_row(c, piece) : join(c, piece))) break;
-        sl_merge_advance(&c->merge, 1);
-    }
-    return c->batch.row_count ? STEPLOG_OK : STEPLOG_END;
-}
-
 /* Takes the first rows out of a batch. */
 static void drop_rows(sl_batch_arrays *b, uint32_t count)
 {
@@ -417,6 +397,59 @@ static void drop_rows(sl_batch_arrays *b, uint32_t count)
         }
     }
     b->row_count = left;
+}
+
+/* Begins a batch with the rows of the step that the last one had no room for. */
+static void begin_with_carried(steplog_cursor *c)
+{
+    sl_batch_arrays *b = &c->batch;
+    b->row_count = c->step_row + c->carried;
+    drop_rows(b, c->step_row);
+    for (size_t col = 0; col < b->column_count; col++)
+        memset(b->values + col * b->rows_max + c->carried, 0, (b->rows_max - c->carried) * sizeof *b->values);
+    c->step_row = c->carried = 0;
+}
+
+/* Fills the next batch: OK with rows, or END. */
+static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
+{
+    sl_piece *piece;
+    int is_arrival = c->set.is_arrival_order, is_clear = 0;
+    c->batch.row_count = 0;
+    if (c->carried) {
+        begin_with_carried(c);
+        is_clear = 1;
+    } else if (c->has_step) { /* rows of the step that was being joined went out in the last batch */
+        uint64_t most = 0;
+        for (size_t col = 0; col < c->batch.column_count; col++)
+            if (c->seen_at[col] == c->stamp && c->seen_count[col] > most) most = c->seen_count[col];
+        c->step_given = most;
+        c->step_row = 0;
+    }
+    for (;;) {
+        SL_TRY(sl_merge_top(&c->merge, &piece, err));
+        if (!piece) break;
+        uint32_t length = c->batch.row_count == 0 && (is_arrival || piece->rows->is_increasing) ? sl_merge_run_length(&c->merge) : 0;
+        if (length > c->batch.rows_max) length = c->batch.rows_max;
+        if (length && !(c->has_step && !is_arrival && c->step == piece->rows->steps[piece->row])) {
+            lend(c, piece, length);
+            if (!is_arrival) c->has_step = 0;
+            sl_merge_advance(&c->merge, length);
+            return STEPLOG_OK;
+        }
+        if (!is_clear) sl_batch_start(&c->batch); /* only rows that are joined need columns of zeros to begin with */
+        is_clear = 1;
+        if (!(is_arrival ? append_row(c, piece) : join(c, piece))) {
+            /* Only a step with more rows than a batch is split: a later piece may still fill cells of its rows. */
+            if (!is_arrival && c->step_row > 0 && c->step_row < c->batch.row_count) {
+                c->carried = c->batch.row_count - c->step_row;
+                c->batch.row_count = c->step_row;
+            }
+            break;
+        }
+        sl_merge_advance(&c->merge, 1);
+    }
+    return c->batch.row_count ? STEPLOG_OK : STEPLOG_END;
 }
 
 steplog_status steplog_cursor_next(steplog_cursor *c, steplog_batch *out, int32_t wait_ms, steplog_error *err)

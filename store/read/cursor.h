@@ -55,6 +55,7 @@ struct steplog_cursor {
     uint64_t stamp;        /* of the step */
     uint64_t step_given;   /* rows of this step in earlier batches */
     uint32_t step_row;     /* where its rows begin in this batch */
+    uint32_t carried;      /* so many rows from step_row on were not given: the next batch begins with them */
     sl_follow *follow;
 };
 

@@ -74,7 +74,9 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
     if ((status = read_header(log, err)) < 0) goto failed;
     int is_this_host = is_local && sl_id_equal(&log->header.host_id, host_id);
     log->is_same_boot = is_this_host && sl_id_equal(&log->header.boot_id, boot_id) && !sl_id_is_zero(boot_id);
-    if (is_this_host) log->lock = sl_os->probe(log->fd);
+    sl_os_stat stat;
+    int is_original = !log->header.inode || sl_os->stat(log->fd, &stat) < 0 || stat.inode == log->header.inode;
+    if (is_this_host && is_original) log->lock = sl_os->probe(log->fd);
     sl_log_walk_init(&log->walk, read_file, log, log->file_key, log->header.capacity_bytes, log->header.first_sequence,
                      log->mark.offset, &log->dictionary);
     log->walk.is_same_boot = log->is_same_boot;
@@ -212,7 +214,8 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
             log->walk.offset = log->header.capacity_bytes;
             return STEPLOG_OK;
         }
-        if (is_good && (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT || item.kind == SL_ITEM_TEXT))
+        /* The parts of a text that was never completed are present too: nothing is missing there. */
+        if (is_good && SL_RECORD_IS_NUMBERED(item.record_kind))
             is_good = sl_ranges_add(&log->held, item.sequence, item.sequence + item.sequence_count);
         if (!is_good) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
     }

@@ -122,9 +122,8 @@ static void count_source(sl_incarnation *i, const sl_source *source, uint64_t he
             const sl_group_entry *group = &source->segment->groups.items[w->group_first + g];
             rows += group->row_count;
             points += group->value_count;
-            widen(i, group->step_min, group->step_max, STEPLOG_TIME_NONE, STEPLOG_TIME_NONE);
+            widen(i, group->step_min, group->step_max, group->time_min_ns, group->time_max_ns);
         }
-        if (rows) widen(i, INT64_MAX, INT64_MIN, source->segment->trailer.time_min_ns, source->segment->trailer.time_max_ns);
     } else {
         rows = source->log->row_count;
         points = source->log->point_count;

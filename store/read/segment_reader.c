@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "format/checksum.h"
+#include "format/file_names.h"
 #include "format/int_codec.h"
 #include "os/os.h"
 #include "read/segment_rebuild.h"
@@ -173,6 +174,12 @@ static int read_directory(sl_segment *s)
     return result;
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage,
                                sl_open_segments *open_segments, sl_segment **out, steplog_error *err)
 {
@@ -184,6 +191,7 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
     *s = (sl_segment){.reference_count = 1, .open_segments = open_segments, .store_dir = store_dir, .level = level, .fd = -1, .damage = damage};
     snprintf(s->name, sizeof s->name, "%s", name);
     steplog_status status = STEPLOG_OK;
+    steplog_error why = {0};
     int e;
     if ((e = sl_segment_descriptor(s)) < 0) {
         status = sl_fail_os(err, -e, -1, "cannot open segment '%s'", name);
@@ -195,7 +203,15 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
         goto failed;
     }
     s->file_bytes = stat.bytes;
-    if ((status = sl_segment_header_decode(head, name, &s->header, err)) < 0) goto failed;
+    status = sl_segment_header_decode(head, name, &s->header, &why);
+    if (status == STEPLOG_CORRUPT && sl_segment_name_parse(base_name(name), &s->header.file_id)) {
+        sl_segment_report(s, 0, SL_SEGMENT_HEADER_BYTES, why.text, NULL, NULL, NULL); /* the name has the id too */
+        status = STEPLOG_OK;
+    }
+    if (status < 0) {
+        if (err) *err = why;
+        goto failed;
+    }
     s->file_key = sl_file_key(&s->header.file_id);
     sl_page_walk_init(&s->pages, read_file, s, s->file_key, s->file_bytes);
     int result = read_directory(s);

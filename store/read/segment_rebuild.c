@@ -154,7 +154,8 @@ static int make_groups(rebuild *r)
         sl_group_entry *group = s->groups.count ? &s->groups.items[s->groups.count - 1] : NULL;
         if (!group || group->writer != found->writer || group->schema != found->schema) {
             sl_group_entry fresh = {.writer = found->writer, .schema = found->schema, .chunk_first = (uint32_t)s->rebuilt_chunks.count,
-                                    .step_min = INT64_MAX, .step_max = INT64_MIN};
+                                    .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+                                    .time_max_ns = STEPLOG_TIME_NONE};
             sl_writer_entry *writer = &s->writers.items[found->writer];
             if (writer->group_count++ == 0) writer->group_first = (uint32_t)s->groups.count;
             if (!SL_VEC_PUSH(&s->groups, fresh)) return 0;
@@ -165,6 +166,7 @@ static int make_groups(rebuild *r)
         group->value_count += found->entry.value_count;
         if (found->entry.step_min < group->step_min) group->step_min = found->entry.step_min;
         if (found->entry.step_max > group->step_max) group->step_max = found->entry.step_max;
+        sl_group_entry_widen_times(group, &found->entry);
         if (!SL_VEC_PUSH(&s->rebuilt_chunks, found->entry)) return 0;
     }
     return 1;

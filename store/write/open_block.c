@@ -2,6 +2,10 @@
  * series cost what they hold. */
 #include "write/open_block.h"
 
+/* Columns begin this many values apart from a power of two, else one row's values would all compete for the same few
+ * lines of the nearest cache. */
+#define STRIDE_PAD 8u
+
 void sl_open_block_init(sl_open_block *block, uint32_t schema, uint32_t column_count)
 {
     *block = (sl_open_block){.schema = schema, .column_count = column_count, .rows_max = sl_block_rows_max(column_count)};
@@ -19,13 +23,15 @@ static int grow(sl_open_block *block)
         *(i == 0 ? &block->steps : i == 1 ? &block->times : &block->sequences) = bigger;
     }
     if (!block->present && !(block->present = sl_alloc_zero(columns * SL_PRESENT_WORDS, sizeof *block->present))) return 0;
-    double *values = sl_alloc(columns * capacity * sizeof *values);
+    size_t stride = capacity + STRIDE_PAD;
+    double *values = sl_alloc(columns * stride * sizeof *values);
     if (!values) return 0;
     for (size_t c = 0; c < columns && block->row_count; c++)
-        memcpy(values + c * capacity, block->values + c * block->row_capacity, block->row_count * sizeof *values);
+        memcpy(values + c * stride, block->values + c * block->column_stride, block->row_count * sizeof *values);
     sl_free(block->values);
     block->values = values;
     block->row_capacity = capacity;
+    block->column_stride = stride;
     return 1;
 }
 
@@ -39,19 +45,31 @@ int sl_open_block_add(sl_open_block *block, int64_t step, int64_t time_ns, uint6
     block->sequences[row] = (int64_t)sequence;
     uint64_t bit = (uint64_t)1 << (row % 64);
     double *to = block->values + row;
+    if (!present) {
+        for (uint32_t c = 0; c < block->column_count; c++) to[c * block->column_stride] = values[c];
+        block->whole_rows[row / 64] |= bit;
+        return 1;
+    }
     uint64_t *bits = block->present + row / 64;
     for (uint32_t c = 0; c < block->column_count; c++) {
-        int is_present = !present || (present[c / 64] >> (c % 64) & 1);
+        int is_present = present[c / 64] >> (c % 64) & 1;
         *to = is_present ? values[c] : 0.0;
         if (is_present) *bits |= bit;
-        to += block->row_capacity;
+        to += block->column_stride;
         bits += SL_PRESENT_WORDS;
     }
     return 1;
 }
 
+void sl_open_block_finish(sl_open_block *block)
+{
+    for (uint32_t c = 0; c < block->column_count; c++)
+        for (uint32_t i = 0; i < SL_PRESENT_WORDS; i++) block->present[c * SL_PRESENT_WORDS + i] |= block->whole_rows[i];
+}
+
 void sl_open_block_clear(sl_open_block *block)
 {
+    memset(block->whole_rows, 0, sizeof block->whole_rows);
     if (block->present) memset(block->present, 0, (size_t)block->column_count * SL_PRESENT_WORDS * sizeof *block->present);
     block->row_count = 0;
 }

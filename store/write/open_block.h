@@ -12,8 +12,10 @@ typedef struct sl_open_block {
     uint32_t schema, column_count;
     uint32_t row_count, row_capacity, rows_max;
     int64_t *steps, *times, *sequences;
-    double *values;    /* values[column * row_capacity + row] */
-    uint64_t *present; /* present[column * SL_PRESENT_WORDS + row / 64] */
+    size_t column_stride;
+    double *values;    /* values[column * column_stride + row] */
+    uint64_t *present; /* present[column * SL_PRESENT_WORDS + row / 64]; whole rows only after sl_open_block_finish() */
+    uint64_t whole_rows[SL_PRESENT_WORDS]; /* rows that have all their values */
 } sl_open_block;
 
 static inline uint32_t sl_block_rows_max(uint32_t column_count)
@@ -27,6 +29,8 @@ void sl_open_block_init(sl_open_block *block, uint32_t schema, uint32_t column_c
 /* Adds a row; the block must not be full. 1, or 0 when out of memory. */
 int sl_open_block_add(sl_open_block *block, int64_t step, int64_t time_ns, uint64_t sequence, const double *values,
                       const uint64_t *present);
+/* Makes present say the same of whole rows as of all others. */
+void sl_open_block_finish(sl_open_block *block);
 static inline int sl_open_block_is_full(const sl_open_block *block) { return block->row_count == block->rows_max; }
 void sl_open_block_clear(sl_open_block *block); /* no rows; memory stays */
 void sl_open_block_free(sl_open_block *block);

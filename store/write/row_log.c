@@ -29,6 +29,8 @@ static steplog_status open_file(sl_row_log *log, int log_dir, steplog_error *err
     if ((e = sl_os->allocate(log->fd, log->capacity_bytes)) < 0)
         return sl_fail_os(err, -e, -1, "cannot allocate %llu bytes for log '%s'",
                           (unsigned long long)log->capacity_bytes, log->name);
+    sl_os_stat stat;
+    log->inode = sl_os->stat(log->fd, &stat) == 0 ? stat.inode : 0; /* without it a copy looks like the original */
     return STEPLOG_OK;
 }
 
@@ -112,6 +114,7 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     log->header.capacity_bytes = log->capacity_bytes;
     log->header.mode = log->base ? SL_LOG_MODE_MAPPED : SL_LOG_MODE_PWRITE;
     log->header.created_time_ns = sl_os->wall_time_ns();
+    log->header.inode = log->inode;
     int e = sl_os->random(log->header.log_id.bytes, 16);
     if (e < 0) return sl_fail_os(err, -e, -1, "no random bytes for a log's id");
     log->file_key = sl_file_key(&log->header.log_id);

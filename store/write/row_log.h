@@ -18,6 +18,7 @@ typedef struct sl_row_log {
     sl_log_header header;
     uint64_t file_key;
     uint64_t capacity_bytes;
+    uint64_t inode;
     uint8_t *base;    /* the mapping; NULL in pwrite mode */
     uint8_t *scratch; /* pwrite mode: where a record is put together */
     _Atomic uint64_t limit;          /* appends stop here; 0 sends the next append the slow way */

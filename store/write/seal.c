@@ -17,7 +17,7 @@ typedef struct sealing {
     sl_log_dictionary dictionary;
     SL_VEC(uint32_t) schema_ordinals; /* of the log's schemas; UINT32_MAX: not asked yet */
     SL_VEC(uint32_t) point_ordinals;  /* of the schemas of one metric */
-    sl_ranges held;
+    sl_ranges held, parts; /* parts: of texts, completed or not */
     double *values;
     sl_buffer scratch;
 } sealing;
@@ -145,8 +145,8 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
         if (!SL_RECORD_IS_NUMBERED(item.record_kind) || item.kind == SL_ITEM_DAMAGE || !*has_begun) continue;
         if (sl_ranges_has(&s->held, item.sequence)) continue; /* moved on from a log that failed to sync */
         SL_TRY_DONE(seal_item(s, &item, err));
-        uint32_t numbers = item.kind == SL_ITEM_OTHER ? 0 : item.sequence_count;
-        if (!sl_ranges_add(&s->held, item.sequence, item.sequence + numbers)) {
+        sl_ranges *set = item.kind == SL_ITEM_OTHER ? &s->parts : &s->held;
+        if (!sl_ranges_add(set, item.sequence, item.sequence + item.sequence_count)) {
             status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
             goto done;
         }
@@ -169,7 +169,12 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
     SL_TRY_DONE(sl_segment_writer_open(store_dir, 0, &s.writer, err));
     for (size_t i = 0; i < count; i++) SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
     if (!has_begun || s.held.count == 0) goto done;
-    SL_TRY_DONE(sl_segment_writer_end(s.writer, &s.held, NULL, err));
+    /* What a text that was not completed took is nothing that was lost. */
+    if (!sl_ranges_subtract(&s.parts, &s.held)) {
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
+        goto done;
+    }
+    SL_TRY_DONE(sl_segment_writer_end(s.writer, &s.held, &s.parts, err));
     status = sl_segment_writer_publish(s.writer, out->name, NULL, err);
     s.writer = NULL;
     if (status >= 0) status = sl_segment_read_back(store_dir, out->name, err);
@@ -179,6 +184,7 @@ done:
     SL_VEC_FREE(&s.schema_ordinals);
     SL_VEC_FREE(&s.point_ordinals);
     SL_VEC_FREE(&s.held);
+    SL_VEC_FREE(&s.parts);
     sl_buffer_free(&s.scratch);
     sl_free(s.values);
     return status;

@@ -367,8 +367,9 @@ static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, st
     uint64_t extent = w->offset;
     steplog_status status = STEPLOG_OK;
     sl_buffer_clear(&w->inline_payloads);
+    sl_open_block_finish(block);
     for (uint32_t c = 0; c < block->column_count; c++) {
-        sl_column_encode(block->values + (size_t)c * block->row_capacity, block->present + (size_t)c * SL_PRESENT_WORDS,
+        sl_column_encode(block->values + c * block->column_stride, block->present + (size_t)c * SL_PRESENT_WORDS,
                          block->row_count, &w->payload, &infos[c]);
         status = w->payload.is_out_of_memory ? no_memory(err) : put_column(w, c, &infos[c], w->payload.data, err);
         if (status < 0) goto done;
@@ -519,7 +520,8 @@ static int make_groups(sl_segment_writer *w, group_list *groups)
         sl_group_entry *group = groups->count ? &groups->items[groups->count - 1] : NULL;
         if (!group || group->writer != chunk->writer || group->schema != chunk->schema) {
             sl_group_entry fresh = {.writer = chunk->writer, .schema = chunk->schema, .chunk_first = (uint32_t)i,
-                                    .step_min = INT64_MAX, .step_max = INT64_MIN};
+                                    .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+                                    .time_max_ns = STEPLOG_TIME_NONE};
             sl_writer_entry *writer = &w->writers.items[chunk->writer];
             if (writer->group_count == 0) writer->group_first = (uint32_t)groups->count;
             writer->group_count++;
@@ -531,6 +533,7 @@ static int make_groups(sl_segment_writer *w, group_list *groups)
         group->value_count += chunk->entry.value_count;
         if (chunk->entry.step_min < group->step_min) group->step_min = chunk->entry.step_min;
         if (chunk->entry.step_max > group->step_max) group->step_max = chunk->entry.step_max;
+        sl_group_entry_widen_times(group, &chunk->entry);
     }
     return 1;
 }

@@ -26,3 +26,11 @@ check_exit "and it is gone" 3 "$STEPLOG" query run1
 check_exit "operands are exit code 2" 2 "$STEPLOG" compact store
 check_exit "a store that is not there is exit code 3" 3 "$STEPLOG" -C nowhere compact
 check_equal "and is not made" 0 "$(find . -name nowhere | wc -l)"
+
+# Files of several runs: what is said of one run is its own.
+for n in 1 2 3; do printf '{"step": %d, "time": "2024-0%d-01T00:00:00Z", "m%d": %d}\n' $n $n $n $n | "$STEPLOG" log -q --name "t$n" 2> /dev/null; done
+facts() { "$STEPLOG" ls --name 't*' --tsv | cut -f1-8; "$STEPLOG" info t2 | grep -E '^(first|last)_(step|time)|^rows|^points' | sed 's/ (.*//'; }
+before=$(facts)
+check "runs are compacted together" "$STEPLOG" compact
+check_equal "and ls and info say the same of each as before" "$before" "$(facts)"
+check_match "with its own times" '^t2 .*2024-02-01T00:00:00' "$("$STEPLOG" ls --name t2 --tsv --no-header | cut -f2- | tr '\t' ' ')"

@@ -37,3 +37,13 @@ assert json.load(sys.stdin)[\"runs\"][0][\"taken_back\"] > 0"' "$STEPLOG" "$id"
 check_exit "a series that is not there is exit code 3" 3 "$STEPLOG" rm two nosuch
 check_exit "no run is exit code 2" 2 "$STEPLOG" rm
 check_exit "--undo with a series is exit code 2" 2 "$STEPLOG" rm --undo two loss
+
+# ---- what compact --now freed, and what it did not ----
+# Rows with 'only' alone go whole when it is freed; that must not stand in the way of later removals.
+{ printf 'step=%d loss=%d\n' 1 10 2 20; printf 'step=%d only=%d\n' 3 30 4 40; } | "$STEPLOG" log -q --name three 2> /dev/null
+"$STEPLOG" rm three only > /dev/null 2>&1
+"$STEPLOG" compact --now > /dev/null 2>&1
+check_exit "what compact --now freed does not come back" 3 "$STEPLOG" rm --undo three
+"$STEPLOG" rm three loss > /dev/null 2>&1
+check "what was removed after that does" "$STEPLOG" rm --undo "$("$STEPLOG" ls --no-header --name three | cut -f1)"
+check_equal "with every point" "10 20" "$("$STEPLOG" query three --tsv --no-header | cut -f2 | xargs)"

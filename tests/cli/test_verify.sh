@@ -31,6 +31,6 @@ else
 fi
 
 mkdir foreign && echo hello > foreign/file
-check_exit "a directory that is no store is refused" 2 "$STEPLOG" -C foreign verify
+check_exit "a directory that is no store is refused" 3 "$STEPLOG" -C foreign verify
 check_exit "a store that is not there is exit code 3" 3 "$STEPLOG" -C nowhere verify
 check_exit "operands are exit code 2" 2 "$STEPLOG" verify something

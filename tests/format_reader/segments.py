@@ -1,7 +1,7 @@
 """Segments (FORMAT.md, section 8): pages, chunks, facts, blobs; rebuilt from the pages whatever the tables say.
 
-The reader always walks over all pages, as section 8.8 does for a damaged trailer. When trailer and tables are valid they
-are compared with what the pages say, entry by entry; their ranges count then.
+The reader always walks over all pages, as section 8.8 does for a damaged trailer. When trailer and tables are valid
+they are compared with what the pages say, entry by entry; their ranges count then.
 """
 from dataclasses import dataclass, field
 

@@ -8,7 +8,7 @@ from .bodies import GAP, Fact, Writer
 from .checks import file_key, is_head_right
 from .logs import finish_row, read_log
 from .segments import read_segment
-from .wire import NO_TIME, Broken, Newer, i64, is_time, is_zero, need, u32
+from .wire import Broken, Newer, i64, is_time, is_zero, need, u32
 
 MAGIC = b"STEPLOG\n"
 LOG_NAME = re.compile(r"([0-9a-f]{32})-([1-9][0-9]*)\.log\Z")

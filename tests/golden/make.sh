@@ -5,7 +5,8 @@
 #   tests/golden/make.sh [NAME...]     makes the named stores, or those that are missing
 #
 # Beside each store NAME/ stands NAME.csv.gz, what `steplog export` said of it then. A log of a killed writer is kept
-# as *.log.gz (it is mostly zeros); whoever reads the store unpacks it first.
+# as *.log.gz (it is mostly zeros); whoever reads the store unpacks it first. A store holds the name of the host: ours
+# were made under a neutral one, with `unshare --uts`.
 set -euo pipefail
 cd "$(dirname "$0")"
 steplog=${STEPLOG:-../../build/steplog}
@@ -56,9 +57,9 @@ END
         print "step,loss,lr,ratio,constant,zero,count,counter,noise,wild,rare,half,single"
         for (i = 0; i < 1100; i++) {
             loss = loss * 0.9993 + 0.01 * rand()
-            line = sprintf("%d,%.4f,%.9g,%.17g,0.25,0,%d,%d", i * 10, loss, 0.0003 * (i < 100 ? i / 100 : 1), 1 / (i + 1),
-                           int(rand() * 5), i * 512)
-            line = line sprintf(",%.17g,%s", rand() - 0.5, i % 97 == 3 ? "nan" : i % 97 == 4 ? "inf" : sprintf("%.2f", rand()))
+            line = sprintf("%d,%.4f,%.9g,%.17g", i * 10, loss, 0.0003 * (i < 100 ? i / 100 : 1), 1 / (i + 1))
+            line = line sprintf(",0.25,0,%d,%d,%.17g", int(rand() * 5), i * 512, rand() - 0.5)
+            line = line sprintf(",%s", i % 97 == 3 ? "nan" : i % 97 == 4 ? "inf" : sprintf("%.2f", rand()))
             line = line sprintf(",%s,%s,%s", i % 500 == 0 ? i / 8 : "", i % 2 ? rand() : "", i == 900 ? "0.1" : "")
             print line
         }
@@ -70,7 +71,8 @@ END
 # Names and labels of all kinds, ranks, times, parts of a row, points at a step that was there before.
 make_names() {
     {
-        printf '%s\n' '{"step": 1, "loss": 0.5, "Verlust/Größe": 1, "損失": 2, "a,b \"c\"": 3, "emoji \ud83d\ude00": 4}'
+        printf '%s' '{"step": 1, "loss": 0.5, "Verlust/Größe": 1, "損失": 2, "a,b \"c\"": 3, '
+        printf '%s\n' '"emoji \ud83d\ude00": 4}'
         printf '%s\n' '{"step": 2, "loss": 0.25, "timestamp": 1700000000.125}' '{"step": 2, "loss": 0.125}'
         printf '%s\n' '{"step": 1, "loss": 0.75, "nested": {"deep": {"er": 5}}}' '{"step": -3, "only": -1.5}'
     } > "$work/names.jsonl"
@@ -108,8 +110,10 @@ zwei Zeilen' name=renamed
 
 # What rm leaves, before and after compaction; a removal taken back.
 make_removed() {
-    awk 'BEGIN { print "step,loss,debug/a,debug/b"; for (i = 0; i < 1500; i++) print i "," 1 / (i + 1) "," i % 7 "," i }' \
-        > "$work/removed.csv"
+    awk 'BEGIN {
+        print "step,loss,debug/a,debug/b"
+        for (i = 0; i < 1500; i++) print i "," 1 / (i + 1) "," i % 7 "," i
+    }' > "$work/removed.csv"
     expect import --run kept "$work/removed.csv"
     head -n 30 "$work/removed.csv" > "$work/gone.csv"
     expect import --run gone --name gone "$work/gone.csv"
@@ -131,7 +135,7 @@ make_merged() {
     for part in one two; do
         store=$work/$part
         for attempt in 1 2 3; do
-            seq 1 400 | awk -v a="$attempt" '{ print "{\"step\": " $1 ", \"loss\": " a / $1 (($1 % 9) ? "" : ", \"val\": 0." $1) "}" }' \
+            seq 1 400 | awk -v a="$attempt" '{ print "step=" $1 " loss=" a / $1 (($1 % 9) ? "" : " val=0." $1) }' \
                 | "$steplog" -C "$store" log -q --name "$part" --run-key "$part" --attempt "$attempt" 2> "$work/errors"
         done
     done
@@ -171,8 +175,10 @@ make_empty() {
 }
 
 make_example() { # the store of FORMAT.md, section 17
-    printf '{"step": 10, "loss": 0.5, "acc": 0.1}\n{"step": 20, "loss": 0.25}\n{"step": 30, "loss": 0.125, "acc": 0.3}\n' \
-        > "$work/example.jsonl"
+    {
+        printf '%s\n' '{"step": 10, "loss": 0.5, "acc": 0.1}' '{"step": 20, "loss": 0.25}'
+        printf '%s\n' '{"step": 30, "loss": 0.125, "acc": 0.3}'
+    } > "$work/example.jsonl"
     "$steplog" -C "$store" log -q --run-key demo < "$work/example.jsonl" 2> "$work/errors"
     printf 'step=40 loss=0.1\nstep=40 loss=0.2\nstep=50 loss=0.3 acc=0.4\n' > "$work/example.txt"
     log_and_kill "$work/example.txt" 9 --run-key demo --attempt 2

@@ -26,7 +26,7 @@ history = []
 
 def stop(what):
     print("not ok - seed %d, after %d operations: %s" % (SEED, len(history), what))
-    for line in history[-40:]:
+    for line in history[-int(os.environ.get("HISTORY_LINES", "40")):]:
         print("    " + line)
     sys.exit(1)
 

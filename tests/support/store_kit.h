@@ -84,10 +84,13 @@ int kit_has(const kit_rows *rows, size_t row, size_t column);
 /* As kit_read() with the default view, on a reader of its own. */
 kit_rows kit_read_store(const char *path, const steplog_id *run, const char *selector, uint32_t view_flags);
 
+/* Damage that a reader met is said, and the process aborts. Notices are no damage. */
+void kit_no_damage(const steplog_reader *reader);
+
 /* verify must find nothing: aborts otherwise. */
 void kit_verify(const char *path);
 
-/* The files in path/log, or in all of path/seg. */
+/* The logs in path/log that hold something (spares do not), or the segments in all of path/seg. */
 size_t kit_log_count(const char *path);
 size_t kit_segment_count(const char *path);
 

@@ -1,0 +1,160 @@
+/* M4 against brute force over all points. */
+#include "steplog.h"
+
+#include "support/random.h"
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check_bucket(const steplog_m4 *m, const kit_rows *rows, int64_t begin, int64_t end, size_t bucket, size_t count)
+{
+    steplog_m4 expected = {.value = {0, 0, NAN, NAN}};
+    for (size_t row = 0; row < rows->row_count; row++) {
+        int64_t step = rows->steps[row];
+        if (step < begin || step >= end) continue;
+        unsigned __int128 offset = (unsigned __int128)((uint64_t)step - (uint64_t)begin) * count;
+        if (offset / ((uint64_t)end - (uint64_t)begin) != bucket) continue;
+        double value = kit_at(rows, row, 0);
+        if (expected.count++ == 0) expected.step[0] = step, expected.value[0] = value;
+        expected.step[1] = step, expected.value[1] = value;
+        expected.nan_count += isnan(value) != 0;
+        expected.inf_count += isinf(value) != 0;
+        expected.negative_inf_count += isinf(value) && value < 0;
+        if (!isfinite(value)) continue;
+        if (!(expected.value[2] <= value)) expected.value[2] = value, expected.step[2] = step;
+        if (!(expected.value[3] >= value)) expected.value[3] = value, expected.step[3] = step;
+    }
+    cr_assert_eq(m->count, expected.count, "bucket %zu: %d points, expected %d", bucket, (int)m->count, (int)expected.count);
+    if (m->count == 0) return;
+    cr_assert_eq(m->nan_count, expected.nan_count);
+    cr_assert_eq(m->inf_count, expected.inf_count);
+    cr_assert_eq(m->negative_inf_count, expected.negative_inf_count);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(kit_bits(m->value[i]), kit_bits(expected.value[i]), "bucket %zu value %d", bucket, i);
+        cr_assert_eq(m->step[i], expected.step[i]);
+    }
+    for (int i = 2; i < 4; i++) {
+        if (isnan(expected.value[i])) {
+            cr_assert(isnan(m->value[i]));
+            continue;
+        }
+        cr_assert(m->value[i] == expected.value[i], "bucket %zu value %d: %g, expected %g", bucket, i, m->value[i], expected.value[i]);
+        cr_assert_eq(m->step[i], expected.step[i], "bucket %zu step %d: %ld, expected %ld", bucket, i, (long)m->step[i], (long)expected.step[i]);
+    }
+}
+
+static void check_m4(steplog_store *store, const steplog_id *run, const steplog_view *view, size_t pixels)
+{
+    steplog_reader *reader = kit_reader(store);
+    steplog_series series = kit_series(reader, run, "loss");
+    steplog_m4 *m = calloc(pixels, sizeof *m);
+    int64_t begin = 0, end = 0;
+    OK(steplog_reader_m4(reader, series, view, pixels, m, &begin, &end, &kit_error));
+    kit_rows rows = kit_read(reader, run, "loss", view);
+    if (view && view->has_begin) cr_assert_eq(begin, view->step_begin);
+    else cr_assert_eq(begin, rows.steps[0]);
+    if (view && view->has_end) cr_assert_eq(end, view->step_end);
+    else cr_assert_eq(end, rows.steps[rows.row_count - 1] + 1);
+    for (size_t i = 0; i < pixels; i++) check_bucket(&m[i], &rows, begin, end, i, pixels);
+    kit_rows_free(&rows);
+    free(m);
+    steplog_reader_close(reader);
+}
+
+static void check_many(steplog_store *store, const steplog_id *run)
+{
+    static const size_t pixels[] = {1, 2, 3, 7, 40};
+    for (size_t p = 0; p < sizeof pixels / sizeof *pixels; p++) {
+        check_m4(store, run, NULL, pixels[p]);
+        steplog_view view = {.size_bytes = sizeof view, .has_begin = 1, .step_begin = 1500, .has_end = 1, .step_end = 4099};
+        check_m4(store, run, &view, pixels[p]);
+        view = (steplog_view){.size_bytes = sizeof view, .has_begin = 1, .step_begin = -1000000, .has_end = 1, .step_end = 1000000};
+        check_m4(store, run, &view, pixels[p]);
+        view = (steplog_view){.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS, .has_begin = 1, .step_begin = 17};
+        check_m4(store, run, &view, pixels[p]);
+    }
+}
+
+static void check_generated(uint32_t flags, int is_sorted, int has_specials)
+{
+    test_random random = test_random_begin("m4");
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric loss = kit_metric(writer, "loss");
+    for (int64_t i = 0; i < 7000; i++) {
+        int64_t step = is_sorted ? i : (int64_t)test_random_below(&random, 7000);
+        double value = has_specials ? test_random_double(&random) : test_random_unit(&random);
+        if (test_random_below(&random, 1000) == 0) value *= 1e6;
+        OK(steplog_writer_point(writer, loss, step, STEPLOG_TIME_NONE, value));
+    }
+    check_many(store, &run);
+    kit_writer_close(writer);
+    check_many(store, &run);
+    writer = kit_writer_resumed(store, "run", 0, 2, 5000);
+    loss = kit_metric(writer, "loss");
+    for (int64_t step = 5000; step < 8000; step++)
+        OK(steplog_writer_point(writer, loss, step, STEPLOG_TIME_NONE, test_random_unit(&random)));
+    kit_writer_close(writer);
+    check_many(store, &run);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    check_many(store, &run);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(m4, agrees_with_all_points_of_a_sorted_series) { check_generated(flags, 1, 0); }
+IN_BOTH_MODES(m4, agrees_with_all_points_of_an_unsorted_series) { check_generated(flags, 0, 0); }
+IN_BOTH_MODES(m4, agrees_with_all_points_where_anything_is_a_value) { check_generated(flags, 1, 1); }
+
+Test(m4, shows_a_single_spike_of_a_long_series_at_any_width)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric loss = kit_metric(writer, "loss");
+    for (int64_t step = 0; step < 100000; step++)
+        OK(steplog_writer_point(writer, loss, step, STEPLOG_TIME_NONE, step == 77777 ? 1e9 : step == 33333 ? NAN : 1));
+    kit_writer_close(writer);
+    steplog_reader *reader = kit_reader(store);
+    steplog_series series = kit_series(reader, &run, "loss");
+    for (size_t pixels = 1; pixels <= 65536; pixels *= 4) {
+        steplog_m4 *m = calloc(pixels, sizeof *m);
+        OK(steplog_reader_m4(reader, series, NULL, pixels, m, NULL, NULL, &kit_error));
+        uint64_t points = 0, nans = 0, spikes = 0;
+        for (size_t i = 0; i < pixels; i++) {
+            points += m[i].count;
+            nans += m[i].nan_count;
+            spikes += m[i].count && m[i].value[3] == 1e9 && m[i].step[3] == 77777;
+        }
+        cr_assert_eq(points, 100000);
+        cr_assert_eq(nans, 1);
+        cr_assert_eq(spikes, 1);
+        free(m);
+    }
+    steplog_m4 one;
+    GIVES(MISUSE, steplog_reader_m4(reader, series, NULL, 0, &one, NULL, NULL, &kit_error));
+    GIVES(MISUSE, steplog_reader_m4(reader, series, NULL, 65537, &one, NULL, NULL, &kit_error));
+    steplog_view beyond = {.size_bytes = sizeof beyond, .has_begin = 1, .step_begin = 200000};
+    GIVES(MISSING, steplog_reader_m4(reader, series, &beyond, 1, &one, NULL, NULL, &kit_error));
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+Test(m4, divides_the_whole_range_of_steps)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer);
+    static const int64_t steps[] = {INT64_MIN, -1, 0, INT64_MAX - 1};
+    for (int i = 0; i < 4; i++) kit_log(writer, "loss", steps[i], i);
+    check_m4(store, &run, NULL, 2);
+    check_m4(store, &run, NULL, 1000);
+    kit_writer_close(writer);
+    check_m4(store, &run, NULL, 3);
+    kit_store_close(store);
+}

@@ -1,0 +1,312 @@
+/* Views: attempts, rewinds, forks, step ranges, the last rows, unions, the order as recorded. */
+#include "steplog.h"
+
+#include "support/random.h"
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *new_path(void)
+{
+    return test_path(test_temp_dir(), "store");
+}
+
+/* The steps and values of one column as text: "1=10 2=20". */
+static const char *line_of(steplog_store *store, const steplog_id *run, const char *selector, const steplog_view *view)
+{
+    static char text[8192];
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, run, selector, view);
+    size_t length = 0;
+    text[0] = 0;
+    for (size_t row = 0; row < rows.row_count; row++) {
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%lld=", row ? " " : "", (long long)rows.steps[row]);
+        for (size_t column = 0; column < rows.column_count; column++) {
+            const char *comma = column ? "," : "";
+            if (kit_has(&rows, row, column))
+                length += (size_t)snprintf(text + length, sizeof text - length, "%s%g", comma, kit_at(&rows, row, column));
+            else
+                length += (size_t)snprintf(text + length, sizeof text - length, "%s-", comma);
+        }
+    }
+    kit_rows_free(&rows);
+    steplog_reader_close(reader);
+    return text;
+}
+
+static void log_steps(steplog_writer *writer, const char *metric, int64_t begin, int64_t end, double factor)
+{
+    for (int64_t step = begin; step < end; step++) kit_log(writer, metric, step, (double)step * factor);
+}
+
+static const steplog_view all_attempts = {.size_bytes = sizeof all_attempts, .flags = STEPLOG_VIEW_ALL_ATTEMPTS};
+static const steplog_view arrival = {.size_bytes = sizeof arrival, .flags = STEPLOG_VIEW_ARRIVAL_ORDER};
+
+IN_BOTH_MODES(view, a_resumed_job_is_one_line_and_the_replaced_steps_are_kept)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *first = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(first);
+    log_steps(first, "loss", 1, 6, 10);
+    kit_writer_close(first);
+    steplog_writer *second = kit_writer_resumed(store, "run", 0, 2, 4);
+    cr_assert_eq(kit_stats(second).attempt, 2);
+    log_steps(second, "loss", 4, 7, 100);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20 3=30 4=400 5=500 6=600");
+        cr_assert_str_eq(line_of(store, &run, "loss", &all_attempts),
+                         "1=10 2=20 3=30 4=40 4=400 5=50 5=500 6=600");
+        cr_assert_str_eq(line_of(store, &run, "loss", &arrival), "1=10 2=20 3=30 4=400 5=500 6=600");
+        if (!is_closed) kit_writer_close(second);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, ranks_that_did_not_come_back_are_cut_at_the_smallest_resume_step)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *writers[2];
+    for (uint32_t rank = 0; rank < 2; rank++) {
+        writers[rank] = kit_writer(store, "run", rank, 1);
+        log_steps(writers[rank], "loss", 1, 6, 10 + rank);
+    }
+    steplog_id run = kit_run_of(writers[0]);
+    for (uint32_t rank = 0; rank < 2; rank++) kit_writer_close(writers[rank]);
+    steplog_writer *second = kit_writer_resumed(store, "run", 0, 2, 3);
+    log_steps(second, "loss", 3, 5, 100);
+    cr_assert_str_eq(line_of(store, &run, "loss{rank=0}", NULL), "1=10 2=20 3=300 4=400");
+    cr_assert_str_eq(line_of(store, &run, "loss{rank=1}", NULL), "1=11 2=22");
+    kit_writer_close(second);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, a_rewind_hides_and_its_undo_shows_again)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    log_steps(writer, "loss", 1, 6, 10);
+    kit_writer_close(writer);
+    uint32_t attempt = 0;
+    OK(steplog_run_rewind(store, &run, 3, &attempt, &kit_error));
+    cr_assert_eq(attempt, 2);
+    cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20");
+    cr_assert_str_eq(line_of(store, &run, "loss", &all_attempts), "1=10 2=20 3=30 4=40 5=50");
+    steplog_writer *again = kit_writer(store, "run", 0, attempt);
+    log_steps(again, "loss", 3, 5, 100);
+    kit_writer_close(again);
+    cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20 3=300 4=400");
+    OK(steplog_run_rewind_undo(store, &run, &attempt, &kit_error));
+    cr_assert_eq(attempt, 2);
+    cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20 3=30 4=40 5=50");
+    cr_assert_str_eq(line_of(store, &run, "loss", &all_attempts), "1=10 2=20 3=30 3=300 4=40 4=400 5=50");
+    GIVES(MISSING, steplog_run_rewind_undo(store, &run, &attempt, &kit_error));
+    OK(steplog_run_rewind(store, &run, 5, &attempt, &kit_error));
+    cr_assert_eq(attempt, 3, "an attempt taken back is never given again, but %u was", attempt);
+    cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20 3=30 4=40");
+    steplog_id unknown = {{9}};
+    GIVES(MISSING, steplog_run_rewind(store, &unknown, 5, NULL, &kit_error));
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20 3=30 4=40");
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, a_fork_keeps_what_its_parent_was)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer), fork, grandchild;
+    log_steps(writer, "loss", 1, 6, 10);
+    kit_writer_close(writer);
+    OK(steplog_run_fork(store, &run, 4, "forked", "name of the fork", &fork, &kit_error));
+    GIVES(MISUSE, steplog_run_fork(store, &run, 4, "forked", NULL, &grandchild, &kit_error));
+    GIVES(MISSING, steplog_run_fork(store, &(steplog_id){{9}}, 4, NULL, NULL, &grandchild, &kit_error));
+    cr_assert_str_eq(line_of(store, &fork, "loss", NULL), "1=10 2=20 3=30");
+    writer = kit_writer(store, "forked", 0, 0);
+    steplog_id same = kit_run_of(writer);
+    cr_assert_arr_eq(same.bytes, fork.bytes, 16);
+    log_steps(writer, "loss", 4, 6, 100);
+    kit_writer_close(writer);
+    cr_assert_str_eq(line_of(store, &fork, "loss", NULL), "1=10 2=20 3=30 4=400 5=500");
+    OK(steplog_run_rewind(store, &run, 2, NULL, &kit_error));
+    cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10");
+    cr_assert_str_eq(line_of(store, &fork, "loss", NULL), "1=10 2=20 3=30 4=400 5=500");
+    OK(steplog_run_fork(store, &fork, 5, NULL, NULL, &grandchild, &kit_error));
+    cr_assert_str_eq(line_of(store, &grandchild, "loss", NULL), "1=10 2=20 3=30 4=400");
+    OK(steplog_run_rewind(store, &fork, 2, NULL, &kit_error));
+    cr_assert_str_eq(line_of(store, &grandchild, "loss", NULL), "1=10 2=20 3=30 4=400");
+    OK(steplog_run_rewind_undo(store, &fork, NULL, &kit_error));
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_str_eq(line_of(store, &grandchild, "loss", NULL), "1=10 2=20 3=30 4=400");
+    steplog_reader *reader = kit_reader(store);
+    steplog_run_info info = {.size_bytes = sizeof info};
+    OK(steplog_reader_run_by_id(reader, &fork, &info, &kit_error));
+    cr_assert(info.has_parent && info.parent_step == 4 && info.parent_attempt == 1);
+    cr_assert_arr_eq(info.parent.bytes, run.bytes, 16);
+    cr_assert_str_eq(info.name, "forked", "the latest name counts, not %s", info.name);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, repeated_and_unsorted_steps_all_appear_in_order)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    static const int64_t steps[] = {3, 1, 3, 2, 3, -5};
+    for (size_t i = 0; i < 6; i++) kit_log(writer, "loss", steps[i], (double)i);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        cr_assert_str_eq(line_of(store, &run, "loss", NULL), "-5=5 1=1 2=3 3=0 3=2 3=4");
+        cr_assert_str_eq(line_of(store, &run, "loss", &arrival), "3=0 1=1 3=2 2=3 3=4 -5=5");
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, a_union_joins_ranks_and_metrics_by_step)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *zero = kit_writer(store, "run", 0, 1), *one = kit_writer(store, "run", 1, 1);
+    steplog_id run = kit_run_of(zero);
+    log_steps(zero, "loss", 0, 5, 1);
+    kit_log(zero, "val", 2, 7);
+    kit_log(zero, "val", 2, 8);
+    kit_log(one, "loss", 1, 11), kit_log(one, "loss", 4, 14), kit_log(one, "loss", 9, 19);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        cr_assert_str_eq(line_of(store, &run, "*", NULL), "0=0,-,- 1=1,11,- 2=2,-,7 2=-,-,8 3=3,-,- 4=4,14,- 9=-,19,-");
+        if (!is_closed) kit_writer_close(zero), kit_writer_close(one);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, step_ranges_and_the_last_rows)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    log_steps(writer, "loss", 0, 10000, 1);
+    steplog_view view = {.size_bytes = sizeof view};
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        view = (steplog_view){.size_bytes = sizeof view, .has_begin = 1, .has_end = 1, .step_begin = 1022, .step_end = 1026};
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "1022=1022 1023=1023 1024=1024 1025=1025");
+        view.step_end = 1022;
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "");
+        view = (steplog_view){.size_bytes = sizeof view, .has_begin = 1, .step_begin = 9998};
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "9998=9998 9999=9999");
+        view = (steplog_view){.size_bytes = sizeof view, .has_end = 1, .step_end = 2};
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "0=0 1=1");
+        view = (steplog_view){.size_bytes = sizeof view, .last_count = 3};
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "9997=9997 9998=9998 9999=9999");
+        view = (steplog_view){.size_bytes = sizeof view, .last_count = 2, .has_end = 1, .step_end = 5000};
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "4998=4998 4999=4999");
+        view = (steplog_view){.size_bytes = sizeof view, .last_count = 5, .has_begin = 1, .step_begin = 9999};
+        cr_assert_str_eq(line_of(store, &run, "loss", &view), "9999=9999");
+        for (uint64_t last = 1; last <= 9000; last += 1777) {
+            view = (steplog_view){.size_bytes = sizeof view, .last_count = last};
+            steplog_reader *reader = kit_reader(store);
+            kit_rows rows = kit_read(reader, &run, "loss", &view);
+            cr_assert_eq(rows.row_count, last);
+            cr_assert_eq(rows.steps[0], 10000 - (int64_t)last);
+            kit_rows_free(&rows);
+            steplog_reader_close(reader);
+        }
+        if (!is_closed) kit_writer_close(writer);
+    }
+    steplog_reader *reader = kit_reader(store);
+    steplog_series loss = kit_series(reader, &run, "loss");
+    steplog_cursor *cursor;
+    view = (steplog_view){.size_bytes = 0};
+    GIVES(MISUSE, steplog_cursor_open(reader, &loss, 1, &view, &cursor, &kit_error));
+    GIVES(MISUSE, steplog_cursor_open(reader, &loss, 0, NULL, &cursor, &kit_error));
+    steplog_series twice[] = {loss, loss}, foreign = {77};
+    GIVES(MISUSE, steplog_cursor_open(reader, twice, 2, NULL, &cursor, &kit_error));
+    GIVES(MISUSE, steplog_cursor_open(reader, &foreign, 1, NULL, &cursor, &kit_error));
+    view = (steplog_view){.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW, .last_count = 3};
+    GIVES(MISUSE, steplog_cursor_open(reader, &loss, 1, &view, &cursor, &kit_error));
+    OK(steplog_cursor_open(reader, &loss, 1, NULL, &cursor, &kit_error));
+    steplog_series column;
+    OK(steplog_cursor_series(cursor, 0, &column));
+    cr_assert_eq(column.index, loss.index);
+    GIVES(MISUSE, steplog_cursor_series(cursor, 1, &column));
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+/* Random writers, schemas, steps and missing values, against a model that is a plain list. */
+IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
+{
+    enum { ROWS = 12000, WRITERS = 3, METRICS = 4, COLUMNS = WRITERS * METRICS, STEPS = 2500 };
+    test_random random = test_random_begin("a_random_union");
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writers[WRITERS];
+    steplog_metric metrics[WRITERS][METRICS];
+    for (uint32_t w = 0; w < WRITERS; w++) {
+        writers[w] = kit_writer(store, "run", w, 1);
+        for (int m = 0; m < METRICS; m++) {
+            char name[8];
+            snprintf(name, sizeof name, "m%d", m);
+            metrics[w][m] = kit_metric(writers[w], name);
+        }
+    }
+    steplog_id run = kit_run_of(writers[0]);
+    /* points[column][step]: how many were logged, and the values in order. */
+    typedef struct { uint32_t count; double values[64]; } cell;
+    cell(*model)[STEPS] = calloc(COLUMNS, sizeof *model);
+    for (int row = 0; row < ROWS; row++) {
+        uint32_t w = (uint32_t)test_random_below(&random, WRITERS);
+        int64_t step = test_random_below(&random, 4) ? row / 5 : (int64_t)test_random_below(&random, STEPS);
+        if (step >= STEPS) step = STEPS - 1;
+        double values[METRICS];
+        uint64_t present = test_random_below(&random, 15) + 1;
+        for (int m = 0; m < METRICS; m++) values[m] = test_random_double(&random);
+        uint64_t way = test_random_below(&random, 3);
+        if (way == 0) {
+            int m = (int)test_random_below(&random, METRICS);
+            present = (uint64_t)1 << m;
+            OK(steplog_writer_point(writers[w], metrics[w][m], step, STEPLOG_TIME_NONE, values[m]));
+        } else {
+            steplog_schema schema;
+            if (way == 1) present = 15;
+            OK(steplog_writer_schema(writers[w], metrics[w], METRICS, &schema, &kit_error));
+            OK(steplog_writer_append_present(writers[w], schema, step, STEPLOG_TIME_NONE, values, &present));
+        }
+        for (int m = 0; m < METRICS; m++) {
+            if (!(present >> m & 1)) continue;
+            cell *at = &model[m * WRITERS + (int)w][step];
+            if (at->count < 64) at->values[at->count++] = values[m];
+        }
+    }
+    for (int round = 0; round < 3; round++) {
+        steplog_reader *reader = kit_reader(store);
+        kit_rows rows = kit_read(reader, &run, "*", NULL);
+        cr_assert_eq(rows.column_count, COLUMNS);
+        size_t row = 0;
+        for (int64_t step = 0; step < STEPS; step++) {
+            uint32_t most = 0;
+            for (int c = 0; c < COLUMNS; c++) most = model[c][step].count > most ? model[c][step].count : most;
+            for (uint32_t n = 0; n < most; n++, row++) {
+                cr_assert(row < rows.row_count);
+                cr_assert_eq(rows.steps[row], step, "round %d row %zu", round, row);
+                for (size_t c = 0; c < COLUMNS; c++) {
+                    cr_assert_eq(kit_has(&rows, row, c), n < model[c][step].count, "round %d step %d column %zu", round, (int)step, c);
+                    if (n < model[c][step].count)
+                        cr_assert_eq(kit_bits(kit_at(&rows, row, c)), kit_bits(model[c][step].values[n]));
+                }
+            }
+        }
+        cr_assert_eq(row, rows.row_count);
+        kit_rows_free(&rows);
+        steplog_reader_close(reader);
+        if (round == 0)
+            for (int w = 0; w < WRITERS; w++) kit_writer_close(writers[w]);
+        if (round == 1) OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    }
+    free(model);
+    kit_store_close(store);
+}

@@ -1,0 +1,436 @@
+/* Writers: what is accepted, what is refused, and that what was accepted comes back bit for bit. */
+#include "steplog.h"
+
+#include "support/random.h"
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *new_path(void)
+{
+    return test_path(test_temp_dir(), "store");
+}
+
+IN_BOTH_MODES(writer, every_row_comes_back_bit_for_bit)
+{
+    enum { ROWS = 20000, COLUMNS = 5 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    cr_assert_eq(kit_stats(writer).is_mapped, !flags);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    for (int64_t row = 0; row < ROWS; row++) {
+        double values[COLUMNS];
+        for (unsigned column = 0; column < COLUMNS; column++) values[column] = kit_value(1, 0, (uint64_t)row, column);
+        OK(steplog_writer_append(writer, schema, row, 1000 + row * 7, values));
+    }
+    steplog_writer_stats stats = kit_stats(writer);
+    cr_assert_eq(stats.row_count, ROWS);
+    cr_assert_eq(stats.refused_count, 0);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        kit_rows rows = kit_read_store(path, &run, "*", 0);
+        cr_assert_eq(rows.row_count, ROWS, "%zu rows", rows.row_count);
+        cr_assert_eq(rows.column_count, COLUMNS);
+        for (size_t row = 0; row < ROWS; row++) {
+            cr_assert_eq(rows.steps[row], (int64_t)row);
+            cr_assert_eq(rows.times_ns[row], 1000 + (int64_t)row * 7);
+            for (unsigned column = 0; column < COLUMNS; column++) {
+                cr_assert(kit_has(&rows, row, column));
+                cr_assert_eq(kit_bits(kit_at(&rows, row, column)), kit_bits(kit_value(1, 0, row, column)));
+            }
+        }
+        kit_rows_free(&rows);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+    cr_assert(kit_segment_count(path) > 0);
+    cr_assert_eq(kit_log_count(path), 0, "%zu logs are left", kit_log_count(path));
+    kit_verify(path);
+}
+
+IN_BOTH_MODES(writer, the_strangest_doubles_steps_and_times_are_kept)
+{
+    static const uint64_t bits[] = {0, 0x8000000000000000u, 1, 0x7ff0000000000000u, 0xfff0000000000000u,
+                                    0x7ff0000000000001u, 0x7ff8000000000000u, 0xfff8dead0000beefu,
+                                    0x7fefffffffffffffu, 0x000fffffffffffffu, 0xffffffffffffffffu};
+    static const int64_t steps[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+    static const int64_t times[] = {STEPLOG_TIME_NONE, INT64_MIN + 2, -1, 0, 1, INT64_MAX};
+    enum { BITS = sizeof bits / sizeof *bits, STEPS = sizeof steps / sizeof *steps, TIMES = sizeof times / sizeof *times };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", BITS);
+    double values[BITS];
+    memcpy(values, bits, sizeof values);
+    for (size_t s = 0; s < STEPS; s++)
+        for (size_t t = 0; t < TIMES; t++) OK(steplog_writer_append(writer, schema, steps[s], times[t], values));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        kit_rows rows = kit_read_store(path, &run, "*", 0);
+        cr_assert_eq(rows.row_count, STEPS * TIMES);
+        for (size_t row = 0; row < rows.row_count; row++) {
+            cr_assert_eq(rows.steps[row], steps[row / TIMES]);
+            cr_assert_eq(rows.times_ns[row], times[row % TIMES]);
+            uint64_t seen[BITS] = {0};
+            for (size_t column = 0; column < BITS; column++) {
+                /* Columns come by name: m10 stands after m1. */
+                size_t metric = column == 2 ? 10 : column > 2 ? column - 1 : column;
+                seen[metric] = kit_bits(kit_at(&rows, row, column));
+            }
+            cr_assert_arr_eq(seen, bits, sizeof bits);
+        }
+        kit_rows_free(&rows);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, missing_metrics_stay_missing)
+{
+    enum { ROWS = 3000, COLUMNS = 70 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    /* Two digits, so that the order by name is the order given. */
+    steplog_metric metrics[COLUMNS];
+    for (int i = 0; i < COLUMNS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "m%02d", i);
+        metrics[i] = kit_metric(writer, name);
+    }
+    steplog_schema schema;
+    OK(steplog_writer_schema(writer, metrics, COLUMNS, &schema, &kit_error));
+    test_random random = test_random_begin("missing_metrics");
+    uint64_t(*present)[2] = calloc(ROWS, sizeof *present);
+    for (size_t row = 0; row < ROWS; row++) {
+        double values[COLUMNS];
+        for (unsigned column = 0; column < COLUMNS; column++) values[column] = kit_value(2, 0, row, column);
+        present[row][0] = row % 3 == 0 ? test_random_u64(&random) | 1 : row % 3 == 1 ? (uint64_t)1 << row % 64 : ~(uint64_t)0;
+        present[row][1] = row % 3 == 0 ? test_random_below(&random, 64) : row % 3 == 1 ? 0 : 63;
+        OK(steplog_writer_append_present(writer, schema, (int64_t)row, STEPLOG_TIME_NONE, values, present[row]));
+    }
+    double none[COLUMNS] = {0};
+    uint64_t no_bits[2] = {0, 0};
+    GIVES(MISUSE, steplog_writer_append_present(writer, schema, 1, STEPLOG_TIME_NONE, none, no_bits));
+    steplog_error error;
+    steplog_writer_error(writer, &error);
+    cr_assert_eq(error.code, STEPLOG_MISUSE);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        kit_rows rows = kit_read_store(path, &run, "*", 0);
+        cr_assert_eq(rows.row_count, ROWS);
+        for (size_t row = 0; row < ROWS; row++)
+            for (unsigned column = 0; column < COLUMNS; column++) {
+                int is_present = present[row][column / 64] >> (column % 64) & 1;
+                cr_assert_eq(kit_has(&rows, row, column), is_present, "row %zu column %u", row, column);
+                if (is_present)
+                    cr_assert_eq(kit_bits(kit_at(&rows, row, column)), kit_bits(kit_value(2, 0, row, column)));
+            }
+        kit_rows_free(&rows);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    free(present);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, many_rows_in_one_call_are_as_many_calls)
+{
+    enum { ROWS = 5000 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 2);
+    static int64_t steps[ROWS], times[ROWS];
+    static double values[ROWS * 2];
+    for (size_t row = 0; row < ROWS; row++) {
+        steps[row] = (int64_t)row;
+        times[row] = (int64_t)row * 3;
+        for (unsigned column = 0; column < 2; column++) values[row * 2 + column] = kit_value(3, 0, row, column);
+    }
+    OK(steplog_writer_append_rows(writer, schema, 0, steps, times, values));
+    OK(steplog_writer_append_rows(writer, schema, 2000, steps, times, values));
+    OK(steplog_writer_append_rows(writer, schema, ROWS - 2000, steps + 2000, NULL, values + 4000));
+    cr_assert_eq(kit_stats(writer).row_count, ROWS);
+    kit_rows rows = kit_read_store(path, &run, "*", 0);
+    cr_assert_eq(rows.row_count, ROWS);
+    for (size_t row = 0; row < ROWS; row++) {
+        if (row < 2000) cr_assert_eq(rows.times_ns[row], times[row]);
+        else cr_assert_eq(rows.times_ns[row], rows.times_ns[2000]);
+        for (unsigned column = 0; column < 2; column++)
+            cr_assert_eq(kit_bits(kit_at(&rows, row, column)), kit_bits(values[row * 2 + column]));
+    }
+    cr_assert(rows.times_ns[2000] > 1600000000000000000);
+    kit_rows_free(&rows);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, single_points_of_more_than_1024_metrics)
+{
+    enum { METRICS = 1500, STEPS = 20 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric *metrics = calloc(METRICS, sizeof *metrics);
+    for (int i = 0; i < METRICS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%04d", i);
+        metrics[i] = kit_metric(writer, name);
+    }
+    for (int64_t step = 0; step < STEPS; step++)
+        for (unsigned i = 0; i < METRICS; i++)
+            OK(steplog_writer_point(writer, metrics[i], step, 5000 + step, kit_value(4, 0, (uint64_t)step, i)));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        kit_rows rows = kit_read_store(path, &run, "*", 0);
+        cr_assert_eq(rows.row_count, STEPS, "%zu rows", rows.row_count);
+        cr_assert_eq(rows.column_count, METRICS);
+        for (size_t step = 0; step < STEPS; step++) {
+            cr_assert_eq(rows.times_ns[step], 5000 + (int64_t)step);
+            for (unsigned i = 0; i < METRICS; i++) {
+                cr_assert(kit_has(&rows, step, i));
+                cr_assert_eq(kit_bits(kit_at(&rows, step, i)), kit_bits(kit_value(4, 0, step, i)));
+            }
+        }
+        kit_rows_free(&rows);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    free(metrics);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, points_keep_a_given_time_and_share_a_taken_one)
+{
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric a = kit_metric(writer, "a"), b = kit_metric(writer, "b"), c = kit_metric(writer, "c");
+    OK(steplog_writer_point(writer, a, 1, STEPLOG_TIME_NOW, 1));
+    OK(steplog_writer_point(writer, b, 1, STEPLOG_TIME_NOW, 2));
+    OK(steplog_writer_point(writer, c, 1, 77, 3));
+    OK(steplog_writer_point(writer, a, 2, STEPLOG_TIME_NONE, 4));
+    OK(steplog_writer_point(writer, b, 2, STEPLOG_TIME_NONE, 5));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        kit_rows rows[3];
+        const char *names[] = {"a", "b", "c"};
+        for (int i = 0; i < 3; i++) rows[i] = kit_read_store(path, &run, names[i], 0);
+        cr_assert(rows[0].row_count == 2 && rows[1].row_count == 2 && rows[2].row_count == 1);
+        cr_assert_eq(rows[0].times_ns[0], rows[1].times_ns[0]);
+        cr_assert(rows[0].times_ns[0] > 1600000000000000000);
+        cr_assert_eq(rows[2].times_ns[0], 77);
+        cr_assert_eq(rows[0].times_ns[1], STEPLOG_TIME_NONE);
+        cr_assert_eq(rows[1].times_ns[1], STEPLOG_TIME_NONE);
+        for (int i = 0; i < 3; i++) kit_rows_free(&rows[i]);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, values_by_name_make_a_schema_once)
+{
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (int64_t step = 0; step < 100; step++) {
+        steplog_named both[] = {{"loss", 1.0 / (double)(step + 1)}, {"accuracy", (double)step}};
+        OK(steplog_writer_log(writer, step, both, step % 10 == 0 ? 2 : 1));
+    }
+    steplog_named twice[] = {{"loss", 1}, {"loss", 2}};
+    GIVES(MISUSE, steplog_writer_log(writer, 100, twice, 2));
+    steplog_named bad[] = {{"lo\xffss", 1}};
+    GIVES(MISUSE, steplog_writer_log(writer, 100, bad, 1));
+    GIVES(MISUSE, steplog_writer_log(writer, 100, twice, 0));
+    kit_rows rows = kit_read_store(path, &run, "*", 0);
+    cr_assert_eq(rows.row_count, 100);
+    for (size_t row = 0; row < 100; row++) {
+        cr_assert_eq(kit_at(&rows, row, 1), 1.0 / (double)(row + 1));
+        cr_assert_eq(kit_has(&rows, row, 0), row % 10 == 0);
+    }
+    kit_rows_free(&rows);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, names_of_64_kib_and_zero_bytes_are_names)
+{
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536 * 4);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    char *name = malloc(STEPLOG_NAME_BYTES_MAX + 1);
+    memset(name, 'n', STEPLOG_NAME_BYTES_MAX + 1);
+    steplog_metric longest, other, zero, again;
+    OK(steplog_writer_metric(writer, name, STEPLOG_NAME_BYTES_MAX, &longest, &kit_error));
+    GIVES(LIMIT, steplog_writer_metric(writer, name, STEPLOG_NAME_BYTES_MAX + 1, &other, &kit_error));
+    name[STEPLOG_NAME_BYTES_MAX - 1] = 'o';
+    OK(steplog_writer_metric(writer, name, STEPLOG_NAME_BYTES_MAX, &other, &kit_error));
+    OK(steplog_writer_metric(writer, "a\0b", 3, &zero, &kit_error));
+    OK(steplog_writer_metric(writer, "a\0b", 3, &again, &kit_error));
+    cr_assert_eq(zero.index, again.index);
+    cr_assert_neq(longest.index, other.index);
+    GIVES(MISUSE, steplog_writer_metric(writer, "", 0, &again, &kit_error));
+    GIVES(MISUSE, steplog_writer_metric(writer, "abc\xc0\x80", 5, &again, &kit_error));
+    cr_assert_eq(kit_error.file_offset, 3);
+    OK(steplog_writer_point(writer, longest, 1, 2, 3));
+    OK(steplog_writer_point(writer, other, 1, 2, 4));
+    OK(steplog_writer_point(writer, zero, 1, 2, 5));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        steplog_reader *reader = kit_reader(store);
+        steplog_series series[4];
+        size_t found = 0;
+        OK(steplog_reader_find(reader, &run, NULL, series, 4, &found, &kit_error));
+        cr_assert_eq(found, 3);
+        int zeros = 0, longs = 0;
+        for (size_t i = 0; i < found; i++) {
+            steplog_series_info info = {.size_bytes = sizeof info};
+            OK(steplog_reader_series(reader, series[i], &info, &kit_error));
+            if (info.name_bytes == 3) zeros += memcmp(info.name, "a\0b", 4) == 0;
+            else longs += info.name_bytes == STEPLOG_NAME_BYTES_MAX && info.name[STEPLOG_NAME_BYTES_MAX] == 0;
+        }
+        cr_assert_eq(zeros, 1);
+        cr_assert_eq(longs, 2);
+        steplog_reader_close(reader);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    free(name);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, a_schema_of_4096_metrics_in_a_small_log)
+{
+    enum { ROWS = 40 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", STEPLOG_ROW_METRICS_MAX);
+    static double values[STEPLOG_ROW_METRICS_MAX];
+    for (uint64_t row = 0; row < ROWS; row++) {
+        for (unsigned column = 0; column < STEPLOG_ROW_METRICS_MAX; column++)
+            values[column] = kit_value(5, 0, row, column);
+        OK(steplog_writer_append(writer, schema, (int64_t)row, STEPLOG_TIME_NOW, values));
+    }
+    steplog_metric *metrics = calloc(STEPLOG_ROW_METRICS_MAX + 1, sizeof *metrics);
+    for (uint32_t i = 0; i <= STEPLOG_ROW_METRICS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%u", i);
+        metrics[i] = kit_metric(writer, name);
+    }
+    steplog_schema same;
+    OK(steplog_writer_schema(writer, metrics, STEPLOG_ROW_METRICS_MAX, &same, &kit_error));
+    cr_assert_eq(same.index, schema.index);
+    GIVES(LIMIT, steplog_writer_schema(writer, metrics, STEPLOG_ROW_METRICS_MAX + 1, &same, &kit_error));
+    free(metrics);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        steplog_reader *reader = kit_reader(store);
+        for (unsigned column = 0; column < STEPLOG_ROW_METRICS_MAX; column += 101) {
+            char name[16];
+            snprintf(name, sizeof name, "m%u", column);
+            kit_rows rows = kit_read(reader, &run, name, NULL);
+            cr_assert_eq(rows.row_count, ROWS);
+            for (size_t row = 0; row < ROWS; row++)
+                cr_assert_eq(kit_bits(kit_at(&rows, row, 0)), kit_bits(kit_value(5, 0, row, column)));
+            kit_rows_free(&rows);
+        }
+        steplog_reader_close(reader);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
+Test(writer, refuses_what_breaks_a_rule)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE, 0);
+    steplog_writer *writer = NULL;
+    steplog_id id = {{1}};
+    steplog_writer_options options = {.size_bytes = 0};
+    GIVES(MISUSE, steplog_writer_open(store, &options, &writer, &kit_error));
+    options = (steplog_writer_options){.size_bytes = sizeof options, .run_key = "k", .run_id = &id};
+    GIVES(MISUSE, steplog_writer_open(store, &options, &writer, &kit_error));
+    options = (steplog_writer_options){.size_bytes = sizeof options, .run_name = "ab\xff"};
+    GIVES(MISUSE, steplog_writer_open(store, &options, &writer, &kit_error));
+    cr_assert_eq(kit_error.file_offset, 2);
+    steplog_pair labels[STEPLOG_LABELS_MAX + 1];
+    for (size_t i = 0; i <= STEPLOG_LABELS_MAX; i++) labels[i] = (steplog_pair){"k", "v"};
+    options = (steplog_writer_options){
+        .size_bytes = sizeof options, .labels = labels, .label_count = STEPLOG_LABELS_MAX + 1};
+    GIVES(LIMIT, steplog_writer_open(store, &options, &writer, &kit_error));
+    cr_assert_null(writer);
+    steplog_reader *reader = kit_reader(store);
+    cr_assert_eq(steplog_reader_run_count(reader), 0);
+    steplog_reader_close(reader);
+
+    writer = kit_writer(store, "run", 0, 0);
+    steplog_metric a = kit_metric(writer, "a"), foreign = {99};
+    steplog_metric twice[] = {a, a}, bad[] = {foreign};
+    steplog_schema schema;
+    GIVES(MISUSE, steplog_writer_schema(writer, twice, 2, &schema, &kit_error));
+    GIVES(MISUSE, steplog_writer_schema(writer, bad, 1, &schema, &kit_error));
+    GIVES(MISUSE, steplog_writer_schema(writer, bad, 0, &schema, &kit_error));
+    double value = 1;
+    GIVES(MISUSE, steplog_writer_append(writer, (steplog_schema){7}, 1, 1, &value));
+    GIVES(MISUSE, steplog_writer_point(writer, foreign, 1, 1, 1));
+    GIVES(MISUSE, steplog_writer_set_fact(writer, "", "x", &kit_error));
+    GIVES(MISUSE, steplog_writer_set_fact(writer, "k", "\xff", &kit_error));
+    OK(steplog_writer_point(writer, a, 1, 1, 1));
+    cr_assert_eq(kit_stats(writer).row_count, 1);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, a_sync_moves_the_durable_mark_to_the_last_record)
+{
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "m", 2);
+    double values[2] = {1, 2};
+    for (int64_t step = 0; step < 5000; step++) {
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NOW, values));
+        if (step % 777 != 0) continue;
+        OK(steplog_writer_sync(writer, &kit_error));
+        steplog_writer_stats stats = kit_stats(writer);
+        cr_assert_eq(stats.durable_sequence, stats.last_sequence);
+    }
+    for (int i = 0; i < 100; i++) {
+        steplog_status status = steplog_store_tick(store, 100, &kit_error);
+        if (status == STEPLOG_OK) break;
+        cr_assert_eq(status, STEPLOG_WAIT);
+    }
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(writer, works_without_a_thread)
+{
+    enum { ROWS = 30000 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 3);
+    for (uint64_t row = 0; row < ROWS; row++) {
+        double values[3];
+        for (unsigned column = 0; column < 3; column++) values[column] = kit_value(6, 0, row, column);
+        OK(steplog_writer_append(writer, schema, (int64_t)row, STEPLOG_TIME_NOW, values));
+        if (row % 1000 == 0) cr_assert(steplog_store_tick(store, row % 3000 == 0 ? 5 : 0, &kit_error) >= 0);
+    }
+    kit_rows rows = kit_read_store(path, &run, "*", 0);
+    cr_assert_eq(rows.row_count, ROWS);
+    for (size_t row = 0; row < ROWS; row++)
+        for (unsigned column = 0; column < 3; column++)
+            cr_assert_eq(kit_bits(kit_at(&rows, row, column)), kit_bits(kit_value(6, 0, row, column)));
+    kit_rows_free(&rows);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    cr_assert_eq(kit_log_count(path), 0);
+}
