@@ -186,7 +186,7 @@ static void run_case(const append_case *c)
     double floor_ns = rounds_spread(&floor_rounds).median;
     if (c->is_time_taken && !c->is_same_step) floor_ns += rounds_spread(&clock_rounds).median;
     report(&(measurement){.name = c->name, .unit = "ns", .value = s.median, .p10 = s.p10, .p90 = s.p90, .floor = floor_ns,
-                          .target = c->target ? c->target : 3 * floor_ns});
+                          .target = c->target > 0 ? c->target : 3 * floor_ns});
 }
 
 void bench_append(void)

@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VALUE_BYTES 512
-
 /* ---- items ---- */
 
 static void give(sl_dump *d, uint64_t offset, uint64_t bytes, const char *field, const char *value, int is_number, int is_damaged)

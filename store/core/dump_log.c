@@ -31,7 +31,8 @@ static void dump_fixed(sl_dump *d, const uint8_t *in)
         {32, 16, 'd', "incarnation"}, {48, 16, 'd', "run"},        {64, 16, 'd', "host id"},     {80, 16, 'd', "boot id"},
         {96, 8, 'u', "first sequence"}, {104, 8, 'u', "capacity"}, {112, 4, 'u', "ordinal"},     {116, 4, 'u', "mode"},
         {120, 4, 'u', "attempt"},    {124, 4, 'u', "rank"},       {128, 4, 'u', "process id"},  {132, 4, 'z', ""},
-        {136, 8, 't', "process start"}, {144, 8, 't', "created"}, {152, 352, 'z', ""},          {504, 8, 'x', "check"}};
+        {136, 8, 't', "process start"}, {144, 8, 't', "created"}, {152, 8, 'u', "inode"},
+        {160, 344, 'z', ""},         {504, 8, 'x', "check"}};
     sl_dump_begin(d, "log header", 0, SL_LOG_HEADER_BYTES);
     SL_DUMP_FIELDS(d, fields, in, 0);
 }

@@ -29,7 +29,8 @@ static const sl_dump_field writer_fields[] = {
     {76, 4, 'u', "record count"}, {80, 8, 't', "start"},        {88, 8, 'z', ""}};
 static const sl_dump_field schema_fields[] = {{0, 8, 'u', "page offset"}, {8, 4, 'u', "name count"}, {12, 4, 'u', "page bytes"}};
 static const sl_dump_field group_fields[] = {{0, 4, 'u', "writer"},      {4, 4, 'u', "schema"},      {8, 4, 'u', "chunk first"}, {12, 4, 'u', "chunk count"},
-                                             {16, 8, 'u', "row count"}, {24, 8, 'u', "value count"}, {32, 8, 'i', "step min"},   {40, 8, 'i', "step max"}};
+                                             {16, 8, 'u', "row count"}, {24, 8, 'u', "value count"}, {32, 8, 'i', "step min"},   {40, 8, 'i', "step max"},
+                                             {48, 8, 't', "time min"},  {56, 8, 't', "time max"}};
 static const sl_dump_field chunk_fields[] = {
     {0, 8, 'u', "page offset"},     {8, 4, 'u', "page bytes"}, {12, 2, 'u', "row count"}, {14, 2, 'u', "flags"},    {16, 8, 'u', "sequence first"},
     {24, 8, 'u', "sequence last"}, {32, 8, 'i', "step min"},  {40, 8, 'i', "step max"},  {48, 8, 't', "time min"}, {56, 8, 't', "time max"},

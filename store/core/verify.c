@@ -231,7 +231,7 @@ typedef struct missing_range {
 typedef SL_VEC(missing_range) missing_list;
 
 /* Bytes that were appended and could not be read back after a failed sync: a gap fact says which. */
-static int add_lost(const steplog_reader *r, const sl_run *run, const sl_incarnation *i, sl_ranges *explained)
+static int add_lost(const sl_run *run, const sl_incarnation *i, sl_ranges *explained)
 {
     for (size_t n = 0; n < run->events.count; n++) {
         const sl_fact *fact = &run->events.items[n].fact;
@@ -239,15 +239,14 @@ static int add_lost(const steplog_reader *r, const sl_run *run, const sl_incarna
         uint64_t end = fact->target_sequence + (uint64_t)fact->number;
         if (end > fact->target_sequence && !sl_ranges_add(explained, fact->target_sequence, end)) return 0;
     }
-    (void)r;
     return 1;
 }
 
-static int find_missing(const steplog_reader *r, const sl_run *run, const sl_incarnation *i, missing_list *out)
+static int find_missing(const sl_run *run, const sl_incarnation *i, missing_list *out)
 {
     sl_ranges missing = {0}, explained = {0};
     int is_good = sl_ranges_add(&missing, 1, i->durable_sequence + 1) && sl_ranges_subtract(&missing, &i->covered) &&
-                  add_lost(r, run, i, &explained) && sl_ranges_subtract(&missing, &explained);
+                  add_lost(run, i, &explained) && sl_ranges_subtract(&missing, &explained);
     for (size_t n = 0; n < missing.count && is_good; n++)
         is_good = SL_VEC_PUSH(out, (missing_range){i->run, i->id, missing.items[n].begin, missing.items[n].end, 0});
     if (is_good && i->salvageable_count) is_good = SL_VEC_PUSH(out, (missing_range){i->run, i->id, 0, i->salvageable_count, 1});
@@ -268,7 +267,7 @@ static steplog_status look_for_missing(sl_verify *v, missing_list *out, int *is_
         sl_run *run = &r->runs.items[n];
         if ((status = sl_run_load(r, run, err)) < 0) break;
         for (size_t m = 0; m < run->incarnations.count; m++)
-            if (!find_missing(r, run, &r->incarnations.items[run->incarnations.items[m]], out))
+            if (!find_missing(run, &r->incarnations.items[run->incarnations.items[m]], out))
                 status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify a store");
         sl_run_clear(run); /* one run at a time in memory */
     }

@@ -72,7 +72,7 @@ static void describe_rows(sl_chunk_check *c, const sl_chunk_head *head, const in
         if (entry->time_max_ns == STEPLOG_TIME_NONE || times[i] > entry->time_max_ns) entry->time_max_ns = times[i];
     }
     c->has_steps = 1;
-    if ((head->flags & SL_CHUNK_STEPS_SORTED) && !is_sorted) report(c, -1, 0, 0, "the chunk says that its steps are sorted, and they are not");
+    if (((head->flags & SL_CHUNK_STEPS_SORTED) != 0) != is_sorted) report(c, -1, 0, 0, "the chunk does not say rightly whether its steps are sorted");
 }
 
 /* 1 good, 0 reported, -1 error. */

@@ -234,10 +234,14 @@ static steplog_status walk_records(log_check *c, steplog_error *err)
 
 /* ---- the file ---- */
 
+/* The file is still that log, and still has that name. */
 static int is_still_the_same(log_check *c)
 {
     uint8_t id[16];
-    return sl_os_read_full(c->fd, id, sizeof id, 16) == 0 && sl_id_equal(id, c->head + 16);
+    sl_os_stat open, named;
+    if (c->file_bytes >= SL_LOG_HEADER_BYTES && (sl_os_read_full(c->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, c->head + 16))) return 0;
+    return sl_os->stat(c->fd, &open) == 0 && sl_os->stat_name(c->verify->store_dir, c->name, &named) == 0 && open.device == named.device &&
+           open.inode == named.inode;
 }
 
 static void clear(log_check *c)
@@ -283,7 +287,6 @@ static steplog_status check_once(log_check *c, steplog_error *err)
 
 steplog_status sl_verify_log(sl_verify *v, const char *name, steplog_error *err)
 {
-    sl_os_stat stat;
     log_check *c = sl_alloc_zero(1, sizeof *c);
     if (!c) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify a log");
     c->verify = v;
@@ -305,11 +308,9 @@ steplog_status sl_verify_log(sl_verify *v, const char *name, steplog_error *err)
         if (is_same && (c->damage_count == 0 || !c->is_live)) break;
     }
     /* Made a spare, another log, or removed meanwhile: its records have gone elsewhere. */
-    if (!is_same || (c->damage_count && sl_os->stat(c->fd, &stat) == 0 && stat.link_count == 0)) {
-        if (!v->must_stop && c->file_bytes >= SL_LOG_HEADER_BYTES) {
-            v->must_list_again = 1;
-            goto done;
-        }
+    if (!is_same && !v->must_stop) {
+        v->must_list_again = 1;
+        goto done;
     }
     for (size_t i = 0; i < c->findings.count && !v->must_stop; i++) sl_verify_report(v, &c->findings.items[i]);
     v->result.file_count++;

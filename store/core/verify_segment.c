@@ -321,7 +321,7 @@ static steplog_status check_file(sl_segment_check *c, steplog_error *err)
 
 steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *err)
 {
-    sl_segment_check c = {.verify = v, .name = name, .next_table_offset = 0, .numbers_limit = NUMBERS_LIMIT};
+    sl_segment_check c = {.verify = v, .name = name, .numbers_limit = NUMBERS_LIMIT};
     steplog_status status;
     c.fd = sl_os->open(v->store_dir, name, SL_OS_READ);
     if (c.fd == -ENOENT) {

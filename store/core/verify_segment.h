@@ -28,7 +28,6 @@ typedef struct sl_segment_check {
     size_t numbers_limit;            /* merge when there are more */
     sl_buffer tables[SL_TABLE_COUNT];
     uint64_t table_offset[SL_TABLE_COUNT], table_pages[SL_TABLE_COUNT];
-    uint64_t next_table_offset; /* where the next table begins */
     int has_trailer;
     uint64_t trailer_offset;
     uint8_t trailer[SL_TRAILER_CONTENT_BYTES];

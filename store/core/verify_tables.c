@@ -107,64 +107,59 @@ static int make_groups(sl_segment_check *c, group_list *groups)
 
 /* ---- ranges ---- */
 
-/* Dropped ranges stand nowhere but in the table: they are taken from it, and must not touch what is held. */
-static void check_dropped(sl_segment_check *c, uint64_t index, const sl_range_entry *range, const sl_range_entry *before)
+static void report_range(sl_segment_check *c, uint64_t index, const sl_range_entry *range, const char *what)
 {
-    int is_good = range->sequence_begin >= 1 && range->sequence_begin < range->sequence_end && range->sequence_end <= INT64_MAX;
-    if (before && before->writer == range->writer && before->kind == SL_RANGE_DROPPED && before->sequence_end > range->sequence_begin) is_good = 0;
-    for (size_t i = 0; i < c->numbers.count && is_good; i++) {
-        const sl_found_numbers *held = &c->numbers.items[i];
-        if (held->writer == range->writer && held->begin < range->sequence_end && range->sequence_begin < held->end) is_good = 0;
-    }
-    if (!is_good)
-        sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, index), .bytes = SL_RANGE_ENTRY_BYTES,
-                                                       .what = "a dropped range is impossible, or overlaps another or a held one",
-                                                       .writer = range->writer});
+    sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, index), .bytes = SL_RANGE_ENTRY_BYTES, .what = what,
+                                                   .writer = range->writer});
 }
 
-/* Held ranges that touch may stand as several: they are joined before they are compared. */
+/* By writer, held before dropped, ascending; those of one kind do not touch. */
+static int follows(const sl_range_entry *before, const sl_range_entry *range)
+{
+    if (before->writer != range->writer) return before->writer < range->writer;
+    if (before->kind != range->kind) return before->kind < range->kind;
+    return before->sequence_end < range->sequence_begin;
+}
+
+/* Whether records were found within a range: bisects the numbers, which are sorted. */
+static int is_any_held(const sl_segment_check *c, const sl_range_entry *range)
+{
+    size_t low = 0, high = c->numbers.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const sl_found_numbers *held = &c->numbers.items[middle];
+        if (held->writer > range->writer || (held->writer == range->writer && held->end > range->sequence_begin)) high = middle;
+        else low = middle + 1;
+    }
+    return low < c->numbers.count && c->numbers.items[low].writer == range->writer && c->numbers.items[low].begin < range->sequence_end;
+}
+
+/* Held ranges are what was found. Dropped ones stand nowhere but in the table: they must not cover what is held. */
 static void compare_ranges(sl_segment_check *c)
 {
-    uint64_t count = stored_count(c, SL_TABLE_RANGES), next = 0; /* next: of the numbers found */
-    sl_range_entry held = {0}, before = {0};
-    int is_different = 0;
+    uint64_t count = stored_count(c, SL_TABLE_RANGES), held_count = 0;
+    sl_range_entry before = {0};
     for (uint64_t i = 0; i < count; i++) {
         sl_range_entry range;
         int is_good = sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + i * SL_RANGE_ENTRY_BYTES, &range);
-        int is_ordered = i == 0 || before.writer < range.writer ||
-                         (before.writer == range.writer && (before.kind < range.kind || (before.kind == range.kind && before.sequence_end <= range.sequence_begin)));
-        if (!is_good || !is_ordered || range.writer >= c->writers.count) {
-            sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, i), .bytes = SL_RANGE_ENTRY_BYTES,
-                                                           .what = "an entry of the table of ranges breaks a rule or is out of order", .writer = range.writer});
+        if (!is_good || (i && !follows(&before, &range)) || range.writer >= c->writers.count) {
+            report_range(c, i, &range, "an entry of the table of ranges breaks a rule or is out of order");
             return;
         }
         sl_writer_entry *writer = &c->writers.items[range.writer];
         if (writer->range_count++ == 0) writer->range_first = (uint32_t)i;
-        if (range.kind == SL_RANGE_DROPPED) check_dropped(c, i, &range, i ? &before : NULL);
         before = range;
-        if (range.kind != SL_RANGE_HELD) continue;
-        if (held.writer == range.writer && held.sequence_end == range.sequence_begin) {
-            held.sequence_end = range.sequence_end;
-        } else {
-            held = range;
-            next++;
+        if (range.kind == SL_RANGE_DROPPED) {
+            if (range.sequence_end > INT64_MAX || is_any_held(c, &range)) report_range(c, i, &range, "a dropped range is impossible, or covers a record that is here");
+            continue;
         }
-        const sl_found_numbers *found = next && next <= c->numbers.count ? &c->numbers.items[next - 1] : NULL;
-        if (!found || found->writer != held.writer || found->begin != held.sequence_begin || found->end < held.sequence_end) is_different = 1;
-        if (is_different) {
-            sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, i), .bytes = SL_RANGE_ENTRY_BYTES,
-                                                           .what = "a held range is not that of the rows and records found", .writer = range.writer});
-            return;
-        }
+        const sl_found_numbers *found = held_count < c->numbers.count ? &c->numbers.items[held_count++] : NULL;
+        if (found && found->writer == range.writer && found->begin == range.sequence_begin && found->end == range.sequence_end) continue;
+        report_range(c, i, &range, "a held range is not that of the rows and records found");
+        return;
     }
-    uint64_t stored = 0, found = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        sl_range_entry range;
-        if (sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + i * SL_RANGE_ENTRY_BYTES, &range) && range.kind == SL_RANGE_HELD)
-            stored += range.sequence_end - range.sequence_begin;
-    }
-    for (size_t i = 0; i < c->numbers.count; i++) found += c->numbers.items[i].end - c->numbers.items[i].begin;
-    if (stored != found) sl_segment_check_damage(c, c->table_offset[SL_TABLE_RANGES], 0, "the held ranges do not cover the rows and records found");
+    if (held_count < c->numbers.count)
+        sl_segment_check_damage(c, c->table_offset[SL_TABLE_RANGES], 0, "the held ranges do not cover the rows and records found");
 }
 
 /* ---- writers and trailer ---- */

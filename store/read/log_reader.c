@@ -31,7 +31,7 @@ static steplog_status read_header(sl_log *log, steplog_error *err)
 {
     uint8_t head[SL_LOG_HEADER_BYTES];
     int e = sl_os_read_full(log->fd, head, sizeof head, 0);
-    if (e == -ENODATA) return sl_fail(err, STEPLOG_CORRUPT, 0, "'%s' is shorter than a log's header", log->name);
+    if (e == -ENODATA) return STEPLOG_MISSING; /* its writer has made it but not given it its size yet */
     if (e < 0) return sl_fail_os(err, -e, 0, "cannot read log '%s'", log->name);
     steplog_status status = sl_log_header_decode(head, log->name, &log->header, err);
     if (status == STEPLOG_CORRUPT && sl_load64(head) == 0) return STEPLOG_MISSING; /* being made ready */

@@ -5,7 +5,7 @@ import sys
 from .codecs import bits_double
 from .store import read_store
 from .views import View
-from .wire import NO_TIME, Newer
+from .wire import NO_TIME, Broken, Newer
 
 HEADER = ("run_id", "run", "attempt", "writer", "seq", "metric", "labels", "step", "time_ns", "value")
 PLAIN_NAN = 0x7FF8000000000000
@@ -45,7 +45,7 @@ def main(arguments):
         return 2
     try:
         store = read_store(paths[0])
-    except (OSError, Newer) as error:
+    except (OSError, Broken, Newer) as error:
         print(error, file=sys.stderr)
         return 4
     view = View(store)

@@ -25,6 +25,7 @@ class Header:
     ordinal: int
     attempt: int
     rank: int
+    inode: int
 
 
 @dataclass
@@ -102,13 +103,13 @@ def decode_header(data):
         raise Newer("version %d, features %x" % (u32(data, 8), u32(data, 12)))
     need(u32(data, 8) == 1, "version 0")
     header = Header(bytes(data[16:32]), bytes(data[32:48]), bytes(data[48:64]), u64(data, 96), u64(data, 104),
-                    u32(data, 112), u32(data, 120), u32(data, 124))
+                    u32(data, 112), u32(data, 120), u32(data, 124), u64(data, 152))
     need(1 <= header.first_sequence < 2**63, "first sequence %d" % header.first_sequence)
     need(65536 <= header.capacity <= 2**32, "capacity %d" % header.capacity)
     need(header.ordinal >= 1, "ordinal 0")
     need(u32(data, 116) in (1, 2), "mode %d" % u32(data, 116))
     need(header.attempt >= 1, "attempt 0")
-    need(is_zero(data[132:136]) and is_zero(data[152:504]), "bytes that must be zero are not")
+    need(is_zero(data[132:136]) and is_zero(data[160:504]), "bytes that must be zero are not")
     need(is_time(i64(data, 136)) and is_time(i64(data, 144)), "a time of -2^63")
     return header
 
@@ -124,7 +125,8 @@ def choose_slot(path, data, first, key, zeros_from, report):
             report.notice(path, at, "a mark or gap slot fails its check; it may have been in writing")
             continue
         if not is_zero(slot[zeros_from:56]):
-            report.damage(path, at, "a mark or gap slot has bytes that are not zero")
+            report.notice(path, at, "a mark or gap slot has bytes that are not zero; it does not count")
+            continue
         if chosen is None or u64(slot, 0) > u64(chosen, 0):
             chosen = slot
     return chosen

@@ -289,7 +289,7 @@ def decode_chunk(segment, page, report):
     need(sequences[0] >= 1 and all(a < b for a, b in zip(sequences, sequences[1:])), "sequences do not ascend")
     need(all(is_time(time) for time in times), "a time of -2^63")
     is_sorted = all(a <= b for a, b in zip(steps, steps[1:]))
-    need(is_sorted or not head.flags & IS_SORTED, "steps are not sorted")
+    need(is_sorted == bool(head.flags & IS_SORTED), "the flag for sorted steps is wrong")
     columns, distances, is_partial = [], [], False
     for number in range(head.column_count):
         column = ColumnEntry(head.directory, head.row_count)

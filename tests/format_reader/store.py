@@ -72,7 +72,7 @@ def read_store(path):
     """The store as it stands. Listed again when a file went away or a number is missing: it may have been moved."""
     for _ in range(4):
         report = Report()
-        decode_steplog(path, report)
+        decode_steplog(path)
         names, has_gone, files = list_files(path, report), False, []
         for name in names:
             try:
@@ -86,18 +86,16 @@ def read_store(path):
     return store
 
 
-def decode_steplog(path, report):
+def decode_steplog(path):
+    """Raises Newer or Broken for a store that is refused as a whole."""
     data = read_file(os.path.join(path, "STEPLOG"))
-    try:
-        need(len(data) == 64, "the file has %d bytes" % len(data))
-        need(data[0:8] == MAGIC, "the magic is wrong")
-        need(is_head_right(data, 56, file_key(data[16:32]), 0), "the check is wrong")
-        if u32(data, 8) > 1 or u32(data, 12) & 0xffff:
-            raise Newer("version %d, features %x" % (u32(data, 8), u32(data, 12)))
-        need(u32(data, 8) == 1, "version 0")
-        need(is_zero(data[40:56]) and is_time(i64(data, 32)), "bytes that must be zero are not")
-    except Broken as error:
-        report.damage("STEPLOG", 0, str(error))
+    need(len(data) == 64, "STEPLOG: the file has %d bytes" % len(data))
+    need(data[0:8] == MAGIC, "STEPLOG: the magic is wrong")
+    need(is_head_right(data, 56, file_key(data[16:32]), 0), "STEPLOG: the check is wrong")
+    if u32(data, 8) > 1 or u32(data, 12) & 0xffff:
+        raise Newer("STEPLOG: version %d, features %x" % (u32(data, 8), u32(data, 12)))
+    need(u32(data, 8) == 1, "STEPLOG: version 0")
+    need(is_zero(data[40:56]) and is_time(i64(data, 32)), "STEPLOG: bytes that must be zero are not")
 
 
 def read_file(path):

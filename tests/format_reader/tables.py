@@ -6,7 +6,7 @@ from .wire import NO_TIME, Cursor, need
 
 WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE, TRAILER = 16, 17, 18, 19, 20, 21, 31
 TABLES = (WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE)
-ENTRY_BYTES = dict(zip(TABLES, (96, 16, 48, 80, 24, 48)))
+ENTRY_BYTES = dict(zip(TABLES, (96, 16, 64, 80, 24, 48)))
 ENTRIES_IN_PAGE = 512
 TRAILER_BYTES, TRAILER_CONTENT_BYTES, PAGE_HEAD_BYTES = 256, 232, 24
 HELD, DROPPED = 1, 2
@@ -54,6 +54,8 @@ class GroupEntry:
     value_count: int
     step_min: int
     step_max: int
+    time_min: int
+    time_max: int
 
 
 @dataclass
@@ -113,7 +115,8 @@ def decode_schema_entry(c):
 
 
 def decode_group_entry(c):
-    entry = GroupEntry(c.u32(), c.u32(), (c.u32(), c.u32()), c.u64(), c.u64(), c.i64(), c.i64())
+    entry = GroupEntry(c.u32(), c.u32(), (c.u32(), c.u32()), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(),
+                       c.i64())
     need(entry.chunks[1] >= 1 and entry.step_min <= entry.step_max, "a group entry is out of bounds")
     return entry
 
@@ -215,6 +218,9 @@ def check_order(tables):
                  "a writer's part of table %d is not its own" % kind)
         ranges = sorted((e.begin, e.end) for e in tables[RANGE_TABLE] if e.writer == ordinal)
         need(all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:])), "ranges of a writer overlap")
+        for wanted in (HELD, DROPPED):
+            ranges = [(e.begin, e.end) for e in tables[RANGE_TABLE] if (e.writer, e.kind) == (ordinal, wanted)]
+            need(joined(ranges) == ranges, "ranges of a writer touch")
     for kind in (RANGE_TABLE, GROUP_TABLE, RECORD_TABLE):
         need(all(e.writer < len(writers) for e in tables[kind]), "an entry of an unknown writer")
     next_chunk = 0
@@ -316,9 +322,12 @@ def chunk_differences(segment):
                 yield entry.page_offset, "the chunk is of another group"
             elif not chunk.is_partial and entry != chunk_entry(chunk):
                 yield entry.page_offset, "the chunk table differs from the chunk"
+        timed = [e for e in chunks if e.time_min != NO_TIME]
         sums = (sum(e.row_count for e in chunks), sum(e.value_count for e in chunks),
-                min(e.step_min for e in chunks), max(e.step_max for e in chunks))
-        if sums != (group.row_count, group.value_count, group.step_min, group.step_max):
+                min(e.step_min for e in chunks), max(e.step_max for e in chunks),
+                min((e.time_min for e in timed), default=NO_TIME), max((e.time_max for e in timed), default=NO_TIME))
+        if sums != (group.row_count, group.value_count, group.step_min, group.step_max, group.time_min,
+                    group.time_max):
             yield 0, "a group differs from its chunks"
 
 

@@ -4,20 +4,37 @@ import struct
 import unittest
 import os
 import sys
+import xxhash
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from format_reader import checks  # noqa: E402
 from format_reader.logs import read_log  # noqa: E402
-from format_reader.segments import CHUNK, COLUMN, read_segment  # noqa: E402
+from format_reader.segments import COLUMN, ChunkHead, read_segment  # noqa: E402
 from format_reader.store import Report, read_store  # noqa: E402
 from format_reader.support import (files_of, points_of_csv, points_of_reader, read_bytes, run_tool,  # noqa: E402
                                    temporary_stores, unpack, write_bytes)
+from format_reader.wire import Broken, u64  # noqa: E402
 
 
 def without_name(point):
     """A point without the run's name, which is a fact and may be lost for itself."""
     return point[:1] + point[2:]
+
+
+def chunks_of_key(segment, key):
+    """The offsets of the chunks of the run of a key."""
+    run = xxhash.xxh3_128_digest(key.encode())
+    return [c.page.offset for c in segment.chunks if segment.writers[c.writer][1].run == run]
+
+
+def referring(segment, offset):
+    """The offsets of the chunks with a part that is a reference to the chunk at offset."""
+    heads = [(chunk.page.offset, ChunkHead(chunk.page)) for chunk in segment.chunks]
+    return [at for at, head in heads
+            if any(is_reference and u64(part, 0) == offset
+                   for part, is_reference in zip(head.parts, head.is_reference))]
 
 
 class damaged_copies(temporary_stores):
@@ -71,8 +88,26 @@ class damaged_copies(temporary_stores):
         self.assertEqual(values, set(self.lost(path, before)))
 
     def test_a_byte_in_one_of_two_copies_costs_nothing(self):
-        path, before = self.damaged("merged", ".seg", self.page(CHUNK, 2))
-        self.assertEqual([], self.lost(path, before, compare_tool=False))
+        def chunk_of_one(data, segment):
+            return next(offset for offset in chunks_of_key(segment, "one") if not referring(segment, offset)) + 24
+        path, before = self.damaged("merged", ".seg", chunk_of_one)
+        self.assertEqual([], self.lost(path, before, compare_tool=False))   # the tool need not look for the other
+
+    def test_a_byte_in_a_part_that_others_refer_to_costs_their_rows_as_well(self):
+        rows = []
+
+        def chunk_of_one(data, segment):
+            """One that has a copy, while a chunk that refers to it has none."""
+            of_two = chunks_of_key(segment, "two")
+            for offset in chunks_of_key(segment, "one"):
+                hurt = set(referring(segment, offset)) & set(of_two)
+                if hurt:
+                    rows.extend(row for chunk in segment.chunks if chunk.page.offset in hurt for row in chunk.rows)
+                    return offset + 24
+            self.fail("no chunk of two refers to one of one")
+        path, before = self.damaged("merged", ".seg", chunk_of_one)
+        values = [(name, row.step) for row in rows for name, value in zip(row.names, row.values) if value is not None]
+        self.assertEqual(sorted(values), sorted(self.lost(path, before, compare_tool=False)))
 
     def test_a_byte_in_any_table_costs_nothing(self):
         for kind in range(16, 22):
@@ -89,7 +124,16 @@ class damaged_copies(temporary_stores):
 
     def test_a_byte_in_the_segment_header_costs_nothing(self):
         path, before = self.damaged("values", ".seg", lambda data, _: 17)
-        self.assertEqual([], self.lost(path, before, compare_tool=False))   # the file's name says its id, if one looks
+        self.assertEqual([], self.lost(path, before))       # the file's name says its id
+
+    def test_a_byte_in_the_file_steplog_makes_the_store_refused(self):
+        path = unpack("example", self.folder)
+        file = os.path.join(path, "STEPLOG")
+        data = read_bytes(file)
+        data[20] ^= 0x10
+        write_bytes(file, data)
+        self.assertRaises(Broken, read_store, path)
+        self.assertEqual("", run_tool("-C", path, "export", codes=(1, 2, 3, 4, 5)))
 
     def test_a_byte_in_a_table_keeps_dropped_ranges_dropped(self):
         path, before = self.damaged("removed", ".seg", self.page(19))
@@ -125,6 +169,16 @@ class damaged_copies(temporary_stores):
 
     def test_a_byte_in_a_mark_slot_costs_nothing(self):
         path, before = self.damaged("killed", ".log", lambda data, _: 1024 + 9)
+        self.assertEqual([], self.lost(path, before))
+
+    def test_a_mark_slot_with_a_byte_that_should_be_zero_does_not_count(self):
+        path = unpack("killed", self.folder)
+        file = files_of(path, ".log")[0]
+        data = read_bytes(file)
+        key, slot = checks.file_key(data[16:32]), struct.pack("<QQQB31x", 99, 5 << 20, 1 << 40, 1)
+        data[512:576] = slot + struct.pack("<Q", checks.check(checks.hash64(slot), key, 512, 0, 0))
+        before = points_of_reader(read_store(unpack("killed", os.path.join(self.folder, "whole"))))
+        write_bytes(file, data)
         self.assertEqual([], self.lost(path, before))
 
     def test_a_byte_in_a_name_below_the_mark_costs_what_it_names(self):

@@ -13,14 +13,14 @@ from format_reader.store import Report, read_store  # noqa: E402
 from format_reader.support import (files_of, points_of_csv, points_of_reader, run_tool, temporary_stores,  # noqa: E402
                                    write_bytes)
 from format_reader.views import View  # noqa: E402
-from format_reader.wire import u64  # noqa: E402
+from format_reader.wire import Broken, u64  # noqa: E402
 
 
 class LogMaker:
     """Writes a log by the page, with the records that the tool alone would not write."""
 
-    def __init__(self, first_sequence=1, rank=0, ordinal=1, capacity=1 << 16):
-        self.capacity = capacity
+    def __init__(self, first_sequence=1, rank=0, ordinal=1, capacity=1 << 16, inode=0):
+        self.capacity, self.inode = capacity, inode
         self.log_id, self.incarnation, self.run = bytes([9] * 15 + [ordinal]), bytes([7] * 16), bytes([5] * 16)
         self.rank, self.ordinal, self.first_sequence = rank, ordinal, first_sequence
         self.key, self.next, self.records, self.slots = checks.file_key(self.log_id), first_sequence, bytearray(), {}
@@ -55,7 +55,7 @@ class LogMaker:
     def data(self):
         head = b"SLROWLOG" + struct.pack("<II", 1, 0) + self.log_id + self.incarnation + self.run + bytes(32)
         head += struct.pack("<QQIIIII4xqq", self.first_sequence, self.capacity, self.ordinal, 2, 1, self.rank, 1, 5, 5)
-        head += bytes(352)
+        head += struct.pack("<Q", self.inode) + bytes(344)
         head += struct.pack("<Q", checks.check(checks.hash64(head), self.key, 0, 0, 0))
         whole = bytearray(head + bytes(4096 - 512)) + self.records
         for at, slot in self.slots.items():
@@ -162,6 +162,9 @@ class logs_made_by_the_page(temporary_stores):
                          + head[40:], 40000)
         log.add_text(4, 0, fact_body(1, "note", "long " * 30000, 1))
         log.add_text(4, 0, fact_body(200, "unknown", "kept", 2))
+        incomplete = log.next
+        log.add_text(4, 0, fact_body(1, "note", "never complete"), 16, is_cut=True)
+        complete = log.next
         log.add(2, 5, struct.pack("<qqd", -4, 100, 1.5))
         log.add(3, 6, struct.pack("<qd", 101, 3.5), 1)
         log.add(1, 0, struct.pack("<qqQQ3d", 1, 2, 1 << 3 | 1 << 63, 1 << 5, 0.5, 0.25, 0.125), 1)
@@ -176,6 +179,7 @@ class logs_made_by_the_page(temporary_stores):
         after = read_store(path)
         self.assertEqual([], after.report.findings)
         self.assertEqual(points, self.points(path))
+        self.assertEqual([[(incomplete, complete)]], [i.dropped for i in after.incarnations.values() if i.dropped])
         records = [{r.sequence: r for i in store.incarnations.values() for r in i.records.values()
                     if not (hasattr(r.body, "kind") and r.body.kind == 2)} for store in (before, after)]
         self.assertEqual(sorted(records[0]), sorted(records[1]))
@@ -192,6 +196,51 @@ class logs_made_by_the_page(temporary_stores):
         log.records[at - 4096 + 17] ^= 1
         path = self.store_of(log)
         self.assertEqual([1, 4], [point[0] for point in self.points(path, (1,))])
+
+    def test_a_continuation_behind_a_damaged_name_is_lost(self):
+        log = self.full_log()
+        log.add(2, 5, struct.pack("<qqd", 1, 100, 1.5))
+        log.add_text(17, 900000, b"far beyond")
+        log.add(3, 6, struct.pack("<d", 2.5))
+        log.add(2, 5, struct.pack("<qqd", 2, 100, 4.5))
+        log.mark()
+        self.assertEqual([1, 3], [point[0] for point in self.points(self.store_of(log), (1,))])
+
+    def test_a_part_that_does_not_fit_is_missing_and_the_parts_before_it_are_not(self):
+        log = self.full_log()
+        log.add(4, 0, struct.pack("<II16x", 16, 48), 3)
+        log.add(4, 0, struct.pack("<II16x", 16, 56), 1)
+        log.add(2, 5, struct.pack("<qqd", 1, 100, 1.5))
+        log.mark()
+        path = self.store_of(log)
+        self.assertEqual([3], [point[0] for point in self.points(path, (1,))])
+        texts = [finding.text for finding in read_store(path).report.damages()]
+        self.assertEqual(1, sum("[2, 3)" in text and "missing" in text for text in texts), texts)
+
+    def test_a_tombstone_covers_no_writer_of_another_run(self):
+        first, second, third = self.full_log(), LogMaker(), LogMaker()
+        second.incarnation, third.incarnation, third.run = bytes([8] * 16), bytes([6] * 16), bytes([4] * 16)
+        first.add(2, 5, struct.pack("<qqd", 1, 100, 1.5))
+        first.add(2, 6, struct.pack("<qqd", 2, 100, 1.5))
+        for log, key in ((second, "m5/ü"), (third, "m6/ü")):
+            log.add_writer()
+            body = bytearray(fact_body(6, key))
+            body[1] |= 8
+            body[48:48] = first.incarnation + struct.pack("<Q", 9)
+            log.add_text(4, 0, bytes(body))
+        self.assertEqual([2], [point[0] for point in self.points(self.store_of(first, second, third))])
+
+    def test_the_inode_of_a_log_is_read_and_what_follows_is_zero(self):
+        log = LogMaker(inode=2**63 + 7)
+        log.add_writer()
+        log.add_text(17, 5, b"m5")
+        log.add(2, 5, struct.pack("<qqd", 1, 100, 1.5))
+        self.assertEqual(2**63 + 7, decode_header(log.data()).inode)
+        self.assertEqual([1], [point[0] for point in self.points(self.store_of(log))])
+        data = log.data()
+        data[160] = 1
+        data[504:512] = struct.pack("<Q", checks.check(checks.hash64(bytes(data[:504])), log.key, 0, 0, 0))
+        self.assertRaises(Broken, decode_header, data)
 
     def test_a_record_above_a_missing_number_ends_the_prefix(self):
         first, second = self.full_log(), LogMaker(3, ordinal=2)

@@ -31,7 +31,7 @@ class View:
         self.tombstones = {}
         for incarnation, record in facts:
             if record.body.kind == TOMBSTONE and (incarnation.id, record.sequence) not in self.undone:
-                self.tombstones.setdefault(record.body.target, []).append(record.body)
+                self.tombstones.setdefault((incarnation.run, record.body.target), []).append(record.body)
         self.facts = {}
         for incarnation, record in facts:
             if not self.is_fact_covered(incarnation, record):
@@ -48,16 +48,20 @@ class View:
 
     # --- removal (12.2) ---
 
+    def tombstones_of(self, incarnation):
+        """A tombstone covers records of writers of its own run alone."""
+        return self.tombstones.get((incarnation.run, incarnation.id), ())
+
     def is_fact_covered(self, incarnation, record):
         if record.body.kind in (UNDO, TOMBSTONE):
             return False
         return any(t.key is None and t.steps is None and record.sequence <= t.target_sequence
-                   for t in self.tombstones.get(incarnation.id, ()))
+                   for t in self.tombstones_of(incarnation))
 
     def values(self, incarnation, row):
         """The (name, bits) of a row that no tombstone covers."""
         found = [(name, bits) for name, bits in zip(row.names, row.values) if bits is not None]
-        for tombstone in self.tombstones.get(incarnation.id, ()):
+        for tombstone in self.tombstones_of(incarnation):
             if row.sequence > tombstone.target_sequence:
                 continue
             if tombstone.steps is not None and not is_between(row.step, tombstone.steps):

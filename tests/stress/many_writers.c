@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -198,6 +199,7 @@ static pid_t start(int what, uint32_t w)
     pid_t child = fork();
     HOLDS(child >= 0, "cannot fork");
     if (child) return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind when a check fails */
     if (what == WRITE || what == RESUME) write_rows(w, what == RESUME);
     else if (what == FOLLOW) read_store(1, 0);
     else compact_repeatedly();
