@@ -48,6 +48,7 @@ static void leave_parent(void)
         pthread_mutex_init(&s->work_lock, NULL);
         pthread_mutex_init(&s->compact_lock, NULL);
         pthread_mutex_init(&s->fact_lock, NULL);
+        pthread_cond_init(&s->work, NULL); /* the parent's thread waits on it, so destroying it would wait for ever */
         s->has_thread = 0; /* it was not forked with us */
         s->facts = NULL;   /* its state is unknown; leaked */
     }

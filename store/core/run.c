@@ -246,6 +246,7 @@ static steplog_status append_end(steplog_writer *w, int exit_code, steplog_error
     sl_fact end = {.kind = STEPLOG_EVENT_END, .time_ns = sl_os->wall_time_ns(), .number = exit_code};
     if (w->state == SL_WRITER_FAILED) return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier: %.300s", w->error.text);
     if (!atomic_load(&log->is_frozen)) atomic_store(&log->limit, log->capacity_bytes - 8); /* its reserve is for this */
+    sl_writer_record_gap(w);
     return sl_writer_append_fact(w, &end, err);
 }
 

@@ -133,6 +133,12 @@ int sl_label_next(sl_span *span, const char **key, uint32_t *key_bytes, const ch
     return !span->is_bad;
 }
 
+static int is_key_before(const char *a, uint32_t a_bytes, const char *b, uint32_t b_bytes)
+{
+    int order = memcmp(a, b, a_bytes < b_bytes ? a_bytes : b_bytes);
+    return order < 0 || (order == 0 && a_bytes < b_bytes);
+}
+
 int sl_writer_description_decode(const void *data, size_t bytes, sl_writer_description *out)
 {
     sl_span span = sl_span_of(data, bytes);
@@ -157,10 +163,13 @@ int sl_writer_description_decode(const void *data, size_t bytes, sl_writer_descr
     if (span.is_bad || out->label_count > STEPLOG_LABELS_MAX || out->attempt == 0) return 0;
     out->labels = span.at;
     out->labels_bytes = (uint32_t)span.left;
+    const char *key, *value, *previous = NULL;
+    uint32_t key_bytes, value_bytes, previous_bytes = 0;
     for (uint32_t i = 0; i < out->label_count; i++) {
-        const char *key, *value;
-        uint32_t key_bytes, value_bytes;
         if (!sl_label_next(&span, &key, &key_bytes, &value, &value_bytes)) return 0;
+        if (previous && !is_key_before(previous, previous_bytes, key, key_bytes)) return 0;
+        previous = key;
+        previous_bytes = key_bytes;
     }
     return !span.is_bad && span.left == 0;
 }

@@ -19,6 +19,22 @@ static steplog_status add_name(sl_log_dictionary *dictionary, uint32_t index, co
     return name->text ? STEPLOG_OK : STEPLOG_NOMEM;
 }
 
+/* 1 when a metric, each of which has a name, stands twice in a list; 0 when not; -1: no memory. */
+static int has_metric_twice(const sl_log_dictionary *dictionary, const uint32_t *metrics, uint32_t count)
+{
+    int is_twice = 0;
+    if (count == 1) return 0;
+    uint64_t *seen = sl_alloc_zero(dictionary->names.count / 64 + 1, sizeof *seen);
+    if (!seen) return -1;
+    for (uint32_t i = 0; i < count && !is_twice; i++) {
+        uint64_t bit = (uint64_t)1 << metrics[i] % 64;
+        is_twice = (seen[metrics[i] / 64] & bit) != 0;
+        seen[metrics[i] / 64] |= bit;
+    }
+    sl_free(seen);
+    return is_twice;
+}
+
 static steplog_status add_schema(sl_log_dictionary *dictionary, uint32_t index, const uint8_t *content, uint32_t bytes)
 {
     uint32_t count = bytes / 4;
@@ -38,6 +54,11 @@ static steplog_status add_schema(sl_log_dictionary *dictionary, uint32_t index, 
     uint32_t *metrics = sl_alloc(count * sizeof *metrics);
     if (!metrics) return STEPLOG_NOMEM;
     for (uint32_t i = 0; i < count; i++) metrics[i] = sl_load32(content + 4 * i);
+    int twice = has_metric_twice(dictionary, metrics, count);
+    if (twice) {
+        sl_free(metrics);
+        return twice < 0 ? STEPLOG_NOMEM : STEPLOG_CORRUPT;
+    }
     *schema = (sl_dictionary_schema){metrics, count};
     return STEPLOG_OK;
 }
@@ -51,7 +72,9 @@ static steplog_status add_writer(sl_log_dictionary *dictionary, const uint8_t *c
     sl_buffer_clear(&dictionary->writer_bytes);
     sl_buffer_put(&dictionary->writer_bytes, content, bytes);
     if (dictionary->writer_bytes.is_out_of_memory) return STEPLOG_NOMEM;
-    if (!sl_writer_description_decode(dictionary->writer_bytes.data, bytes, &dictionary->writer)) return STEPLOG_CORRUPT;
+    sl_writer_description writer; /* a malformed one leaves nothing behind */
+    if (!sl_writer_description_decode(dictionary->writer_bytes.data, bytes, &writer)) return STEPLOG_CORRUPT;
+    dictionary->writer = writer;
     dictionary->has_writer = 1;
     return STEPLOG_OK;
 }

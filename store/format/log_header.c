@@ -106,6 +106,18 @@ int sl_log_mark_decode(const uint8_t *in, uint64_t file_key, uint64_t at, sl_log
     return found;
 }
 
+void sl_log_gap_count(sl_log_gap *gap, uint64_t points, int64_t step, int64_t time_ns)
+{
+    if (gap->counter++ == 0) {
+        gap->step_first = gap->step_last = step;
+        gap->time_first_ns = time_ns;
+    }
+    gap->refused_count += points;
+    gap->time_last_ns = time_ns;
+    if (step < gap->step_first) gap->step_first = step;
+    if (step > gap->step_last) gap->step_last = step;
+}
+
 void sl_log_gap_encode(const sl_log_gap *gap, uint64_t file_key, uint64_t at, uint8_t out[SL_LOG_SLOT_BYTES])
 {
     memset(out, 0, SL_LOG_SLOT_BYTES);

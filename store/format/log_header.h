@@ -41,6 +41,8 @@ typedef struct sl_log_gap {
     uint64_t counter, refused_count;
     int64_t step_first, step_last, time_first_ns, time_last_ns;
 } sl_log_gap;
+/* Takes a refusal into a gap. */
+void sl_log_gap_count(sl_log_gap *gap, uint64_t points, int64_t step, int64_t time_ns);
 void sl_log_gap_encode(const sl_log_gap *gap, uint64_t file_key, uint64_t at, uint8_t out[SL_LOG_SLOT_BYTES]);
 int sl_log_gap_decode(const uint8_t *in, uint64_t file_key, uint64_t at, sl_log_gap *out);
 

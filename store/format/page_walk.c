@@ -50,7 +50,8 @@ static size_t read_bytes(sl_page_walk *walk, size_t held, size_t bytes_min, size
 void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
 {
     *item = (sl_page_item){.kind = SL_PAGE_ITEM_PAGE, .offset = offset};
-    if (offset % 8 || offset < SL_SEGMENT_HEADER_BYTES || offset + SL_PAGE_HEAD_BYTES > walk->file_bytes) {
+    if (offset % 8 || offset < SL_SEGMENT_HEADER_BYTES || offset > walk->file_bytes ||
+        walk->file_bytes - offset < SL_PAGE_HEAD_BYTES) {
         damage(item, 0, "no page can be here");
         return;
     }

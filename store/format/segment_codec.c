@@ -249,13 +249,15 @@ void sl_trailer_encode(const sl_trailer *trailer, uint8_t out[SL_TRAILER_CONTENT
 int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
 {
     out->file_bytes = sl_load64(in);
+    if (out->file_bytes < SL_SEGMENT_HEADER_BYTES + SL_TRAILER_BYTES) return 0;
+    uint64_t tables_end = out->file_bytes - SL_TRAILER_BYTES;
     for (int i = 0; i < SL_TABLE_COUNT; i++) {
         out->tables[i].offset = sl_load64(in + 8 + 16 * i);
         out->tables[i].entry_count = sl_load64(in + 16 + 16 * i);
         uint64_t count = out->tables[i].entry_count;
-        if (count > UINT32_MAX || out->tables[i].offset > out->file_bytes) return 0;
+        if (count > UINT32_MAX || out->tables[i].offset > tables_end) return 0;
         uint64_t pages = (count + SL_TABLE_PAGE_ENTRIES - 1) / SL_TABLE_PAGE_ENTRIES;
-        if (count * sl_table_entry_bytes[i] + pages * SL_PAGE_HEAD_BYTES > out->file_bytes - out->tables[i].offset) return 0;
+        if (count * sl_table_entry_bytes[i] + pages * SL_PAGE_HEAD_BYTES > tables_end - out->tables[i].offset) return 0;
     }
     out->row_count = sl_load64(in + 104);
     out->value_count = sl_load64(in + 112);

@@ -51,7 +51,6 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
         int e = sl_os_write_full(log->fd, p, (size_t)bytes + 8, tail);
         if (e < 0) {
             steplog_status status = sl_fail_os(&w->error, -e, (int64_t)tail, "cannot write log '%s'", log->name);
-            if (status == STEPLOG_FULL) w->refused_count++;
             return status;
         }
     }
@@ -62,6 +61,12 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
 }
 
 static inline int64_t time_of(int64_t time_ns) { return time_ns == STEPLOG_TIME_NOW ? sl_os->wall_time_ns() : time_ns; }
+
+/* A row that could not be written. */
+static steplog_status commit_failed(steplog_writer *w, steplog_status status, uint64_t points, int64_t step, int64_t time_ns)
+{
+    return status == STEPLOG_FULL ? sl_writer_refuse(w, points, step, time_ns) : status;
+}
 
 HOT steplog_status append_row(steplog_writer *w, uint32_t schema, uint32_t count, int64_t step, int64_t time_ns,
                               const double *values)
@@ -79,7 +84,8 @@ HOT steplog_status append_row(steplog_writer *w, uint32_t schema, uint32_t count
     for (uint32_t i = 0; i < count; i++) sl_store64(p + 32 + 8 * i, sl_bits_of(values[i]));
 #endif
     w->has_base = 0;
-    SL_TRY(commit(w, log, p, bytes, sl_record_head(bytes, SL_RECORD_ROW, 0, schema)));
+    steplog_status status = commit(w, log, p, bytes, sl_record_head(bytes, SL_RECORD_ROW, 0, schema));
+    if (__builtin_expect(status < 0, 0)) return commit_failed(w, status, count, step, time_ns);
     w->row_count++;
     return STEPLOG_OK;
 }
@@ -123,7 +129,8 @@ steplog_status steplog_writer_append_present(steplog_writer *w, steplog_schema s
             sl_store64(at, sl_bits_of(values[64 * i + (uint32_t)__builtin_ctzll(bits)]));
     }
     w->has_base = 0;
-    SL_TRY(commit(w, log, p, bytes, sl_record_head(bytes, SL_RECORD_ROW, SL_ROW_HAS_PRESENCE, schema.index)));
+    steplog_status status = commit(w, log, p, bytes, sl_record_head(bytes, SL_RECORD_ROW, SL_ROW_HAS_PRESENCE, schema.index));
+    if (status < 0) return commit_failed(w, status, present_count, step, time_ns);
     w->row_count++;
     return STEPLOG_OK;
 }
@@ -173,7 +180,8 @@ steplog_status steplog_writer_point(steplog_writer *w, steplog_metric metric, in
         sl_store64(p + 32, sl_bits_of(value));
         w->has_base = 0; /* until it is committed */
     }
-    SL_TRY(commit(w, log, p, bytes, head));
+    steplog_status status = commit(w, log, p, bytes, head);
+    if (__builtin_expect(status < 0, 0)) return commit_failed(w, status, 1, step, time_ns);
     w->has_base = 1;
     w->row_count++;
     return STEPLOG_OK;

@@ -177,15 +177,7 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
 {
     uint8_t slot[SL_LOG_SLOT_BYTES];
     sl_log_gap *gap = &log->gap;
-    if (gap->counter == 0) {
-        gap->step_first = gap->step_last = step;
-        gap->time_first_ns = time_ns;
-    }
-    gap->counter++;
-    gap->refused_count += points;
-    gap->time_last_ns = time_ns;
-    if (step < gap->step_first) gap->step_first = step;
-    if (step > gap->step_last) gap->step_last = step;
+    sl_log_gap_count(gap, points, step, time_ns);
     uint64_t at = SL_LOG_GAP_OFFSET + gap->counter % 2 * SL_LOG_SLOT_STRIDE;
     sl_log_gap_encode(gap, log->file_key, at, slot);
     put_header(log, slot, sizeof slot, at, NULL);

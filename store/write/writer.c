@@ -135,12 +135,24 @@ static void begin_gap(steplog_writer *w)
     atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
 }
 
-static steplog_status refuse(steplog_writer *w, uint64_t points, int64_t step, int64_t time_ns)
+steplog_status sl_writer_refuse(steplog_writer *w, uint64_t points, int64_t step, int64_t time_ns)
 {
-    if (w->state == SL_WRITER_OPEN) begin_gap(w);
+    if (points == 0) return STEPLOG_FULL; /* a name or a fact: its caller knows */
+    if (w->state == SL_WRITER_OPEN && w->unrecorded.counter == 0) begin_gap(w);
     w->refused_count += points;
-    sl_row_log_count_refused(active_log(w), points, step, time_ns);
+    if (w->state == SL_WRITER_GAP) sl_row_log_count_refused(active_log(w), points, step, time_ns);
+    else sl_log_gap_count(&w->unrecorded, points, step, time_ns);
     return STEPLOG_FULL;
+}
+
+void sl_writer_record_gap(steplog_writer *w)
+{
+    const sl_log_gap *gap = &w->unrecorded;
+    if (gap->counter == 0) return;
+    sl_fact fact = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7,
+                    .number = (int64_t)gap->refused_count, .has_steps = 1, .step_begin = gap->step_first,
+                    .step_end = gap->step_last == INT64_MAX ? INT64_MAX : gap->step_last + 1};
+    if (sl_writer_append_fact(w, &fact, NULL) >= 0) w->unrecorded = (sl_log_gap){0};
 }
 
 /* ---- a failed sync ---- */
@@ -247,12 +259,14 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
     sl_row_log *log = active_log(w);
     if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && w->state == SL_WRITER_OPEN) {
         steplog_status status = move_from_frozen(w);
-        if (status == STEPLOG_FULL) return refuse(w, points, step, time_ns);
+        if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
         return status;
     }
     steplog_status status = rotate(w, bytes, w->next_sequence, &w->error);
-    if (status == STEPLOG_FULL) return refuse(w, points, step, time_ns);
-    if (status >= 0) w->state = SL_WRITER_OPEN;
+    if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
+    if (status < 0) return status;
+    w->state = SL_WRITER_OPEN;
+    sl_writer_record_gap(w);
     return status;
 }
 

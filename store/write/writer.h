@@ -65,6 +65,7 @@ struct steplog_writer {
     sl_buffer scratch;
     steplog_error error;
     uint64_t row_count, refused_count, slow_append_count;
+    sl_log_gap unrecorded; /* refused while not even a gap record could be written */
 
     /* shared with the background work */
     sl_row_log *_Atomic spares[SL_SPARES_MAX]; /* made or recycled by it, taken by append */
@@ -99,6 +100,11 @@ void sl_writer_free(steplog_writer *writer); /* memory and descriptors only */
  * are what is refused when that fails. Returns OK, FULL, IO, NOMEM, FAILED. */
 steplog_status sl_writer_make_room(steplog_writer *writer, uint64_t bytes, uint64_t points, int64_t step,
                                    int64_t time_ns);
+
+/* Counts what is refused and records it as a gap, now or when there is space again. Returns FULL. */
+steplog_status sl_writer_refuse(steplog_writer *writer, uint64_t points, int64_t step, int64_t time_ns);
+/* Records a gap that could not be recorded before. */
+void sl_writer_record_gap(steplog_writer *writer);
 
 /* Appends a text record (fact, blob, name, schema) of two pieces. */
 steplog_status sl_writer_append_text(steplog_writer *writer, unsigned kind, uint32_t index, const void *first,
@@ -151,7 +157,7 @@ steplog_status sl_writer_sync_logs(steplog_writer *writer, steplog_error *err);
 /* Seals the oldest full logs, at most SL_SPARES_MAX; with_active (closing): all, and the active one too. Sealed logs
  * are recycled or removed. */
 steplog_status sl_writer_seal(steplog_writer *writer, int with_active, steplog_error *err);
-int sl_writer_has_work(const steplog_writer *writer);
+int sl_writer_has_work(steplog_writer *writer);
 
 /* 1 in a child made by fork(), until the writer has started over there. */
 static inline int sl_writer_is_of_parent(const steplog_writer *writer) { return *writer->alive_page != writer->generation; }

@@ -13,6 +13,7 @@ static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_expl
 steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
 {
     sl_row_log *log = active_log(w), *spare;
+    if (!log) return STEPLOG_OK; /* a child that is starting over */
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     if (sl_writer_spare_count(w) || tail < log->capacity_bytes / 4) return STEPLOG_OK;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
@@ -38,9 +39,12 @@ static void take_sealing(steplog_writer *w)
     *end = oldest_first;
 }
 
-int sl_writer_has_work(const steplog_writer *w)
+int sl_writer_has_work(steplog_writer *w)
 {
-    return w->sealing_taken != NULL || atomic_load_explicit(&w->sealing, memory_order_relaxed) != NULL;
+    pthread_mutex_lock(&w->sync_lock); /* the writer's own sync() may be taking logs over */
+    int has_taken = w->sealing_taken != NULL;
+    pthread_mutex_unlock(&w->sync_lock);
+    return has_taken || atomic_load_explicit(&w->sealing, memory_order_relaxed) != NULL;
 }
 
 static void raise_number(_Atomic uint64_t *to, uint64_t value)

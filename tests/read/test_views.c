@@ -249,7 +249,7 @@ IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
     for (uint32_t w = 0; w < WRITERS; w++) {
         writers[w] = kit_writer(store, "run", w, 1);
         for (int m = 0; m < METRICS; m++) {
-            char name[8];
+            char name[16];
             snprintf(name, sizeof name, "m%d", m);
             metrics[w][m] = kit_metric(writers[w], name);
         }

@@ -282,7 +282,7 @@ void kit_verify(const char *path)
     HOLDS(result.damage_count == 0, "%" PRIu64 " damaged", result.damage_count);
 }
 
-/* A log without an id is a spare: it holds nothing. */
+/* A log without an id, or still without a size, is a spare: it holds nothing. */
 static int is_spare(const char *path)
 {
     uint8_t head[32] = {0}, none[16] = {0};
@@ -290,7 +290,7 @@ static int is_spare(const char *path)
     if (!file) return 1; /* gone meanwhile */
     size_t got = fread(head, 1, sizeof head, file);
     fclose(file);
-    return got == sizeof head && memcmp(head + 16, none, 16) == 0;
+    return got < sizeof head || memcmp(head + 16, none, 16) == 0;
 }
 
 static size_t count_files(const char *path, const char *suffix)

@@ -101,7 +101,7 @@ IN_BOTH_MODES(writer, missing_metrics_stay_missing)
     /* Two digits, so that the order by name is the order given. */
     steplog_metric metrics[COLUMNS];
     for (int i = 0; i < COLUMNS; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "m%02d", i);
         metrics[i] = kit_metric(writer, name);
     }

@@ -1,0 +1,209 @@
+/* Tests of segment_codec.c: header, table entries, prefixes and trailer. */
+#include "format/segment_codec.h"
+
+#include "base/bytes.h"
+#include "format/checksum.h"
+#include "support/random.h"
+
+#include <criterion/criterion.h>
+
+static steplog_status decode_header(const uint8_t *in)
+{
+    sl_segment_header out;
+    return sl_segment_header_decode(in, "a.seg", &out, NULL);
+}
+
+static void seal(uint8_t *bytes)
+{
+    steplog_id file_id;
+    memcpy(file_id.bytes, bytes + 16, 16);
+    sl_store64(bytes + 56, sl_check(sl_hash(bytes, 56), sl_file_key(&file_id), 0, 0, 0));
+}
+
+Test(segment_codec, headers_return_and_every_flipped_bit_is_noticed)
+{
+    test_random random = test_random_begin("segment_codec");
+    for (int round = 0; round < 50; round++) {
+        uint8_t bytes[SL_SEGMENT_HEADER_BYTES];
+        sl_segment_header header = {.version = 1, .created_time_ns = (int64_t)test_random_u64(&random)}, out;
+        test_random_fill(&random, header.file_id.bytes, 16);
+        sl_segment_header_encode(&header, bytes);
+        cr_assert_eq(memcmp(bytes, "SLSEGMNT\1\0\0\0\0\0\0\0", 16), 0);
+        cr_assert_eq(sl_segment_header_decode(bytes, "a.seg", &out, NULL), STEPLOG_OK);
+        cr_assert(out.created_time_ns == header.created_time_ns && memcmp(&out.file_id, &header.file_id, 16) == 0);
+        for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            cr_assert_eq(decode_header(bytes), STEPLOG_CORRUPT, "bit %zu", bit);
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    }
+}
+
+Test(segment_codec, headers_are_newer_or_break_a_rule)
+{
+    uint8_t bytes[SL_SEGMENT_HEADER_BYTES];
+    sl_segment_header header = {.version = 2};
+    sl_segment_header_encode(&header, bytes);
+    cr_expect_eq(decode_header(bytes), STEPLOG_NEWER);
+    header = (sl_segment_header){.version = 1, .features = 1u << 15};
+    sl_segment_header_encode(&header, bytes);
+    cr_expect_eq(decode_header(bytes), STEPLOG_NEWER);
+    header.features = 1u << 16;
+    sl_segment_header_encode(&header, bytes);
+    cr_expect_eq(decode_header(bytes), STEPLOG_OK);
+    for (size_t at = 40; at < 56; at++) {
+        bytes[at] = 1;
+        seal(bytes);
+        cr_expect_eq(decode_header(bytes), STEPLOG_CORRUPT, "byte %zu", at);
+        bytes[at] = 0;
+    }
+    header.version = 0;
+    sl_segment_header_encode(&header, bytes);
+    cr_expect_eq(decode_header(bytes), STEPLOG_CORRUPT);
+}
+
+Test(segment_codec, tables_are_as_the_format_says)
+{
+    static const uint32_t bytes[SL_TABLE_COUNT] = {96, 16, 64, 80, 24, 48};
+    static const uint8_t kinds[SL_TABLE_COUNT] = {16, 17, 18, 19, 20, 21};
+    for (int i = 0; i < SL_TABLE_COUNT; i++) {
+        cr_expect_eq(sl_table_entry_bytes[i], bytes[i]);
+        cr_expect_eq(sl_table_page_kind[i], kinds[i]);
+    }
+}
+
+/* Any bytes that an entry is decoded from must come back when it is encoded; so no field is left out. */
+#define CODEC(name)                                                   \
+    static int name##_again(const uint8_t *in, uint8_t *out)          \
+    {                                                                 \
+        sl_##name entry;                                              \
+        if (!sl_##name##_decode(in, &entry)) return 0;                \
+        sl_##name##_encode(&entry, out);                              \
+        return 1;                                                     \
+    }
+CODEC(writer_entry)
+CODEC(schema_entry)
+CODEC(group_entry)
+CODEC(chunk_entry)
+CODEC(range_entry)
+CODEC(record_entry)
+CODEC(record_prefix)
+
+static const struct {
+    const char *name;
+    int (*again)(const uint8_t *in, uint8_t *out);
+    size_t bytes;
+    uint8_t good[96]; /* what is not said is 0 */
+} codecs[] = {
+    {"writer", writer_entry_again, 96, {[32] = 1}},
+    {"schema", schema_entry_again, 16, {[8] = 1}},
+    {"group", group_entry_again, 64, {[12] = 1}},
+    {"chunk", chunk_entry_again, 80, {[0] = 64, [12] = 1, [16] = 1, [24] = 1}},
+    {"range", range_entry_again, 24, {[4] = 1, [8] = 1, [16] = 2}},
+    {"record", record_entry_again, 48, {[4] = 1, [5] = 1, [24] = 1, [40] = 1}},
+    {"prefix", record_prefix_again, 32, {[8] = 1, [16] = 1, [20] = 2}},
+};
+
+Test(segment_codec, entries_say_all_that_their_bytes_say)
+{
+    test_random random = test_random_begin("segment_codec");
+    for (size_t c = 0; c < sizeof codecs / sizeof *codecs; c++) {
+        uint8_t bytes[96], again[96];
+        memcpy(bytes, codecs[c].good, 96);
+        cr_assert(codecs[c].again(bytes, again), "%s", codecs[c].name);
+        for (size_t bit = 0; bit < 8 * codecs[c].bytes; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            if (codecs[c].again(bytes, again))
+                cr_assert_eq(memcmp(bytes, again, codecs[c].bytes), 0, "%s bit %zu", codecs[c].name, bit);
+            bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        for (int round = 0; round < 20000; round++) {
+            test_random_fill(&random, bytes, codecs[c].bytes);
+            for (size_t i = 0; i < codecs[c].bytes; i++)
+                if (round % 8) bytes[i] = test_random_below(&random, 4) ? codecs[c].good[i] : bytes[i];
+            if (codecs[c].again(bytes, again)) cr_assert_eq(memcmp(bytes, again, codecs[c].bytes), 0, "%s", codecs[c].name);
+        }
+    }
+}
+
+Test(segment_codec, entries_that_break_a_rule_are_refused)
+{
+    static const struct {
+        size_t codec, at;
+        uint8_t byte;
+    } changes[] = {{0, 32, 0}, {0, 44, 1}, {0, 47, 1}, {0, 88, 1}, {0, 95, 1}, {1, 8, 0},  {1, 10, 1}, {2, 12, 0},
+                   {2, 39, 1}, {3, 12, 0}, {3, 13, 5}, {3, 16, 0}, {3, 17, 1}, {3, 39, 1}, {3, 68, 1}, {3, 71, 1},
+                   {3, 72, 65}, {4, 4, 0}, {4, 4, 3},  {4, 8, 0},  {4, 16, 1}, {5, 4, 0},  {5, 4, 3},  {5, 6, 1},
+                   {5, 24, 0}, {5, 40, 0}, {5, 44, 1}, {5, 47, 1}, {6, 8, 0},  {6, 16, 0}, {6, 20, 0}, {6, 20, 3},
+                   {6, 21, 1}, {6, 23, 1}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        uint8_t bytes[96], again[96];
+        memcpy(bytes, codecs[changes[i].codec].good, 96);
+        bytes[changes[i].at] = changes[i].byte;
+        cr_expect_not(codecs[changes[i].codec].again(bytes, again), "%s byte %zu", codecs[changes[i].codec].name, changes[i].at);
+    }
+}
+
+/* ---- trailer ---- */
+
+static int is_trailer(uint64_t file_bytes, int table, uint64_t offset, uint64_t count)
+{
+    uint8_t bytes[SL_TRAILER_CONTENT_BYTES];
+    sl_trailer trailer = {.file_bytes = file_bytes}, out;
+    for (int i = 0; i < SL_TABLE_COUNT; i++) trailer.tables[i].offset = 64;
+    trailer.tables[table].offset = offset;
+    trailer.tables[table].entry_count = count;
+    sl_trailer_encode(&trailer, bytes);
+    return sl_trailer_decode(bytes, &out);
+}
+
+Test(segment_codec, trailers_return)
+{
+    test_random random = test_random_begin("segment_codec");
+    for (int round = 0; round < 1000; round++) {
+        uint8_t bytes[SL_TRAILER_CONTENT_BYTES], again[SL_TRAILER_CONTENT_BYTES];
+        sl_trailer trailer, out;
+        test_random_fill(&random, &trailer, sizeof trailer);
+        trailer.file_bytes = (UINT64_C(1) << 40) + test_random_below(&random, UINT64_C(1) << 50);
+        for (int i = 0; i < SL_TABLE_COUNT; i++) {
+            trailer.tables[i].offset = 64 + test_random_below(&random, UINT64_C(1) << 38);
+            trailer.tables[i].entry_count = test_random_below(&random, UINT64_C(1) << 32);
+        }
+        sl_trailer_encode(&trailer, bytes);
+        cr_assert(sl_trailer_decode(bytes, &out));
+        cr_assert_eq(out.time_max_ns, trailer.time_max_ns);
+        sl_trailer_encode(&out, again);
+        cr_assert_eq(memcmp(bytes, again, sizeof bytes), 0);
+        bytes[160 + test_random_below(&random, 72)] = 1;
+        cr_assert_not(sl_trailer_decode(bytes, &out), "reserved");
+    }
+}
+
+Test(segment_codec, tables_lie_before_the_trailer)
+{
+    for (int i = 0; i < SL_TABLE_COUNT; i++) {
+        uint64_t bytes = 24 + 5 * sl_table_entry_bytes[i], file_bytes = 1000 + bytes + 256;
+        cr_expect(is_trailer(file_bytes, i, 1000, 5));
+        cr_expect_not(is_trailer(file_bytes, i, 1008, 5), "over the trailer");
+        cr_expect_not(is_trailer(file_bytes, i, 1000, 6));
+        cr_expect(is_trailer(file_bytes, i, file_bytes - 256, 0), "an empty table where its page would be");
+        cr_expect_not(is_trailer(file_bytes, i, file_bytes - 248, 0));
+        cr_expect_not(is_trailer(file_bytes, i, UINT64_MAX, 1));
+        cr_expect_not(is_trailer(UINT64_MAX, i, 64, UINT64_C(1) << 32));
+        cr_expect(is_trailer(UINT64_MAX, i, 64, UINT32_MAX));
+        cr_expect_not(is_trailer(255, i, 0, 0), "no room for a trailer");
+    }
+}
+
+Test(segment_codec, the_page_of_an_entry_is_arithmetic)
+{
+    sl_trailer trailer = {0};
+    for (int i = 0; i < SL_TABLE_COUNT; i++) {
+        trailer.tables[i].offset = 4096;
+        trailer.tables[i].entry_count = 1025;
+        cr_expect_eq(sl_table_page_offset(&trailer, i, 2), 4096 + 2 * (24 + 512 * (uint64_t)sl_table_entry_bytes[i]));
+        cr_expect_eq(sl_table_page_entries(&trailer, i, 1), 512u);
+        cr_expect_eq(sl_table_page_entries(&trailer, i, 2), 1u);
+        cr_expect_eq(sl_table_page_entries(&trailer, i, 3), 0u);
+    }
+}

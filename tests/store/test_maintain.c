@@ -1,0 +1,245 @@
+/* Facts, blobs, histories, removing, compaction and merging. */
+#include "steplog.h"
+
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t points_of(steplog_store *store, const steplog_id *run, const char *selector)
+{
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, run, selector, NULL);
+    size_t points = 0;
+    for (size_t i = 0; i < rows.row_count * rows.column_count; i++) points += rows.is_present[i];
+    kit_rows_free(&rows);
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    return points;
+}
+
+static steplog_id record(steplog_store *store, const char *key, size_t rows)
+{
+    steplog_writer *writer = kit_writer(store, key, 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (size_t row = 0; row < rows; row++) {
+        kit_log(writer, "loss", (int64_t)row, (double)row);
+        kit_log(writer, "acc", (int64_t)row, (double)row);
+    }
+    kit_writer_close(writer);
+    return run;
+}
+
+IN_BOTH_MODES(facts, the_latest_value_wins_and_older_ones_are_kept)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | flags, 0);
+    steplog_pair labels[] = {{"split", "val"}, {"device", "gpu"}};
+    steplog_writer_options options = {.size_bytes = sizeof options, .run_key = "run", .run_name = "first", .project = "p",
+                                      .rank = 3, .labels = labels, .label_count = 2, .step_axis = "epoch"};
+    steplog_writer *writer = NULL;
+    OK(steplog_writer_open(store, &options, &writer, &kit_error));
+    steplog_id run = kit_run_of(writer);
+    OK(steplog_writer_set_fact(writer, "param.lr", "0.1", &kit_error));
+    OK(steplog_writer_set_fact(writer, "param.lr", "0.2", &kit_error));
+    OK(steplog_writer_set_fact(writer, "tag.x", "y", &kit_error));
+    OK(steplog_writer_set_fact(writer, "tag.x", NULL, &kit_error));
+    kit_log(writer, "loss", 1, 2);
+    uint8_t image[100000];
+    for (size_t i = 0; i < sizeof image; i++) image[i] = (uint8_t)(i * i >> 3);
+    OK(steplog_writer_blob(writer, "image", 7, 8, "image/png", image, sizeof image, &kit_error));
+    OK(steplog_writer_blob(writer, "empty", 7, 8, "text/plain", "", 0, &kit_error));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        steplog_reader *reader = kit_reader(store);
+        const char *value = NULL;
+        OK(steplog_reader_fact(reader, &run, "param.lr", &value));
+        cr_assert_str_eq(value, is_closed ? "0.3" : "0.2");
+        GIVES(MISSING, steplog_reader_fact(reader, &run, "tag.x", &value));
+        GIVES(MISSING, steplog_reader_fact(reader, &run, "nothing", &value));
+        size_t sets = 0, in_force = 0;
+        for (size_t i = 0; i < steplog_reader_event_count(reader, &run); i++) {
+            steplog_event event = {.size_bytes = sizeof event};
+            OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+            if (event.kind != STEPLOG_EVENT_SET || strcmp(event.key, "param.lr") != 0) continue;
+            sets++;
+            in_force += event.is_in_force != 0;
+        }
+        cr_assert_eq(sets, is_closed ? 3 : 2);
+        cr_assert_eq(in_force, 1);
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        cr_assert_eq(steplog_reader_writer_count(reader, &run), 1);
+        OK(steplog_reader_writer(reader, &run, 0, &info, &kit_error));
+        cr_assert(info.rank == 3 && info.label_count == 2 && info.is_mapped == !flags);
+        cr_assert_str_eq(info.labels[0].key, "device");
+        cr_assert_str_eq(info.step_axis, "epoch");
+        cr_assert_eq(info.liveness, is_closed ? STEPLOG_LIVENESS_ENDED : STEPLOG_LIVENESS_ALIVE);
+        steplog_series series = kit_series(reader, &run, "loss{rank=3,split=v*,device=gpu}");
+        steplog_series_info described = {.size_bytes = sizeof described};
+        OK(steplog_reader_series(reader, series, &described, &kit_error));
+        cr_assert(described.label_count == 2 && described.rank == 3);
+        size_t found;
+        GIVES(MISSING, steplog_reader_find(reader, &run, "loss{split=train}", NULL, 0, &found, &kit_error));
+        GIVES(MISUSE, steplog_reader_find(reader, &run, "loss{split", NULL, 0, &found, &kit_error));
+        cr_assert_eq(steplog_reader_blob_count(reader, &run), 2);
+        steplog_blob_info blob = {.size_bytes = sizeof blob};
+        OK(steplog_reader_blob(reader, &run, 1, &blob, &kit_error));
+        cr_assert_str_eq(blob.name, "image");
+        cr_assert_str_eq(blob.content_type, "image/png");
+        cr_assert(blob.bytes == sizeof image && blob.step == 7 && blob.time_ns == 8);
+        static uint8_t buffer[sizeof image];
+        GIVES(MISUSE, steplog_reader_blob_read(reader, &run, 1, buffer, sizeof image - 1, &kit_error));
+        OK(steplog_reader_blob_read(reader, &run, 1, buffer, sizeof buffer, &kit_error));
+        cr_assert_arr_eq(buffer, image, sizeof image);
+        OK(steplog_reader_blob_read(reader, &run, 0, buffer, 0, &kit_error));
+        steplog_run_info about = {.size_bytes = sizeof about};
+        OK(steplog_reader_run(reader, 0, &about, &kit_error));
+        cr_assert_str_eq(about.project, "p");
+        cr_assert_str_eq(about.name, is_closed ? "second" : "first");
+        steplog_store_info store_info = {.size_bytes = sizeof store_info};
+        OK(steplog_reader_store_info(reader, &store_info, &kit_error));
+        cr_assert_eq(store_info.run_count, 1);
+        steplog_reader_close(reader);
+        if (is_closed) break;
+        steplog_pair facts[] = {{"param.lr", "0.3"}, {"name", "second"}};
+        OK(steplog_run_set_facts(store, &run, facts, 2, &kit_error));
+        GIVES(MISSING, steplog_run_set_facts(store, &(steplog_id){{9}}, facts, 2, &kit_error));
+        kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(remove, points_leave_at_once_and_come_back_until_compacted)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_id run = record(store, "run", 3000), kept = record(store, "kept", 100);
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "loss", .has_begin = 1, .step_begin = 1000,
+                                      .has_end = 1, .step_end = 2000, .is_dry_run = 1};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    cr_assert(result.point_count == 1000 && result.series_count == 1, "%d points, %d series", (int)result.point_count,
+              (int)result.series_count);
+    cr_assert_eq(points_of(store, &run, "loss"), 3000);
+    options.is_dry_run = 0;
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    cr_assert_eq(result.point_count, 1000);
+    cr_assert_eq(points_of(store, &run, "loss"), 2000);
+    cr_assert_eq(points_of(store, &run, "acc"), 3000);
+    uint64_t restored = 0;
+    OK(steplog_remove_undo(store, &run, &restored, &kit_error));
+    cr_assert(restored > 0);
+    cr_assert_eq(points_of(store, &run, "loss"), 3000);
+    GIVES(MISSING, steplog_remove_undo(store, &run, &restored, &kit_error));
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    OK(steplog_remove_undo(store, &run, &restored, &kit_error));
+    cr_assert_eq(points_of(store, &run, "loss"), 3000, "compaction within the grace time frees nothing");
+    options = (steplog_remove_options){.size_bytes = sizeof options, .run = run};
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    kit_log(writer, "loss", 1, 1);
+    GIVES(BUSY, steplog_remove(store, &options, &result, &kit_error));
+    kit_writer_close(writer);
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    cr_assert_eq(points_of(store, &run, "*"), 0);
+    cr_assert_eq(points_of(store, &kept, "*"), 200);
+    steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
+    steplog_compact_result freed = {.size_bytes = sizeof freed};
+    OK(steplog_store_compact(store, &now, &freed, &kit_error));
+    cr_assert(freed.points_dropped >= 6000, "%d points were dropped", (int)freed.points_dropped);
+    cr_assert_eq(points_of(store, &run, "*"), 0);
+    cr_assert_eq(points_of(store, &kept, "*"), 200);
+    GIVES(MISSING, steplog_remove(store, &options, &result, &kit_error));
+    kit_store_close(store);
+    kit_verify(path);
+}
+
+IN_BOTH_MODES(merge, twice_changes_nothing_and_what_was_removed_stays_removed)
+{
+    const char *old = test_path(test_temp_dir(), "old"), *path = test_path(test_temp_dir(), "store");
+    steplog_store *source = kit_store(old, STEPLOG_CREATE | flags, 65536), *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_id run = record(source, "run", 3000), mine = record(store, "mine", 50);
+    steplog_writer *live = kit_writer(source, "live", 0, 0);
+    steplog_id live_run = kit_run_of(live);
+    kit_log(live, "loss", 1, 1);
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+    cr_assert(result.files_copied > 0);
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(points_of(store, &run, "*"), 6000);
+        cr_assert_eq(points_of(store, &mine, "*"), 100);
+        cr_assert_eq(points_of(store, &live_run, "*"), 1);
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, 0, "a second merge copied %d files", (int)result.files_copied);
+    }
+    kit_log(live, "loss", 2, 1);
+    OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+    cr_assert_eq(points_of(store, &live_run, "*"), 2);
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "loss"};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &options, &removed, &kit_error));
+    steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
+    OK(steplog_store_compact(store, &now, NULL, &kit_error));
+    cr_assert_eq(points_of(store, &run, "*"), 3000);
+    OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+    cr_assert_eq(points_of(store, &run, "loss"), 0, "the dead came back");
+    cr_assert_eq(points_of(store, &run, "*"), 3000);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(points_of(store, &run, "loss"), 0);
+    cr_assert_eq(points_of(store, &run, "*"), 3000);
+    kit_writer_close(live);
+    kit_store_close(source);
+    kit_store_close(store);
+    kit_verify(path);
+}
+
+IN_BOTH_MODES(follow, every_row_comes_once_while_logs_are_sealed_and_compacted)
+{
+    enum { ROWS = 20000 };
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 3);
+    steplog_reader *reader = kit_reader(store);
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    steplog_cursor *cursor = NULL;
+    OK(steplog_cursor_open_matching(reader, &run, "*", &view, &cursor, &kit_error));
+    uint64_t seen = 0;
+    for (uint64_t row = 0; row < ROWS; row++) {
+        double values[3] = {kit_value(50, 0, row, 0), kit_value(50, 0, row, 1), kit_value(50, 0, row, 3)};
+        OK(steplog_writer_append(writer, schema, (int64_t)(row ^ 5), STEPLOG_TIME_NOW, values));
+        if (row % 37 && row != ROWS - 1) continue;
+        if (row % 4096 == 37) OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        steplog_batch batch;
+        /* A log that has just been begun may be noticed a little later. */
+        while (seen <= row && steplog_cursor_next(cursor, &batch, row == ROWS - 1 ? 5000 : 0, &kit_error) == STEPLOG_OK)
+            for (size_t i = 0; i < batch.row_count; i++, seen++) {
+                cr_assert_eq(batch.steps[i], (int64_t)(seen ^ 5));
+                cr_assert_eq(kit_bits(batch.values[2][i]), kit_bits(kit_value(50, 0, seen, 3)));
+            }
+        cr_assert(seen <= row + 1 && (row < ROWS - 1 || seen == ROWS), "%d rows came of %d", (int)seen, (int)row + 1);
+        if (row % 1000 == 0) OK(steplog_reader_refresh(reader, &kit_error));
+    }
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+static int count_item(void *context, const steplog_dump_item *item)
+{
+    (void)item;
+    return ++*(int *)context > 100000;
+}
+
+Test(dump, names_fields_of_every_file)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE, 0);
+    record(store, "run", 100);
+    kit_store_close(store);
+    int count = 0;
+    OK(steplog_dump(path, NULL, 0, count_item, &count, &kit_error));
+    cr_assert(count > 20);
+}
