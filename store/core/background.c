@@ -36,7 +36,7 @@ static steplog_writer *first_writer(steplog_store *s)
 
 static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int is_sync_due, steplog_error *err)
 {
-    if (sl_writer_is_of_parent(w)) return STEPLOG_OK;
+    if (!sl_writer_is_ready(w)) return STEPLOG_OK;
     steplog_status status = sl_writer_prepare_spare(w, err);
     if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the append that needs it will say so */
     for (int turn = 0; turn < SEALS_A_ROUND && status >= 0 && sl_writer_has_work(w); turn++) {

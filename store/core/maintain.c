@@ -145,6 +145,15 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
 
 static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset) { return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset); }
 
+/* The largest number of a writer that is known to be durable. */
+static uint64_t durable_of(steplog_reader *r, const sl_log_header *header)
+{
+    sl_run *run = sl_reader_run(r, &header->run);
+    if (!run || sl_run_load(r, run, NULL) < 0) return 0;
+    const sl_incarnation *i = sl_reader_incarnation(r, &header->incarnation);
+    return i ? i->durable_sequence : 0;
+}
+
 /* A log of the other store is sealed into this one as it stands; what its writer adds later comes with the next merge. */
 static steplog_status copy_logs(merging *m, size_t first, size_t count)
 {
@@ -156,7 +165,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
         sources[i] = (sl_seal_source){.read = read_log, .context = log, .header = log->header, .mark_offset = log->mark.offset, .gap = log->gap,
                                       .is_same_boot = log->is_same_boot};
     }
-    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count, &sealed, m->err);
+    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count, durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
     if (status >= 0 && sealed.is_published) m->result->files_copied += count;
     return status;

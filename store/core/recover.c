@@ -88,17 +88,59 @@ static int compare_orphans(const void *a, const void *b)
     return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
 }
 
+typedef struct known_writer {
+    uint64_t durable_sequence;
+    int is_sealed;   /* segments hold everything that these logs do */
+    int has_damage;  /* some of them could not be read whole */
+} known_writer;
+
+/* What the store knows of a writer whose logs were found. */
+static steplog_status look_up(steplog_store *s, const sl_log_header *header, known_writer *out, steplog_error *err)
+{
+    steplog_reader *r;
+    sl_ranges in_segments = {0}, in_logs = {0};
+    *out = (known_writer){0};
+    SL_TRY(sl_store_facts(s, &r, err));
+    sl_run *run = sl_reader_run(r, &header->run);
+    steplog_status status = run ? sl_run_load(r, run, err) : STEPLOG_OK;
+    const sl_incarnation *i = status >= 0 ? sl_reader_incarnation(r, &header->incarnation) : NULL;
+    int is_good = 1;
+    for (size_t n = 0; i && n < i->sources.count && is_good; n++) {
+        const sl_source *source = &i->sources.items[n];
+        if (source->segment) is_good = sl_segment_ranges(source->segment, source->writer, &in_segments, &in_segments);
+        else is_good = sl_ranges_add_all(&in_logs, &source->log->held);
+        if (source->log && (source->log->has_damage || source->log->salvageable_count)) out->has_damage = 1;
+    }
+    is_good = is_good && sl_ranges_subtract(&in_logs, &in_segments);
+    if (i) {
+        out->durable_sequence = i->durable_sequence;
+        out->is_sealed = in_segments.count > 0 && in_logs.count == 0;
+    }
+    SL_VEC_FREE(&in_segments);
+    SL_VEC_FREE(&in_logs);
+    sl_store_facts_done(s);
+    return status >= 0 && !is_good ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs") : status;
+}
+
 static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, uint64_t *sealed, steplog_error *err)
 {
-    sl_seal_result result;
-    sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
-    if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
-    for (size_t i = 0; i < count; i++)
-        sources[i] = (sl_seal_source){.read = read_orphan, .context = &first[i], .header = first[i].header, .mark_offset = first[i].mark.offset,
-                                      .gap = first[i].gap, .is_same_boot = sl_id_equal(&first[i].header.boot_id, &s->boot_id)};
-    steplog_status status = sl_seal_logs(s->store_dir, sources, count, &result, err);
-    sl_free(sources);
-    if (status < 0 || result.salvageable_count) return status;
+    sl_seal_result result = {0};
+    known_writer known;
+    SL_TRY(look_up(s, &first->header, &known, err));
+    if (known.is_sealed && known.has_damage) return STEPLOG_OK; /* sealed earlier; kept for what could not be read */
+    if (!known.is_sealed) {
+        sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
+        if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
+        for (size_t i = 0; i < count; i++)
+            sources[i] = (sl_seal_source){.read = read_orphan, .context = &first[i], .header = first[i].header,
+                                          .mark_offset = first[i].mark.offset, .gap = first[i].gap,
+                                          .is_same_boot = sl_id_equal(&first[i].header.boot_id, &s->boot_id)};
+        steplog_status status = sl_seal_logs(s->store_dir, sources, count, known.durable_sequence, &result, err);
+        sl_free(sources);
+        if (status < 0) return status;
+    }
+    /* Nothing is thrown away that was not read. */
+    if (result.salvageable_count || result.damaged_count) return STEPLOG_OK;
     for (size_t i = 0; i < count; i++) {
         sl_os->unlink(s->log_dir, first[i].name);
         if (sealed) ++*sealed;

@@ -232,7 +232,9 @@ steplog_status steplog_writer_open(steplog_store *s, const steplog_writer_option
 /* In a child that did not append: the parent's files are not touched, only memory is freed. */
 static void leave(steplog_store *s, steplog_writer *w)
 {
+    pthread_mutex_lock(&s->work_lock); /* the child may have a background thread of its own by now */
     delist(s, w);
+    pthread_mutex_unlock(&s->work_lock);
     atomic_store(&w->log, NULL);
     for (unsigned i = 0; i < SL_SPARES_MAX; i++) atomic_store(&w->spares[i], NULL);
     atomic_store(&w->sealing, NULL);

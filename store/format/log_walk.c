@@ -40,7 +40,8 @@ void sl_log_walk_free(sl_log_walk *walk)
 static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, size_t *available, int *os_errno)
 {
     uint64_t end = walk->window_offset + walk->window_bytes;
-    if (!walk->window || offset < walk->window_offset || offset + wanted > end) {
+    int is_at_end = walk->window && end >= walk->capacity_bytes;
+    if (!walk->window || offset < walk->window_offset || offset >= end || (offset + wanted > end && !is_at_end)) {
         if (!walk->window && !(walk->window = sl_alloc(WINDOW_BYTES))) {
             *os_errno = 0;
             return NULL;

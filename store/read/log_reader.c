@@ -21,6 +21,7 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
 
 static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what, int is_notice)
 {
+    if (!is_notice) log->has_damage = 1;
     if (!log->damage) return;
     steplog_damage finding = {.size_bytes = sizeof finding, .file = log->name, .offset = (int64_t)offset, .bytes = bytes, .what = what,
                               .has_run = 1, .run = log->header.run, .is_notice = is_notice};

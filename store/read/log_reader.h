@@ -45,6 +45,7 @@ typedef struct sl_log {
     int is_same_boot; /* this machine has not restarted since the log was made */
     int is_gone;      /* recycled or removed under us: list again */
     int is_torn;
+    int has_damage; /* some of it could not be read */
     uint64_t salvageable_count;
     sl_log_walk walk;
     sl_log_dictionary dictionary;

@@ -71,6 +71,8 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
     snprintf(path, sizeof path, "%s/%s", SL_LOG_DIR, name);
     sl_log *log = find_log(r, path);
     if (log && sl_log_is_still_itself(log)) {
+        SL_TRY(sl_log_advance(log, err));
+        if (log->is_gone) return STEPLOG_MISSING; /* recycled while it was read: list again */
         log->is_seen = 1;
         if (log->lock != SL_OS_LOCK_UNKNOWN) log->lock = sl_os->probe(log->fd);
         return STEPLOG_OK;
@@ -91,6 +93,13 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
         report_file(r, path, "the log's header names another incarnation than the file's name", 0);
         sl_log_release(log);
         return STEPLOG_OK;
+    }
+    /* What it holds is known from now on, whatever its owner does with the file before its run is read. */
+    status = sl_log_advance(log, err);
+    if (status < 0 || log->is_gone) {
+        int is_gone = log->is_gone;
+        sl_log_release(log);
+        return status < 0 ? status : is_gone ? STEPLOG_MISSING : STEPLOG_OK;
     }
     log->is_seen = 1;
     if (SL_VEC_PUSH(&r->logs, log)) return STEPLOG_OK;

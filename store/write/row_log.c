@@ -131,6 +131,7 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     atomic_store_explicit(&log->tail_sequence, log->mark.sequence, memory_order_relaxed);
     atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES, memory_order_relaxed);
     atomic_store_explicit(&log->is_frozen, 0, memory_order_relaxed);
+    atomic_store_explicit(&log->is_moved, 0, memory_order_relaxed);
     return STEPLOG_OK;
 }
 
@@ -160,7 +161,7 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     }
     if (e < 0) {
         atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
-        atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
+        atomic_store_explicit(&log->limit, 0, memory_order_release);
         return sl_fail_os(err, -e, (int64_t)log->mark.offset, "cannot sync log '%s'", log->name);
     }
     uint8_t slot[SL_LOG_SLOT_BYTES];

@@ -27,6 +27,7 @@ typedef struct sl_row_log {
     sl_log_mark mark;                /* under the writer's sync lock */
     int is_directory_synced;
     _Atomic int is_frozen;
+    _Atomic int is_moved; /* frozen, and what was not durable stands in a later log */
     sl_log_gap gap; /* the writer's thread only */
 } sl_row_log;
 

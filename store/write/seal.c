@@ -18,6 +18,8 @@ typedef struct sealing {
     SL_VEC(uint32_t) schema_ordinals; /* of the log's schemas; UINT32_MAX: not asked yet */
     SL_VEC(uint32_t) point_ordinals;  /* of the schemas of one metric */
     sl_ranges held, parts; /* parts: of texts, completed or not */
+    uint64_t durable_sequence, next_number; /* next_number: one above the largest seen */
+    int is_cut; /* a hole that no durable number covers: the prefix ends there */
     double *values;
     sl_buffer scratch;
 } sealing;
@@ -142,7 +144,16 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
             SL_TRY_DONE(sl_segment_writer_begin(s->writer, s->dictionary.writer_bytes.data, s->dictionary.writer_bytes.bytes, err));
             *has_begun = 1;
         }
-        if (!SL_RECORD_IS_NUMBERED(item.record_kind) || item.kind == SL_ITEM_DAMAGE || !*has_begun) continue;
+        if (item.kind == SL_ITEM_DAMAGE) out->damaged_count++;
+        if (item.kind != SL_ITEM_DAMAGE && !SL_RECORD_IS_NUMBERED(item.record_kind)) continue;
+        if (item.sequence > s->next_number && s->next_number > s->durable_sequence) s->is_cut = 1;
+        if (s->is_cut) {
+            out->salvageable_count++;
+            continue;
+        }
+        if (item.sequence + item.sequence_count > s->next_number) s->next_number = item.sequence + item.sequence_count;
+        if (!*has_begun) out->damaged_count++; /* the description is what was damaged */
+        if (item.kind == SL_ITEM_DAMAGE || !*has_begun) continue;
         if (sl_ranges_has(&s->held, item.sequence)) continue; /* moved on from a log that failed to sync */
         SL_TRY_DONE(seal_item(s, &item, err));
         sl_ranges *set = item.kind == SL_ITEM_OTHER ? &s->parts : &s->held;
@@ -151,7 +162,7 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
             goto done;
         }
     }
-    if (walk.next_sequence > source->header.first_sequence && walk.next_sequence > out->sequence_end) out->sequence_end = walk.next_sequence;
+    if (s->next_number > source->header.first_sequence && s->next_number > out->sequence_end) out->sequence_end = s->next_number;
     if (walk.is_torn) out->salvageable_count += sl_log_walk_salvageable(&walk);
 done:
     sl_log_walk_free(&walk);
@@ -159,9 +170,10 @@ done:
     return status;
 }
 
-steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, sl_seal_result *out, steplog_error *err)
+steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, uint64_t durable_sequence,
+                            sl_seal_result *out, steplog_error *err)
 {
-    sealing s = {0};
+    sealing s = {.durable_sequence = durable_sequence, .next_number = count ? sources[0].header.first_sequence : 1};
     steplog_status status = STEPLOG_OK;
     int has_begun = 0;
     *out = (sl_seal_result){.sequence_end = 1};

@@ -18,14 +18,19 @@ typedef struct sl_seal_source {
 typedef struct sl_seal_result {
     int is_published; /* 0: the logs hold no numbered record, so there is no segment */
     uint64_t sequence_end; /* one above the last number seen */
-    uint64_t salvageable_count; /* valid records behind a torn end: these logs must stay */
+    uint64_t salvageable_count; /* valid records that were left out: behind a torn end, or behind a hole that no durable
+                                   number covers. The logs must stay */
+    uint64_t damaged_count;     /* places where a log could not be read, records without a description: they must stay too */
     char name[80]; /* of the segment */
 } sl_seal_result;
 
-/* Seals logs of one incarnation, in order of their ordinals. The segment is published, synced, and read back
+#define SL_SEAL_ALL_DURABLE UINT64_MAX
+
+/* Seals logs of one incarnation, in ascending order of their first numbers. durable_sequence is what is known to be
+ * durable besides their marks: behind the first missing number above it nothing is sealed (FORMAT.md 11). The segment is published, synced, and read back
  * before this returns OK, so that the logs may go. */
-steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, sl_seal_result *out,
-                            steplog_error *err);
+steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, uint64_t durable_sequence,
+                            sl_seal_result *out, steplog_error *err);
 
 /* Reads a published file back: OK when every page passes its check. */
 steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_error *err);

@@ -88,8 +88,8 @@ static void push_sealing(steplog_writer *w, sl_row_log *log)
 }
 
 /* Replaces the active log by a new one whose first record will have first_sequence. The old one is handed to the
- * sealer. On failure the old log stays active. */
-static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_sequence, steplog_error *err)
+ * sealer, or kept back in *kept for a caller that still reads it. On failure the old log stays active. */
+static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_sequence, sl_row_log **kept, steplog_error *err)
 {
     sl_row_log *fresh, *old = active_log(w);
     SL_TRY(take_log(w, bytes, &fresh, err));
@@ -113,7 +113,8 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
         sl_row_log_remove(fresh, w->context->log_dir, NULL);
         return status;
     }
-    if (old) push_sealing(w, old);
+    if (kept) *kept = old;
+    else if (old) push_sealing(w, old);
     if (w->wanted_log_bytes < w->context->log_bytes) {
         w->wanted_log_bytes *= 2;
         if (w->wanted_log_bytes > w->context->log_bytes) w->wanted_log_bytes = w->context->log_bytes;
@@ -178,7 +179,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
         if (item.sequence > w->next_sequence) {
             /* Numbers are never used again and never jump within a log: go on in one more. */
             *lost += item.sequence - w->next_sequence;
-            SL_TRY_DONE(rotate(w, end_bytes, item.sequence, &w->error));
+            SL_TRY_DONE(rotate(w, end_bytes, item.sequence, NULL, &w->error));
             w->next_sequence = item.sequence;
         }
         if (item.kind == SL_ITEM_TEXT) {
@@ -193,7 +194,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
     }
     if (status >= 0 && w->next_sequence < end) {
         *lost += end - w->next_sequence;
-        status = rotate(w, 0, end, &w->error);
+        status = rotate(w, 0, end, NULL, &w->error);
     }
 done:
     w->next_sequence = end;
@@ -207,8 +208,11 @@ static steplog_status move_from_frozen(steplog_writer *w)
     sl_row_log *old = active_log(w);
     uint64_t lost = 0, first = old->mark.sequence + 1;
     uint64_t bytes = atomic_load_explicit(&old->tail, memory_order_relaxed) - old->mark.offset;
-    SL_TRY(rotate(w, 2 * bytes, first, &w->error));
+    SL_TRY(rotate(w, 2 * bytes, first, &old, &w->error));
     steplog_status status = copy_tail(w, old, 2 * bytes, &lost);
+    atomic_store_explicit(&old->is_moved, status >= 0, memory_order_release);
+    push_sealing(w, old);
+    if (w->context->wake) w->context->wake(w->context->store);
     if (status >= 0 && lost) {
         sl_fact gap = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "lost", .key_bytes = 4,
                        .number = (int64_t)lost, .has_target = 1, .target = w->incarnation, .target_sequence = first};
@@ -244,7 +248,10 @@ static steplog_status start_over_in_child(steplog_writer *w)
     atomic_store(&w->sealed_sequence, 0);
     atomic_store(&w->synced_sequence, 0);
     atomic_store(&w->next_ordinal, 1);
-    return rotate(w, 0, 1, &w->error);
+    w->unrecorded = (sl_log_gap){0};
+    SL_TRY(rotate(w, 0, 1, NULL, &w->error));
+    atomic_store_explicit(&w->work_generation, w->generation, memory_order_release);
+    return STEPLOG_OK;
 }
 
 steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t points, int64_t step, int64_t time_ns)
@@ -257,12 +264,9 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
     if (w->state == SL_WRITER_FAILED)
         return sl_writer_fail(w, STEPLOG_FAILED, "the writer failed earlier and now accepts only close");
     sl_row_log *log = active_log(w);
-    if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && w->state == SL_WRITER_OPEN) {
-        steplog_status status = move_from_frozen(w);
-        if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
-        return status;
-    }
-    steplog_status status = rotate(w, bytes, w->next_sequence, &w->error);
+    atomic_thread_fence(memory_order_acquire); /* a limit of zero was stored after is_frozen */
+    int is_frozen = atomic_load_explicit(&log->is_frozen, memory_order_relaxed);
+    steplog_status status = is_frozen ? move_from_frozen(w) : rotate(w, bytes, w->next_sequence, NULL, &w->error);
     if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
     if (status < 0) return status;
     w->state = SL_WRITER_OPEN;
@@ -307,7 +311,8 @@ steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *s
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a writer");
         goto done;
     }
-    SL_TRY_DONE(rotate(w, 0, 1, err));
+    SL_TRY_DONE(rotate(w, 0, 1, NULL, err));
+    atomic_store_explicit(&w->work_generation, w->generation, memory_order_release);
     w->slow_append_count = 0;
     *out = w;
     return STEPLOG_OK;

@@ -47,6 +47,7 @@ struct steplog_writer {
     sl_row_log *_Atomic log;        /* active; the background syncs it */
     const volatile uint64_t *alive_page;
     uint64_t generation; /* of the process that the logs belong to */
+    _Atomic uint64_t work_generation; /* the same once there is a log that the background may work on */
     uint64_t next_sequence;
     int has_base; /* the last record was a point: base_step and base_time_ns can be shared */
     int64_t base_step, base_time_ns;
@@ -161,5 +162,11 @@ int sl_writer_has_work(steplog_writer *writer);
 
 /* 1 in a child made by fork(), until the writer has started over there. */
 static inline int sl_writer_is_of_parent(const steplog_writer *writer) { return *writer->alive_page != writer->generation; }
+
+/* 1 when the background may work for it: not while it starts over in a child. */
+static inline int sl_writer_is_ready(const steplog_writer *writer)
+{
+    return *writer->alive_page == atomic_load_explicit(&writer->work_generation, memory_order_acquire);
+}
 
 #endif

@@ -8,6 +8,8 @@
 #include "os/os.h"
 #include "write/seal.h"
 
+#include <stdlib.h>
+
 static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_acquire); }
 
 steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
@@ -61,7 +63,7 @@ steplog_status sl_writer_sync_logs(steplog_writer *w, steplog_error *err)
     sl_row_log *log = active_log(w);
     take_sealing(w);
     for (sl_row_log *old = w->sealing_taken; old && status >= 0; old = old->next) {
-        if (atomic_load_explicit(&old->is_frozen, memory_order_relaxed)) continue; /* its rows were moved on */
+        if (atomic_load_explicit(&old->is_moved, memory_order_acquire)) continue; /* its rows stand in a later log */
         status = sl_row_log_sync(old, w->context->log_dir, &sequence, err);
         if (old == log) log = NULL;
     }
@@ -83,6 +85,14 @@ static void retire_log(steplog_writer *w, sl_row_log *log, int may_recycle)
             return;
     }
     sl_row_log_remove(log, w->context->log_dir, NULL);
+}
+
+/* A log that failed to sync comes after those that its rows were moved to; by numbers it is before them. */
+static int compare_sources(const void *a, const void *b)
+{
+    const sl_seal_source *x = a, *y = b;
+    if (x->header.first_sequence != y->header.first_sequence) return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
+    return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
 }
 
 steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error *err)
@@ -109,12 +119,14 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
     for (sl_row_log *log = w->sealing_taken; i < count; log = log->next, i++)
         sources[i] = (sl_seal_source){.read = sl_row_log_read, .context = log, .header = log->header,
                                       .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire), .gap = log->gap};
-    SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, &result, err));
+    qsort(sources, count, sizeof *sources, compare_sources);
+    SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
     for (; count > 0; count--) {
         sl_row_log *log = w->sealing_taken;
         w->sealing_taken = log->next;
-        retire_log(w, log, !with_active);
+        if (result.damaged_count) sl_row_log_close(log); /* what could be read is in the segment; the rest may be wanted */
+        else retire_log(w, log, !with_active);
     }
 done:
     sl_free(sources);
@@ -128,6 +140,11 @@ steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
     if (sl_writer_is_of_parent(w)) return STEPLOG_OK; /* a child that has not appended yet has nothing to sync */
     if (w->state == SL_WRITER_FAILED) return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier and now accepts only close");
     steplog_status status = sl_writer_sync_logs(w, err);
+    if (status < 0 && !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) {
+        /* A full log that waits for the sealer failed to sync: published in a segment its rows are durable too. */
+        status = sl_writer_seal(w, 0, err);
+        if (status >= 0) status = sl_writer_sync_logs(w, err);
+    }
     if (status >= 0 || !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
     /* The disk refused. What is not durable goes to a new log, and that one is synced: once. */
     if (sl_writer_make_room(w, 64, 0, 0, STEPLOG_TIME_NONE) < 0) {

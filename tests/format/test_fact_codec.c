@@ -218,7 +218,8 @@ Test(fact_codec, blob_heads_return_and_say_where_the_data_begins)
 Test(fact_codec, refuses_blob_heads_that_break_a_rule)
 {
     sl_buffer out = {0};
-    sl_blob blob = {.data_bytes = STEPLOG_BLOB_BYTES_MAX, .name = "n", .content_type = "t", .name_bytes = 1, .content_type_bytes = 1};
+    sl_blob blob = {.data_bytes = STEPLOG_BLOB_BYTES_MAX, .name = "n", .content_type = "t", .name_bytes = 1,
+                    .content_type_bytes = 1};
     sl_blob_encode(&blob, &out);
     cr_expect(is_taken(blob_again, out.data, out.bytes));
     sl_store64(out.data + 24, STEPLOG_BLOB_BYTES_MAX + 1);

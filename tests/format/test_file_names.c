@@ -79,7 +79,8 @@ Test(file_names, of_segments_have_no_second_spelling)
 
 Test(file_names, of_levels_are_decimals_without_leading_zeros)
 {
-    static const char *const bad[] = {"", "00", "01", "+1", "-1", " 1", "1 ", "0x1", "4294967296", "10000000000", "99999999999", "1a", "."};
+    static const char *const bad[] = {"", "00", "01", "+1", "-1", " 1", "1 ", "0x1", "4294967296",
+                                      "10000000000", "99999999999", "1a", "."};
     char text[16];
     uint32_t level;
     test_random random = test_random_begin("file_names");

@@ -136,7 +136,8 @@ Test(page_codec, survives_any_bytes_as_lz4)
     static uint8_t page[24 + 200];
     test_random random = test_random_begin("page_codec");
     for (int round = 0; round < 20000; round++) {
-        uint32_t stored = 1 + (uint32_t)test_random_below(&random, 190), raw = stored + 1 + (uint32_t)test_random_below(&random, 3000);
+        uint32_t stored = 1 + (uint32_t)test_random_below(&random, 190);
+        uint32_t raw = stored + 1 + (uint32_t)test_random_below(&random, 3000);
         uint64_t bytes = 24 + SL_PAD8(stored);
         memset(page, 0, sizeof page);
         test_random_fill(&random, page + 24, stored);

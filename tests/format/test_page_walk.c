@@ -103,7 +103,8 @@ Test(page_walk, passes_over_holes_of_any_length)
         uint64_t first, end;
         size_t damages, lost = 0;
         make_file(&random);
-        uint64_t from = 64 + test_random_below(&random, file.bytes - 64), until = from + 1 + test_random_below(&random, file.bytes - from);
+        uint64_t from = 64 + test_random_below(&random, file.bytes - 64);
+        uint64_t until = from + 1 + test_random_below(&random, file.bytes - from);
         for (uint64_t i = from; i < until; i++) file.data[i] = (uint8_t)(file.data[i] ^ (1 + i % 255));
         for (uint32_t i = 0; i < PAGES; i++) lost += offsets[i] < until && offsets[i + 1] > from;
         cr_assert_eq(walk_all(&first, &end, &damages), PAGES - lost);
