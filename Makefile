@@ -69,7 +69,7 @@ endif
 .DELETE_ON_ERROR:
 # Objects are kept: make would delete those it made only on the way to a program.
 .SECONDARY:
-.PHONY: all lib tool examples bench check check-build quickstart install clean help
+.PHONY: all lib tool examples bench check check-build quickstart import-table stress install clean help
 
 all: lib $(B)/$(SO) tool $(B)/steplog.pc ## library, shared library, tool and pkg-config file (the default)
 
@@ -161,6 +161,9 @@ $(foreach v,debug asan,$(foreach d,$(TEST_DIRECTORIES),\
 $(foreach f,$(STRESS_SOURCES),\
     $(eval $(call program_rule,tsan,$(B)/tsan/$(f:%.c=%),$(call objects,tsan,$f $(SUPPORT_SOURCES)))))
 
+$(eval $(call program_rule,release,$(B)/release/tests/stress/many_writers,\
+    $(call objects,release,tests/stress/many_writers.c $(SUPPORT_SOURCES)),-lcriterion))
+
 $(B)/$(SO): $(call objects,release,$(LIBRARY_SOURCES))
 	$(say) link $@
 	$(Q)$(CC) -shared -Wl,-soname,$(SO) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -192,6 +195,12 @@ quickstart: ## install what the build needs if missing; build, run the example j
 bench: $(BENCHES) ## build and run the benchmarks; build/bench.json has the numbers
 	@for program in $(BENCHES); do $$program || exit 1; done
 
+import-table: $(TOOL) ## print what importing real logs costs: make import-table DATA=dir
+	bench/import_table.sh $(TOOL) $(DATA)
+
+stress: $(B)/release/tests/stress/many_writers ## 8 processes of 1,000,000 rows each, 3 followers, 2 kills; ROWS=n for other sizes
+	$< $(or $(ROWS),1000000)
+
 install: all ## install into DESTDIR/PREFIX (default /usr/local)
 	install -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)/steplog' '$(DESTDIR)$(BINDIR)'
 	install -m 644 $(B)/libsteplog.a '$(DESTDIR)$(LIBDIR)'
@@ -221,7 +230,3 @@ help: ## this list
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR JOBS; V=1 shows commands, WERROR=-Werror stops at warnings.'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-
-.PHONY: import-table
-import-table: $(TOOL) ## print what importing real logs costs: make import-table DATA=dir
-	bench/import_table.sh $(B)/steplog $(DATA)

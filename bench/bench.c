@@ -29,7 +29,8 @@ int main(int argc, char **argv)
         bench_big(rows);
         return 0;
     }
-    if (argc > 2 || (!is_all && strcmp(section, "append") && strcmp(section, "sustained") && strcmp(section, "codec"))) usage();
+    if (argc > 2 || (!is_all && strcmp(section, "append") && strcmp(section, "sustained") && strcmp(section, "codec")))
+        usage();
     if (is_all || strcmp(section, "append") == 0) bench_append();
     if (is_all || strcmp(section, "sustained") == 0) bench_sustained();
     if (is_all || strcmp(section, "codec") == 0) bench_codec();

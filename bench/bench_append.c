@@ -104,9 +104,12 @@ static double append_round(bench_store *b, const append_case *c, uint64_t *row)
     for (uint32_t i = 0; i < ROWS_A_ROUND; i++, at++) {
         const double *values = source + (size_t)(at % SOURCE_ROWS) * b->metric_count;
         int64_t time_ns = c->is_time_taken ? STEPLOG_TIME_NOW : 1000 * (int64_t)at;
-        if (c->is_same_step) status |= steplog_writer_point(b->writer, b->metrics[0], 7, c->is_time_taken ? time_ns : 1000, *values);
-        else if (c->is_point) status |= steplog_writer_point(b->writer, b->metrics[0], (int64_t)at, time_ns, *values);
-        else status |= steplog_writer_append(b->writer, b->schema, (int64_t)at, time_ns, values);
+        if (c->is_same_step)
+            status |= steplog_writer_point(b->writer, b->metrics[0], 7, c->is_time_taken ? time_ns : 1000, *values);
+        else if (c->is_point)
+            status |= steplog_writer_point(b->writer, b->metrics[0], (int64_t)at, time_ns, *values);
+        else
+            status |= steplog_writer_append(b->writer, b->schema, (int64_t)at, time_ns, values);
     }
     int64_t end = monotonic_ns();
     if (status != STEPLOG_OK) die("%s: an append answered %d", c->name, (int)status);
@@ -142,14 +145,16 @@ static void read_back(bench_store *b, const append_case *c, uint64_t row_count)
         check(status, &err, "cursor_next");
         if (status == STEPLOG_END) break;
         for (size_t i = 0; i < batch.row_count; i++, row++) {
-            if (batch.steps[i] != step_of(c, row) || (!c->is_time_taken && batch.times_ns[i] != (c->is_same_step ? 1000 : 1000 * (int64_t)row)))
+            if (batch.steps[i] != step_of(c, row) ||
+                (!c->is_time_taken && batch.times_ns[i] != (c->is_same_step ? 1000 : 1000 * (int64_t)row)))
                 die("%s: row %llu has step %lld", c->name, (unsigned long long)row, (long long)batch.steps[i]);
             for (size_t m = 0; m < batch.column_count; m++)
                 if (memcmp(&batch.values[m][i], &source[(row % SOURCE_ROWS) * b->metric_count + m], 8) != 0)
                     die("%s: row %llu, metric %zu differs", c->name, (unsigned long long)row, m);
         }
     }
-    if (row != row_count) die("%s: %llu rows of %llu were read", c->name, (unsigned long long)row, (unsigned long long)row_count);
+    if (row != row_count)
+        die("%s: %llu rows of %llu were read", c->name, (unsigned long long)row, (unsigned long long)row_count);
     steplog_cursor_close(cursor);
     steplog_reader_close(reader);
 }
@@ -185,21 +190,22 @@ static void run_case(const append_case *c)
     spread s = rounds_spread(&store_rounds);
     double floor_ns = rounds_spread(&floor_rounds).median;
     if (c->is_time_taken && !c->is_same_step) floor_ns += rounds_spread(&clock_rounds).median;
-    report(&(measurement){.name = c->name, .unit = "ns", .value = s.median, .p10 = s.p10, .p90 = s.p90, .floor = floor_ns,
+    report(&(measurement){.name = c->name,
+                          .unit = "ns",
+                          .value = s.median,
+                          .p10 = s.p10,
+                          .p90 = s.p90,
+                          .floor = floor_ns,
                           .target = c->target > 0 ? c->target : 3 * floor_ns});
 }
 
 void bench_append(void)
 {
     static const append_case cases[] = {
-        {"row of 1, time given", W1_NS, 0, 0, 0, 40, 0},
-        {"row of 1, time taken", W1_NS, 0, 1, 0, 40, 0},
-        {"row of 20, time given", W20, 0, 0, 0, 192, 0},
-        {"row of 20, time taken", W20, 0, 1, 0, 192, 0},
-        {"row of 50, time given", W50, 0, 0, 0, 432, 0},
-        {"row of 50, time taken", W50, 0, 1, 0, 432, 0},
-        {"one point, time given", W1_NS, 1, 0, 0, 40, 15},
-        {"one point, time taken", W1_NS, 1, 1, 0, 40, 40},
+        {"row of 1, time given", W1_NS, 0, 0, 0, 40, 0},        {"row of 1, time taken", W1_NS, 0, 1, 0, 40, 0},
+        {"row of 20, time given", W20, 0, 0, 0, 192, 0},        {"row of 20, time taken", W20, 0, 1, 0, 192, 0},
+        {"row of 50, time given", W50, 0, 0, 0, 432, 0},        {"row of 50, time taken", W50, 0, 1, 0, 432, 0},
+        {"one point, time given", W1_NS, 1, 0, 0, 40, 15},      {"one point, time taken", W1_NS, 1, 1, 0, 40, 40},
         {"one more point of the step", W1_NS, 1, 1, 1, 24, 15},
     };
     report_section("One append; floor: memcpy into a warm mapping + XXH3 of the same bytes (+ clock read)");

@@ -176,9 +176,11 @@ static double run_phase(const char *name, void (*phase)(void), double points, in
     }
     double seconds = (double)(monotonic_ns() - begin) * 1e-9;
     if (!WIFEXITED(state) || WEXITSTATUS(state) != 0) die("%s failed", name);
-    double cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec + 1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-    printf("%-20s %8.3f s %8.3f s cpu %9.2f Mpoint/s %8.2f MiB beyond logs %8.2f anonymous %8.2f logs %8.2f peak\n", name, seconds,
-           cpu, points / seconds * 1e-6, m.beyond_logs_kib / 1024, m.anonymous_kib / 1024, m.logs_kib / 1024, (double)usage.ru_maxrss / 1024);
+    double cpu = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+                 1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    printf("%-20s %8.3f s %8.3f s cpu %9.2f Mpoint/s %8.2f MiB beyond logs %8.2f anonymous %8.2f logs %8.2f peak\n",
+           name, seconds, cpu, points / seconds * 1e-6, m.beyond_logs_kib / 1024, m.anonymous_kib / 1024,
+           m.logs_kib / 1024, (double)usage.ru_maxrss / 1024);
     if (has_limit && m.beyond_logs_kib > MEMORY_KIB_MAX) die("%s: more than 64 MiB beyond mapped logs", name);
     return seconds;
 }

@@ -40,17 +40,20 @@ static void run_column(const char *what, uint32_t metric)
     encode_rounds.count = decode_rounds.count = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         int64_t begin = monotonic_ns();
-        for (uint32_t b = 0; b < BLOCKS; b++) encoded_bytes[b] = sl_value_encode(values[b], SL_BLOCK_VALUES_MAX, encoded[b]);
+        for (uint32_t b = 0; b < BLOCKS; b++)
+            encoded_bytes[b] = sl_value_encode(values[b], SL_BLOCK_VALUES_MAX, encoded[b]);
         int64_t middle = monotonic_ns();
         for (uint32_t b = 0; b < BLOCKS; b++)
-            if (sl_value_decode(encoded[b], encoded_bytes[b], SL_BLOCK_VALUES_MAX, back, &why) < 0) die("%s: %s", what, why);
+            if (sl_value_decode(encoded[b], encoded_bytes[b], SL_BLOCK_VALUES_MAX, back, &why) < 0)
+                die("%s: %s", what, why);
         int64_t end = monotonic_ns();
         rounds_add(&encode_rounds, (double)(middle - begin) / (BLOCKS * SL_BLOCK_VALUES_MAX));
         rounds_add(&decode_rounds, (double)(end - middle) / (BLOCKS * SL_BLOCK_VALUES_MAX));
     }
     for (uint32_t b = 0; b < BLOCKS; b++) {
         bytes += encoded_bytes[b];
-        if (sl_value_decode(encoded[b], encoded_bytes[b], SL_BLOCK_VALUES_MAX, back, &why) < 0 || memcmp(back, values[b], sizeof back) != 0)
+        if (sl_value_decode(encoded[b], encoded_bytes[b], SL_BLOCK_VALUES_MAX, back, &why) < 0 ||
+            memcmp(back, values[b], sizeof back) != 0)
             die("%s: block %u does not come back", what, (unsigned)b);
     }
     spread e = rounds_spread(&encode_rounds), d = rounds_spread(&decode_rounds);
@@ -58,11 +61,18 @@ static void run_column(const char *what, uint32_t metric)
     static size_t name_count;
     if (name_count + 3 > 24) return;
     snprintf(names[name_count], sizeof name, "encode, %s", what);
-    report(&(measurement){.name = names[name_count++], .unit = "ns/value", .value = e.median, .p10 = e.p10, .p90 = e.p90});
+    report(
+        &(measurement){.name = names[name_count++], .unit = "ns/value", .value = e.median, .p10 = e.p10, .p90 = e.p90});
     snprintf(names[name_count], sizeof name, "decode, %s", what);
-    report(&(measurement){.name = names[name_count++], .unit = "ns/value", .value = d.median, .p10 = d.p10, .p90 = d.p90, .target = 0.67});
+    report(&(measurement){.name = names[name_count++],
+                          .unit = "ns/value",
+                          .value = d.median,
+                          .p10 = d.p10,
+                          .p90 = d.p90,
+                          .target = 0.67});
     snprintf(names[name_count], sizeof name, "size, %s", what);
-    report(&(measurement){.name = names[name_count++], .unit = "bytes", .value = (double)bytes / (BLOCKS * SL_BLOCK_VALUES_MAX)});
+    report(&(measurement){
+        .name = names[name_count++], .unit = "bytes", .value = (double)bytes / (BLOCKS * SL_BLOCK_VALUES_MAX)});
 }
 
 void bench_codec(void)

@@ -77,7 +77,8 @@ void bench_store_create(bench_store *b, workload_kind kind, uint32_t store_flags
 void bench_writer_open(bench_store *b, workload_kind kind, const char *run_key)
 {
     steplog_error err = {0};
-    steplog_writer_options options = {.size_bytes = sizeof options, .run_key = run_key, .run_name = workload_name(kind)};
+    steplog_writer_options options = {
+        .size_bytes = sizeof options, .run_key = run_key, .run_name = workload_name(kind)};
     steplog_writer_stats stats = {.size_bytes = sizeof stats};
     char name[64];
     check(steplog_writer_open(b->store, &options, &b->writer, &err), &err, "writer_open");

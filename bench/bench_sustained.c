@@ -45,7 +45,9 @@ static void run_sustained(workload_kind kind, double target)
         int64_t begin = monotonic_ns(), cpu_begin = cpu_ns();
         for (uint64_t row = 0; row < row_count; row++) {
             uint32_t at = (uint32_t)(row % RING_ROWS);
-            status |= steplog_writer_append(b.writer, b.schema, (int64_t)row, times[at] + (int64_t)(row / RING_ROWS) * ring_ns, ring + (size_t)at * count);
+            status |= steplog_writer_append(b.writer, b.schema, (int64_t)row,
+                                            times[at] + (int64_t)(row / RING_ROWS) * ring_ns,
+                                            ring + (size_t)at * count);
         }
         int64_t appended = monotonic_ns();
         bench_writer_close(&b);
@@ -60,13 +62,28 @@ static void run_sustained(workload_kind kind, double target)
     }
     free(ring);
     spread rate = rounds_spread(&wall), handed = rounds_spread(&append), work = rounds_spread(&cpu);
-    report(&(measurement){.name = name_of("appended", kind), .unit = "Mpoint/s", .value = handed.median, .p10 = handed.p10, .p90 = handed.p90});
-    report(&(measurement){.name = name_of("sealed and durable", kind), .unit = "Mpoint/s", .value = rate.median, .p10 = rate.p10, .p90 = rate.p90, .target = target});
-    report(&(measurement){.name = name_of("processor time", kind), .unit = "ns/point", .value = work.median, .p10 = work.p10, .p90 = work.p90, .target = 10});
+    report(&(measurement){.name = name_of("appended", kind),
+                          .unit = "Mpoint/s",
+                          .value = handed.median,
+                          .p10 = handed.p10,
+                          .p90 = handed.p90});
+    report(&(measurement){.name = name_of("sealed and durable", kind),
+                          .unit = "Mpoint/s",
+                          .value = rate.median,
+                          .p10 = rate.p10,
+                          .p90 = rate.p90,
+                          .target = target});
+    report(&(measurement){.name = name_of("processor time", kind),
+                          .unit = "ns/point",
+                          .value = work.median,
+                          .p10 = work.p10,
+                          .p90 = work.p90,
+                          .target = 10});
 }
 
 /* Opens the store anew and reads one series, checking every value against the generator. */
-static void read_series(const bench_store *b, workload_kind kind, uint64_t row_count, int is_checked, rounds *open_us, rounds *rate)
+static void read_series(const bench_store *b, workload_kind kind, uint64_t row_count, int is_checked, rounds *open_us,
+                        rounds *rate)
 {
     steplog_error err = {0};
     steplog_store *store;
@@ -85,7 +102,8 @@ static void read_series(const bench_store *b, workload_kind kind, uint64_t row_c
     check(steplog_store_open(b->path, &options, &store, &err), &err, "store_open");
     check(steplog_reader_open(store, &reader, &err), &err, "reader_open");
     int64_t opened = monotonic_ns();
-    check(steplog_reader_find(reader, &b->run, workload_metric_name(kind, 0, name), &series, 1, &found, &err), &err, "reader_find");
+    check(steplog_reader_find(reader, &b->run, workload_metric_name(kind, 0, name), &series, 1, &found, &err), &err,
+          "reader_find");
     int64_t scan = monotonic_ns();
     check(steplog_cursor_open(reader, &series, 1, NULL, &cursor, &err), &err, "cursor_open");
     workload_init(&w, kind, BENCH_SEED);
@@ -102,7 +120,8 @@ static void read_series(const bench_store *b, workload_kind kind, uint64_t row_c
         }
     }
     int64_t end = monotonic_ns();
-    if (rows != row_count || !(sum > 0)) die("%s: %llu rows of %llu", workload_name(kind), (unsigned long long)rows, (unsigned long long)row_count);
+    if (rows != row_count || !(sum > 0))
+        die("%s: %llu rows of %llu", workload_name(kind), (unsigned long long)rows, (unsigned long long)row_count);
     if (!is_checked) {
         rounds_add(open_us, (double)(opened - begin) / 1e3);
         rounds_add(rate, (double)rows * 1e3 / (double)(end - scan));
@@ -136,10 +155,19 @@ static void run_stored(workload_kind kind, uint64_t row_count, double target)
     read_series(&b, kind, row_count, 1, &open_us, &rate);
     for (int i = 0; i < 15; i++) read_series(&b, kind, row_count, 0, &open_us, &rate);
     spread o = rounds_spread(&open_us), s = rounds_spread(&rate);
-    report(&(measurement){.name = name_of("size after compact", kind), .unit = "bytes/pt", .value = (double)directory_bytes(b.path) / points, .target = target});
-    report(&(measurement){.name = name_of("compact", kind), .unit = "Mpoint/s", .value = points * 1e3 / (double)(end - begin)});
+    report(&(measurement){.name = name_of("size after compact", kind),
+                          .unit = "bytes/pt",
+                          .value = (double)directory_bytes(b.path) / points,
+                          .target = target});
+    report(&(measurement){
+        .name = name_of("compact", kind), .unit = "Mpoint/s", .value = points * 1e3 / (double)(end - begin)});
     report(&(measurement){.name = name_of("open", kind), .unit = "us", .value = o.median, .p10 = o.p10, .p90 = o.p90});
-    report(&(measurement){.name = name_of("scan one series", kind), .unit = "Mpoint/s", .value = s.median, .p10 = s.p10, .p90 = s.p90, .target = 600});
+    report(&(measurement){.name = name_of("scan one series", kind),
+                          .unit = "Mpoint/s",
+                          .value = s.median,
+                          .p10 = s.p10,
+                          .p90 = s.p90,
+                          .target = 600});
     remove_directory(b.path);
 }
 

@@ -86,7 +86,8 @@ void print_machine(void)
 
 void report_section(const char *title)
 {
-    printf("\n%s\n%-38s %12s %-10s %19s %10s %6s  %s\n", title, "", "median", "unit", "p10 - p90", "floor", "ratio", "target");
+    printf("\n%s\n%-38s %12s %-10s %19s %10s %6s  %s\n", title, "", "median", "unit", "p10 - p90", "floor", "ratio",
+           "target");
     fflush(stdout);
 }
 
@@ -112,8 +113,10 @@ int write_json(const char *path)
     for (size_t i = 0; i < report_count; i++) {
         const measurement *m = &reports[i];
         fprintf(f, "  {\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"", m->name, m->value, m->unit);
-        if (m->floor > 0) fprintf(f, ", \"floor\": %.6g, \"ratio\": %.4g", m->floor, m->value / m->floor);
-        else fputs(", \"floor\": null, \"ratio\": null", f);
+        if (m->floor > 0)
+            fprintf(f, ", \"floor\": %.6g, \"ratio\": %.4g", m->floor, m->value / m->floor);
+        else
+            fputs(", \"floor\": null, \"ratio\": null", f);
         if (m->p90 > 0) fprintf(f, ", \"p10\": %.6g, \"p90\": %.6g", m->p10, m->p90);
         if (m->target > 0) fprintf(f, ", \"target\": %.6g", m->target);
         fprintf(f, "}%s\n", i + 1 < report_count ? "," : "");

@@ -58,10 +58,10 @@ static double accuracy(workload *w, uint32_t which)
 static double counter(workload *w, uint32_t which)
 {
     switch (which % 4) {
-    case 0: return (double)(w->step + 1) * 524288.0;                  /* tokens */
-    case 1: return (double)(w->step / 1000);                          /* epoch */
+    case 0: return (double)(w->step + 1) * 524288.0;                              /* tokens */
+    case 1: return (double)(w->step / 1000);                                      /* epoch */
     case 2: return (double)(next_random(w) % 16 == 0) + (double)(w->step % 1000); /* batch, sometimes one off */
-    default: return w->tokens += (double)(2048 + next_random(w) % 64); /* samples of uneven length */
+    default: return w->tokens += (double)(2048 + next_random(w) % 64);            /* samples of uneven length */
     }
 }
 
@@ -100,7 +100,12 @@ const char *workload_metric_name(workload_kind kind, uint32_t metric, char buffe
     static const struct {
         uint32_t count;
         const char *name;
-    } w20[] = {{8, "train/loss"}, {3, "schedule/lr"}, {3, "eval/accuracy"}, {3, "progress/count"}, {2, "perf/tokens_per_second"}, {1, "optim/weight_decay"}},
+    } w20[] = {{8, "train/loss"},
+               {3, "schedule/lr"},
+               {3, "eval/accuracy"},
+               {3, "progress/count"},
+               {2, "perf/tokens_per_second"},
+               {1, "optim/weight_decay"}},
       w50[] = {{30, "train/norm"}, {8, "progress/count"}, {4, "schedule/lr"}, {4, "perf/seconds"}, {4, "system/gauge"}},
       w1[] = {{1, "train/loss"}};
     uint32_t i = 0;

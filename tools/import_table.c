@@ -181,8 +181,7 @@ static uint32_t add_column(import_table *t, const char *name, size_t bytes, uint
 {
     size_t bad;
     if (bytes == 0 || bytes > STEPLOG_NAME_BYTES_MAX || t->column_count >= IMPORT_COLUMNS_MAX ||
-        t->held_bytes + bytes > IMPORT_HELD_BYTES_MAX ||
-        !import_cell_is_utf8(name, bytes, &bad)) {
+        t->held_bytes + bytes > IMPORT_HELD_BYTES_MAX || !import_cell_is_utf8(name, bytes, &bad)) {
         return IMPORT_NO_COLUMN;
     }
     if ((t->column_count & (t->column_count - 1)) == 0) {
@@ -231,10 +230,7 @@ void import_table_begin(import_table *t, uint64_t line)
     t->stamp_ns = STEPLOG_TIME_NONE;
 }
 
-void import_table_stamp(import_table *t, int64_t time_ns)
-{
-    t->stamp_ns = time_ns;
-}
+void import_table_stamp(import_table *t, int64_t time_ns) { t->stamp_ns = time_ns; }
 
 /* Puts a column among those of this record. A second value in one record replaces the first. */
 static import_column *touch(import_table *t, uint32_t index)
@@ -264,13 +260,13 @@ static void note_text(import_table *t, import_column *column, const char *text, 
         return;
     }
     if (column->text_count++ > 0) {
-        column->is_varied |=
-            column->text == NULL || column->text_bytes != bytes || memcmp(column->text, text, bytes) != 0;
+        column->is_varied |= column->text == NULL || column->text_bytes != bytes ||
+                             memcmp(column->text, text, bytes) != 0;
         return;
     }
     column->first_text_line = t->line;
-    if (bytes > IMPORT_TEXT_BYTES_MAX || t->held_bytes + bytes > IMPORT_HELD_BYTES_MAX || memchr(text, 0, bytes) != NULL ||
-        !import_cell_is_utf8(text, bytes, &bad)) {
+    if (bytes > IMPORT_TEXT_BYTES_MAX || t->held_bytes + bytes > IMPORT_HELD_BYTES_MAX ||
+        memchr(text, 0, bytes) != NULL || !import_cell_is_utf8(text, bytes, &bad)) {
         column->is_varied = 1;
         return;
     }
@@ -337,17 +333,10 @@ void import_table_cell(import_table *t, uint32_t index, const char *text, size_t
     double value = 0;
     import_cell_trim(&text, &bytes);
     switch (import_cell_read(text, bytes, &value)) {
-    case IMPORT_NUMBER:
-        import_table_number(t, index, value, text, bytes);
-        break;
-    case IMPORT_TEXT:
-        import_table_text(t, index, text, bytes);
-        break;
-    case IMPORT_LIST:
-        import_table_list(t, index);
-        break;
-    case IMPORT_MISSING:
-        break;
+    case IMPORT_NUMBER: import_table_number(t, index, value, text, bytes); break;
+    case IMPORT_TEXT: import_table_text(t, index, text, bytes); break;
+    case IMPORT_LIST: import_table_list(t, index); break;
+    case IMPORT_MISSING: break;
     }
 }
 
@@ -370,9 +359,9 @@ const char *import_table_step_name(const import_table *t)
     if (t->best_rank < 0) {
         return NULL;
     }
-    return t->best_rank == FORCED_RANK          ? t->options.step_column
+    return t->best_rank == FORCED_RANK         ? t->options.step_column
            : t->step_index != IMPORT_NO_COLUMN ? t->columns[t->step_index].name
-                                                : step_names[t->best_rank].name;
+                                               : step_names[t->best_rank].name;
 }
 
 /* Whether a column may give the step of a record. */

@@ -36,6 +36,7 @@ typedef struct job {
     sl_segment **inputs;
     int *is_damaged;
     size_t input_count;
+    const sl_segment *left_out; /* one of those whose tables are damaged; NULL: there is none */
     sl_segment_writer *writer;
     SL_VEC(block_source) blocks;
     sl_ranges held, dropped;
@@ -53,6 +54,22 @@ static size_t input_index(const job *j, const sl_segment *segment)
     return SIZE_MAX;
 }
 
+static void mark_damaged(job *j, const sl_segment *segment)
+{
+    size_t input = input_index(j, segment);
+    if (input != SIZE_MAX) j->is_damaged[input] = 1;
+}
+
+/* When tables were damaged, what the pages do not tell any more is in no group, range or record: nobody can say that
+ * all of such a file was copied. */
+static int is_incomplete(const sl_segment *segment)
+{
+    if (segment->is_rebuilt) return 1;
+    for (size_t i = 0; i < segment->writers.count; i++)
+        if (segment->writers.items[i].attempt == 0) return 1;
+    return 0;
+}
+
 static steplog_status tell_progress(job *j)
 {
     if (!j->request->progress) return STEPLOG_OK;
@@ -67,22 +84,25 @@ static int is_due(const job *j, const sl_tombstone *t)
     return (j->request->flags & STEPLOG_COMPACT_NOW) || j->request->now_ns - t->time_ns >= GRACE_NS;
 }
 
-static int is_row_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step, uint64_t sequence)
+static int is_row_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step,
+                          uint64_t sequence)
 {
     for (size_t i = 0; i < run->tombstones.count; i++) {
         const sl_tombstone *t = &run->tombstones.items[i];
-        if (t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation)) continue;
+        if (t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation))
+            continue;
         if (!t->has_steps || (step >= t->step_begin && step < t->step_end)) return 1;
     }
     return 0;
 }
 
-static int is_value_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step, uint64_t sequence,
-                            const char *name, uint32_t bytes)
+static int is_value_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step,
+                            uint64_t sequence, const char *name, uint32_t bytes)
 {
     for (size_t i = 0; i < run->tombstones.count; i++) {
         const sl_tombstone *t = &run->tombstones.items[i];
-        if (!t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation)) continue;
+        if (!t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation))
+            continue;
         if (t->has_steps && (step < t->step_begin || step >= t->step_end)) continue;
         if (t->metric_bytes == bytes && memcmp(t->metric, name, bytes) == 0) return 1;
     }
@@ -92,7 +112,8 @@ static int is_value_removed(const job *j, const sl_run *run, const steplog_id *i
 static int has_due_tombstone(const job *j, const sl_run *run, const steplog_id *incarnation)
 {
     for (size_t i = 0; i < run->tombstones.count; i++)
-        if (is_due(j, &run->tombstones.items[i]) && sl_id_equal(&run->tombstones.items[i].incarnation, incarnation)) return 1;
+        if (is_due(j, &run->tombstones.items[i]) && sl_id_equal(&run->tombstones.items[i].incarnation, incarnation))
+            return 1;
     return 0;
 }
 
@@ -100,8 +121,7 @@ static int has_due_tombstone(const job *j, const sl_run *run, const steplog_id *
 
 static void lose_block(job *j, const block_source *source)
 {
-    size_t input = input_index(j, source->segment);
-    if (input != SIZE_MAX) j->is_damaged[input] = 1;
+    mark_damaged(j, source->segment);
     j->result->points_lost += source->entry.value_count;
 }
 
@@ -111,7 +131,8 @@ static steplog_status copy_block(job *j, const block_source *source)
     int64_t axis[SL_PART_COUNT][SL_CHUNK_ROWS_MAX];
     sl_segment *segment = source->segment;
     SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
-    for (int part = 0; part < SL_PART_COUNT; part++) SL_TRY(sl_segment_axis(segment, &j->chunk, part, axis[part], j->err));
+    for (int part = 0; part < SL_PART_COUNT; part++)
+        SL_TRY(sl_segment_axis(segment, &j->chunk, part, axis[part], j->err));
     uint32_t count = j->chunk.head.column_count;
     const uint8_t **payloads = sl_alloc_zero(count, sizeof *payloads);
     uint8_t *copies = NULL;
@@ -128,13 +149,16 @@ static steplog_status copy_block(job *j, const block_source *source)
         at += payload_bytes;
     }
     if (status >= 0)
-        status = sl_segment_writer_block(j->writer, source->ordinal, j->chunk.head.row_count, axis[SL_PART_STEPS], axis[SL_PART_TIMES],
-                                         axis[SL_PART_SEQUENCES], j->chunk.infos.items, payloads, j->err);
+        status = sl_segment_writer_block(j->writer, source->ordinal, j->chunk.head.row_count, axis[SL_PART_STEPS],
+                                         axis[SL_PART_TIMES], axis[SL_PART_SEQUENCES], j->chunk.infos.items, payloads,
+                                         j->err);
     sl_free(copies);
     sl_free((void *)(uintptr_t)payloads);
     if (status < 0) return status;
     for (uint32_t row = 0; row < j->chunk.head.row_count; row++)
-        if (!sl_ranges_add(&j->held, (uint64_t)axis[SL_PART_SEQUENCES][row], (uint64_t)axis[SL_PART_SEQUENCES][row] + 1)) return no_memory(j);
+        if (!sl_ranges_add(&j->held, (uint64_t)axis[SL_PART_SEQUENCES][row],
+                           (uint64_t)axis[SL_PART_SEQUENCES][row] + 1))
+            return no_memory(j);
     return STEPLOG_OK;
 }
 
@@ -147,7 +171,8 @@ static steplog_status decode_all(job *j, const block_source *source, sl_rows *ro
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_SEQUENCES, rows->sequences, j->err));
     rows->row_count = j->chunk.head.row_count;
     for (uint32_t c = 0; c < rows->column_count; c++)
-        SL_TRY(sl_segment_column(segment, &j->chunk, c, rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, rows->present + (size_t)c * SL_PRESENT_WORDS, j->err));
+        SL_TRY(sl_segment_column(segment, &j->chunk, c, rows->values + (size_t)c * SL_CHUNK_ROWS_MAX,
+                                 rows->present + (size_t)c * SL_PRESENT_WORDS, j->err));
     return STEPLOG_OK;
 }
 
@@ -169,7 +194,8 @@ static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *
         for (uint32_t c = 0; c < names->count; c++) {
             if (!(rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1)) continue;
             values[c] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + row];
-            if (is_removed || (has_removed && is_value_removed(j, run, &i->id, rows->steps[row], sequence, names->names[c], names->bytes[c]))) {
+            if (is_removed || (has_removed && is_value_removed(j, run, &i->id, rows->steps[row], sequence,
+                                                               names->names[c], names->bytes[c]))) {
                 removed++;
                 continue;
             }
@@ -181,7 +207,8 @@ static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *
             if (!sl_ranges_add(&j->dropped, sequence, sequence + 1)) status = no_memory(j);
             continue;
         }
-        status = sl_segment_writer_row(j->writer, source->ordinal, rows->steps[row], rows->times[row], sequence, values, present, j->err);
+        status = sl_segment_writer_row(j->writer, source->ordinal, rows->steps[row], rows->times[row], sequence, values,
+                                       present, j->err);
         if (status >= 0 && !sl_ranges_add(&j->held, sequence, sequence + 1)) status = no_memory(j);
     }
     sl_rows_free(rows);
@@ -193,7 +220,8 @@ static int compare_blocks(const void *a, const void *b)
 {
     const block_source *x = a, *y = b;
     if (x->ordinal != y->ordinal) return x->ordinal < y->ordinal ? -1 : 1;
-    if (x->entry.sequence_first != y->entry.sequence_first) return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
+    if (x->entry.sequence_first != y->entry.sequence_first)
+        return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
     return 0;
 }
 
@@ -201,7 +229,8 @@ static int compare_blocks(const void *a, const void *b)
 static int interleaves(const job *j, size_t n)
 {
     const block_source *block = &j->blocks.items[n];
-    return (n > 0 && j->blocks.items[n - 1].ordinal == block->ordinal && j->blocks.items[n - 1].entry.sequence_last >= block->entry.sequence_first) ||
+    return (n > 0 && j->blocks.items[n - 1].ordinal == block->ordinal &&
+            j->blocks.items[n - 1].entry.sequence_last >= block->entry.sequence_first) ||
            (n + 1 < j->blocks.count && j->blocks.items[n + 1].ordinal == block->ordinal &&
             j->blocks.items[n + 1].entry.sequence_first <= block->entry.sequence_last);
 }
@@ -214,15 +243,19 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
     for (size_t n = 0; n < j->blocks.count; n++) {
         const block_source *source = &j->blocks.items[n];
         const sl_schema_names *names = sl_segment_names(source->segment, source->schema);
-        int is_whole = sl_ranges_has_all(source->assigned, source->entry.sequence_first, source->entry.sequence_last + 1);
+        int is_whole = sl_ranges_has_all(source->assigned, source->entry.sequence_first,
+                                         source->entry.sequence_last + 1);
         int is_full = source->entry.row_count == sl_block_rows_max(names->count);
         if (n && j->blocks.items[n - 1].ordinal != source->ordinal) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
-        steplog_status status = is_whole && is_full && !has_due_tombstone(j, run, &i->id) ? copy_block(j, source) : add_rows(j, run, i, source);
-        if (status == STEPLOG_CORRUPT) lose_block(j, source);
-        else if (status < 0) return status;
+        steplog_status status = is_whole && is_full && !has_due_tombstone(j, run, &i->id) ? copy_block(j, source)
+                                                                                          : add_rows(j, run, i, source);
+        if (status == STEPLOG_CORRUPT)
+            lose_block(j, source);
+        else if (status < 0)
+            return status;
         j->done_bytes += source->entry.page_offset - source->entry.extent_offset + source->entry.page_bytes;
-        if (n % 64 == 0 && (status = tell_progress(j)) != STEPLOG_OK) return status;
+        if ((status = tell_progress(j)) != STEPLOG_OK) return status;
     }
     return sl_segment_writer_flush(j->writer, j->err);
 }
@@ -237,16 +270,24 @@ static steplog_status collect_blocks(job *j, const sl_source *source)
         uint32_t schema = segment->groups.items[w->group_first + g].schema, ordinal;
         const sl_schema_names *names = sl_segment_names(segment, schema);
         if (!names) {
-            size_t input = input_index(j, segment);
-            if (input != SIZE_MAX) j->is_damaged[input] = 1;
+            mark_damaged(j, segment);
             j->result->points_lost += segment->groups.items[w->group_first + g].value_count;
             continue;
         }
         status = sl_segment_writer_schema(j->writer, names->names, names->bytes, names->count, &ordinal, j->err);
         if (status >= 0) status = sl_segment_chunks(segment, w->group_first + g, &chunks, j->err);
+        /* A damaged chunk table is found only now, and entries that break a rule are left out. */
+        if (status >= 0 &&
+            (segment->is_rebuilt || chunks.count < segment->groups.items[w->group_first + g].chunk_count))
+            mark_damaged(j, segment);
         for (size_t c = 0; c < chunks.count && status >= 0; c++) {
-            block_source block = {.segment = segment, .assigned = &source->assigned, .entry = chunks.items[c], .ordinal = ordinal, .schema = schema};
-            if (!sl_ranges_has_any(&source->assigned, block.entry.sequence_first, block.entry.sequence_last + 1)) continue;
+            block_source block = {.segment = segment,
+                                  .assigned = &source->assigned,
+                                  .entry = chunks.items[c],
+                                  .ordinal = ordinal,
+                                  .schema = schema};
+            if (!sl_ranges_has_any(&source->assigned, block.entry.sequence_first, block.entry.sequence_last + 1))
+                continue;
             if (!SL_VEC_PUSH(&j->blocks, block)) status = no_memory(j);
         }
     }
@@ -258,27 +299,35 @@ static steplog_status collect_blocks(job *j, const sl_source *source)
 
 static int is_kept_for_ever(const sl_record_entry *entry)
 {
-    return entry->type == SL_ENTRY_FACT && (entry->fact_kind == STEPLOG_EVENT_TOMBSTONE || entry->fact_kind == STEPLOG_EVENT_UNDO);
+    return entry->type == SL_ENTRY_FACT &&
+           (entry->fact_kind == STEPLOG_EVENT_TOMBSTONE || entry->fact_kind == STEPLOG_EVENT_UNDO);
 }
 
-static int is_record_removed(const job *j, const sl_run *run, const steplog_id *incarnation, const sl_record_entry *entry)
+static int is_record_removed(const job *j, const sl_run *run, const steplog_id *incarnation,
+                             const sl_record_entry *entry)
 {
     if (is_kept_for_ever(entry)) return 0;
     for (size_t i = 0; i < run->tombstones.count; i++) {
         const sl_tombstone *t = &run->tombstones.items[i];
-        if (t->is_whole && entry->sequence <= t->sequence_last && is_due(j, t) && sl_id_equal(&t->incarnation, incarnation)) return 1;
+        if (t->is_whole && entry->sequence <= t->sequence_last && is_due(j, t) &&
+            sl_id_equal(&t->incarnation, incarnation))
+            return 1;
     }
     return 0;
 }
 
-static steplog_status copy_blob(job *j, sl_segment *segment, const sl_record_entry *entry, const sl_record_prefix *prefix, const uint8_t *head, uint32_t head_bytes)
+static steplog_status copy_blob(job *j, sl_segment *segment, const sl_record_entry *entry,
+                                const sl_record_prefix *prefix, const uint8_t *head, uint32_t head_bytes)
 {
     sl_blob blob;
     if (!sl_blob_decode(head, head_bytes, &blob, NULL)) return STEPLOG_CORRUPT;
     uint8_t *copy = sl_copy_bytes(head, head_bytes), *data = sl_alloc(blob.data_bytes + 1);
     uint64_t bytes = blob.data_bytes;
-    steplog_status status = copy && data ? sl_segment_blob_data(segment, prefix->data_offset, data, bytes, j->err) : no_memory(j);
-    if (status >= 0) status = sl_segment_writer_blob(j->writer, copy, head_bytes, entry->sequence, entry->sequence_count, data, bytes, j->err);
+    steplog_status status = copy && data ? sl_segment_blob_data(segment, prefix->data_offset, data, bytes, j->err)
+                                         : no_memory(j);
+    if (status >= 0)
+        status = sl_segment_writer_blob(j->writer, copy, head_bytes, entry->sequence, entry->sequence_count, data,
+                                        bytes, j->err);
     sl_free(copy);
     sl_free(data);
     return status;
@@ -301,11 +350,11 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
             if (status >= 0)
                 status = entry->type == SL_ENTRY_BLOB
                              ? copy_blob(j, segment, entry, &prefix, content, entry->bytes)
-                             : sl_segment_writer_fact(j->writer, content, entry->bytes, entry->sequence, entry->sequence_count, j->err);
+                             : sl_segment_writer_fact(j->writer, content, entry->bytes, entry->sequence,
+                                                      entry->sequence_count, j->err);
         }
         if (status == STEPLOG_CORRUPT) {
-            size_t input = input_index(j, segment);
-            if (input != SIZE_MAX) j->is_damaged[input] = 1;
+            mark_damaged(j, segment);
             continue;
         }
         if (status < 0) return status;
@@ -320,10 +369,12 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
 static steplog_status carry_ranges(job *j, const sl_source *source)
 {
     sl_ranges rest = {0}, dropped = {0};
-    int is_good = sl_ranges_copy(&rest, &source->assigned) && sl_ranges_subtract(&rest, &j->held) && sl_ranges_subtract(&rest, &j->dropped);
+    int is_good = sl_ranges_copy(&rest, &source->assigned) && sl_ranges_subtract(&rest, &j->held) &&
+                  sl_ranges_subtract(&rest, &j->dropped);
     size_t input = input_index(j, source->segment);
     if (is_good && input != SIZE_MAX && !j->is_damaged[input]) is_good = sl_ranges_add_all(&j->held, &rest);
-    is_good = is_good && sl_segment_ranges(source->segment, source->writer, NULL, &dropped) && sl_ranges_add_all(&j->dropped, &dropped);
+    is_good = is_good && sl_segment_ranges(source->segment, source->writer, NULL, &dropped) &&
+              sl_ranges_add_all(&j->dropped, &dropped);
     SL_VEC_FREE(&rest);
     SL_VEC_FREE(&dropped);
     return is_good ? STEPLOG_OK : no_memory(j);
@@ -352,10 +403,8 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
         if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX) is_wanted = 1;
     if (!is_wanted) return STEPLOG_OK;
     if (!i->has_description) { /* its writer page is damaged: leave its files alone */
-        for (size_t s = 0; s < i->sources.count; s++) {
-            size_t input = i->sources.items[s].segment ? input_index(j, i->sources.items[s].segment) : SIZE_MAX;
-            if (input != SIZE_MAX) j->is_damaged[input] = 1;
-        }
+        for (size_t s = 0; s < i->sources.count; s++)
+            if (i->sources.items[s].segment) mark_damaged(j, i->sources.items[s].segment);
         return STEPLOG_OK;
     }
     if (!j->writer) SL_TRY(sl_segment_writer_open(j->reader->context.store_dir, j->level, &j->writer, j->err));
@@ -369,7 +418,8 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
     }
     if (status >= 0 && (status = write_blocks(j, run, i)) != STEPLOG_OK) return status;
     for (size_t s = 0; s < i->sources.count && status >= 0; s++)
-        if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX) status = carry_ranges(j, &i->sources.items[s]);
+        if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX)
+            status = carry_ranges(j, &i->sources.items[s]);
     if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held, &j->dropped, j->err);
     if (status >= 0 && sl_segment_writer_bytes(j->writer) >= SL_COMPACT_OUTPUT_BYTES) status = publish(j);
     return status;
@@ -379,7 +429,8 @@ static _Thread_local const steplog_reader *sorting_reader;
 
 static int compare_incarnations(const void *a, const void *b)
 {
-    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a], *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
+    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a],
+                         *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
     int order = memcmp(x->run.bytes, y->run.bytes, 16);
     return order ? order : memcmp(x->id.bytes, y->id.bytes, 16);
 }
@@ -417,12 +468,16 @@ static int holds_removed(const job *j, const sl_segment *segment)
             if (range->kind != SL_RANGE_HELD) continue;
             for (size_t t = 0; t < run->tombstones.count; t++) {
                 const sl_tombstone *tombstone = &run->tombstones.items[t];
-                if (!is_due(j, tombstone) || !sl_id_equal(&tombstone->incarnation, &entry->incarnation) || range->sequence_begin > tombstone->sequence_last) continue;
+                if (!is_due(j, tombstone) || !sl_id_equal(&tombstone->incarnation, &entry->incarnation) ||
+                    range->sequence_begin > tombstone->sequence_last)
+                    continue;
                 if (tombstone->is_whole) return 1;
                 /* By metric or by steps: freed already unless a group may still hold such values. */
                 for (uint32_t g = 0; g < entry->group_count; g++) {
                     const sl_group_entry *group = &segment->groups.items[entry->group_first + g];
-                    if (tombstone->has_steps && (group->step_max < tombstone->step_begin || group->step_min >= tombstone->step_end)) continue;
+                    if (tombstone->has_steps &&
+                        (group->step_max < tombstone->step_begin || group->step_min >= tombstone->step_end))
+                        continue;
                     return 1;
                 }
             }
@@ -441,14 +496,21 @@ static steplog_status choose(job *j)
         sl_free(files);
         return no_memory(j);
     }
+    size_t candidates = 0;
     for (size_t i = 0; i < count; i++) {
-        const sl_segment *segment = j->reader->segments.items[i];
-        files[i] = (sl_compact_file){.level = segment->level, .bytes = segment->file_bytes, .has_removed = holds_removed(j, segment)};
+        sl_segment *segment = j->reader->segments.items[i];
+        if (is_incomplete(segment)) { /* left alone: merging it again and again would never free it */
+            j->left_out = segment;
+            continue;
+        }
+        j->inputs[candidates] = segment;
+        files[candidates++] = (sl_compact_file){
+            .level = segment->level, .bytes = segment->file_bytes, .has_removed = holds_removed(j, segment)};
     }
-    sl_compact_pick(files, count, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
-    for (size_t i = 0; i < count; i++) {
+    sl_compact_pick(files, candidates, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
+    for (size_t i = 0; i < candidates; i++) {
         if (!files[i].is_picked) continue;
-        j->inputs[j->input_count++] = j->reader->segments.items[i];
+        j->inputs[j->input_count++] = j->inputs[i];
         j->total_bytes += files[i].bytes;
         if (files[i].level + 1 > j->level) j->level = files[i].level + 1;
     }
@@ -461,8 +523,10 @@ static steplog_status retire_inputs(job *j)
     int dir = j->reader->context.store_dir;
     steplog_status status = STEPLOG_OK;
     for (size_t i = 0; i < j->input_count; i++) {
-        if (j->is_damaged[i]) {
-            status = sl_fail(j->err, STEPLOG_CORRUPT, -1, "'%s' is damaged and was kept; what could be read of it was compacted", j->inputs[i]->name);
+        if (j->is_damaged[i] || is_incomplete(j->inputs[i])) {
+            status = sl_fail(j->err, STEPLOG_CORRUPT, -1,
+                             "'%s' is damaged and was kept; what could be read of it was compacted",
+                             j->inputs[i]->name);
             continue;
         }
         int e = sl_os->unlink(dir, j->inputs[i]->name);
@@ -485,7 +549,8 @@ static void free_job(job *j)
     sl_reader_free(j->reader);
 }
 
-steplog_status sl_compact_segments(const sl_read_context *context, const sl_compact_request *request, steplog_compact_result *out, steplog_error *err)
+steplog_status sl_compact_segments(const sl_read_context *context, const sl_compact_request *request,
+                                   steplog_compact_result *out, steplog_error *err)
 {
     job j = {.request = request, .result = out, .err = err};
     steplog_status status;
@@ -499,9 +564,12 @@ steplog_status sl_compact_segments(const sl_read_context *context, const sl_comp
         if (status != STEPLOG_OK) goto done;
         status = retire_inputs(&j);
     }
+    if (j.left_out && status >= 0 && !(request->flags & STEPLOG_COMPACT_LIGHT))
+        status = sl_fail(err, STEPLOG_CORRUPT, -1, "'%s' has a damaged index and was left out", j.left_out->name);
     steplog_error ignored;
     if (sl_snapshot_take(j.reader, &ignored) >= 0) {
-        for (size_t i = 0; i < j.reader->segments.count; i++) out->bytes_after += j.reader->segments.items[i]->file_bytes;
+        for (size_t i = 0; i < j.reader->segments.count; i++)
+            out->bytes_after += j.reader->segments.items[i]->file_bytes;
         out->files_after += j.reader->segments.count;
     }
 done:

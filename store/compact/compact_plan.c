@@ -6,7 +6,8 @@ static size_t pick_level(sl_compact_file *files, size_t count)
     for (size_t i = 0; i < count; i++) {
         size_t same = 0;
         if (files[i].bytes >= SL_COMPACT_LARGE_BYTES) continue;
-        for (size_t j = 0; j < count; j++) same += files[j].level == files[i].level && files[j].bytes < SL_COMPACT_LARGE_BYTES;
+        for (size_t j = 0; j < count; j++)
+            same += files[j].level == files[i].level && files[j].bytes < SL_COMPACT_LARGE_BYTES;
         if (same < SL_COMPACT_FAN_OUT) continue;
         size_t picked = 0;
         for (size_t j = 0; j < count && picked < SL_COMPACT_INPUTS_MAX; j++) {

@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <time.h>
 
-#define ROUND_NS 20000000ll             /* between rounds while nothing is asked for */
-#define SEALS_A_ROUND 4                 /* for one writer, before it is the next one's turn */
+#define ROUND_NS 20000000ll /* between rounds while nothing is asked for */
+#define SEALS_A_ROUND 4     /* for one writer, before it is the next one's turn */
 #define COMPACT_INTERVAL_NS 2000000000ll
 
 void sl_background_wake(steplog_store *s)
@@ -68,25 +68,49 @@ static steplog_status work_for_writers(steplog_store *s, steplog_error *err)
     return status;
 }
 
-static int stop_compacting(void *context, uint64_t done, uint64_t total)
+typedef struct long_work {
+    steplog_store *store;
+    int64_t round_ns, took_ns; /* when the last round for writers ended and how long it was */
+} long_work;
+
+/* Writers do not wait for a compaction: their rounds go on in the middle of it. */
+static int work_meanwhile(void *context, uint64_t done, uint64_t total)
 {
-    const steplog_store *s = context;
+    long_work *work = context;
+    steplog_store *s = work->store;
+    steplog_error err = {0};
     (void)done;
     (void)total;
-    return __atomic_load_n(&s->must_stop, __ATOMIC_RELAXED) || atomic_load(&s->is_awake);
+    if (__atomic_load_n(&s->must_stop, __ATOMIC_RELAXED)) return 1;
+    int64_t now = sl_os->monotonic_time_ns();
+    /* Half of the time is the compaction's, or writers that are always in need would keep it from its end. */
+    int64_t pause_ns = work->took_ns < ROUND_NS ? work->took_ns : ROUND_NS;
+    if (now - work->round_ns < (atomic_load(&s->is_awake) ? pause_ns : ROUND_NS)) return 0;
+    atomic_store(&s->is_awake, 0);
+    if (work_for_writers(s, &err) < 0) remember(s, &err);
+    work->round_ns = sl_os->monotonic_time_ns();
+    work->took_ns = work->round_ns - now;
+    return 0;
 }
 
 static steplog_status compact_lightly(steplog_store *s, steplog_error *err)
 {
-    sl_compact_request request = {.flags = STEPLOG_COMPACT_LIGHT, .progress = stop_compacting, .progress_context = s, .now_ns = sl_os->wall_time_ns()};
+    long_work work = {.store = s, .round_ns = sl_os->monotonic_time_ns()};
+    uint64_t sealed = atomic_load(&s->sealed_count);
+    sl_compact_request request = {.flags = STEPLOG_COMPACT_LIGHT,
+                                  .progress = work_meanwhile,
+                                  .progress_context = &work,
+                                  .now_ns = sl_os->wall_time_ns()};
     steplog_compact_result result = {.size_bytes = sizeof result};
     sl_read_context context = sl_store_read_context(s);
     if (pthread_mutex_trylock(&s->compact_lock) != 0) return STEPLOG_OK;
     s->last_compact_ns = sl_os->monotonic_time_ns();
     steplog_status status = sl_compact_segments(&context, &request, &result, err);
-    if (status == STEPLOG_OK) s->sealed_count = 0;
+    if (status == STEPLOG_OK || status == STEPLOG_CORRUPT)
+        atomic_fetch_sub(&s->sealed_count, sealed); /* damage does not go away */
     pthread_mutex_unlock(&s->compact_lock);
-    return status == STEPLOG_CORRUPT || status == STEPLOG_FULL ? STEPLOG_OK : status; /* verify and compact report damage */
+    return status == STEPLOG_CORRUPT || status == STEPLOG_FULL ? STEPLOG_OK
+                                                               : status; /* verify and compact report damage */
 }
 
 steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog_error *err)

@@ -16,11 +16,18 @@
 
 /* ---- items ---- */
 
-static void give(sl_dump *d, uint64_t offset, uint64_t bytes, const char *field, const char *value, int is_number, int is_damaged)
+static void give(sl_dump *d, uint64_t offset, uint64_t bytes, const char *field, const char *value, int is_number,
+                 int is_damaged)
 {
     if (d->must_stop) return;
-    steplog_dump_item item = {.file = d->file, .offset = (int64_t)offset, .bytes = bytes, .structure = d->structure, .field = field,
-                              .value = value, .is_number = is_number, .is_damaged = is_damaged};
+    steplog_dump_item item = {.file = d->file,
+                              .offset = (int64_t)offset,
+                              .bytes = bytes,
+                              .structure = d->structure,
+                              .field = field,
+                              .value = value,
+                              .is_number = is_number,
+                              .is_damaged = is_damaged};
     if (d->callback(d->context, &item) != 0) d->must_stop = 1;
 }
 
@@ -56,10 +63,14 @@ void sl_dump_f64(sl_dump *d, uint64_t offset, uint64_t bytes, const char *field,
 {
     char text[64];
     uint64_t bits = sl_bits_of(value);
-    if (isfinite(value)) snprintf(text, sizeof text, "%.17g", value);
-    else if (isinf(value)) snprintf(text, sizeof text, "%s", value > 0 ? "inf" : "-inf");
-    else if (bits == 0x7ff8000000000000u) snprintf(text, sizeof text, "nan");
-    else snprintf(text, sizeof text, "nan:%016llx", (unsigned long long)bits);
+    if (isfinite(value))
+        snprintf(text, sizeof text, "%.17g", value);
+    else if (isinf(value))
+        snprintf(text, sizeof text, "%s", value > 0 ? "inf" : "-inf");
+    else if (bits == 0x7ff8000000000000u)
+        snprintf(text, sizeof text, "nan");
+    else
+        snprintf(text, sizeof text, "nan:%016llx", (unsigned long long)bits);
     give(d, offset, bytes, field, text, isfinite(value), 0);
 }
 
@@ -81,8 +92,10 @@ void sl_dump_id(sl_dump *d, uint64_t offset, const char *field, const uint8_t *i
 
 void sl_dump_time(sl_dump *d, uint64_t offset, const char *field, int64_t value)
 {
-    if (value == STEPLOG_TIME_NONE) give(d, offset, 8, field, "NO_TIME", 0, 0);
-    else sl_dump_i64(d, offset, 8, field, value);
+    if (value == STEPLOG_TIME_NONE)
+        give(d, offset, 8, field, "NO_TIME", 0, 0);
+    else
+        sl_dump_i64(d, offset, 8, field, value);
 }
 
 void sl_dump_damage(sl_dump *d, uint64_t offset, uint64_t bytes, const char *field, const char *what)
@@ -102,7 +115,8 @@ static void dump_bytes(sl_dump *d, const sl_dump_field *field, const uint8_t *in
 {
     char text[64];
     size_t used = 0;
-    for (uint16_t i = 0; i < field->bytes && used + 4 < sizeof text; i++) used += (size_t)snprintf(text + used, sizeof text - used, i ? " %02x" : "%02x", in[i]);
+    for (uint16_t i = 0; i < field->bytes && used + 4 < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, i ? " %02x" : "%02x", in[i]);
     give(d, offset, field->bytes, field->name, text, 0, 0);
 }
 
@@ -136,16 +150,19 @@ void sl_dump_fields(sl_dump *d, const sl_dump_field *fields, size_t count, const
 
 static steplog_status dump_store_file(sl_dump *d)
 {
-    static const sl_dump_field fields[] = {{0, 8, 's', "magic"},    {8, 4, 'u', "version"}, {12, 4, 'u', "features"}, {16, 16, 'd', "store id"},
-                                           {32, 8, 't', "created"}, {40, 16, 'z', ""},      {56, 8, 'x', "check"}};
+    static const sl_dump_field fields[] = {{0, 8, 's', "magic"},      {8, 4, 'u', "version"},  {12, 4, 'u', "features"},
+                                           {16, 16, 'd', "store id"}, {32, 8, 't', "created"}, {40, 16, 'z', ""},
+                                           {56, 8, 'x', "check"}};
     uint8_t in[SL_STORE_FILE_BYTES + 1] = {0};
     sl_store_file file;
     steplog_error why;
     int64_t got = sl_os->pread(d->fd, in, sizeof in, 0);
     sl_dump_begin(d, "STEPLOG", 0, d->file_bytes);
     if (got >= (int64_t)SL_STORE_FILE_BYTES) SL_DUMP_FIELDS(d, fields, in, 0);
-    if (got < 0) sl_dump_damage(d, 0, 0, "", "the disk can not read this");
-    else if (sl_store_file_decode(in, (size_t)got, &file, &why) < 0) sl_dump_damage(d, 0, (uint64_t)got, "", why.text);
+    if (got < 0)
+        sl_dump_damage(d, 0, 0, "", "the disk can not read this");
+    else if (sl_store_file_decode(in, (size_t)got, &file, &why) < 0)
+        sl_dump_damage(d, 0, (uint64_t)got, "", why.text);
     return STEPLOG_OK;
 }
 
@@ -203,7 +220,8 @@ static steplog_status dump_open_file(sl_dump *d, steplog_error *err)
     d->file_bytes = stat.bytes;
     sl_os->pread(d->fd, magic, sizeof magic, 0);
     if (memcmp(magic, "SLROWLOG", 8) == 0 || (dot && strcmp(dot, ".log") == 0)) return sl_dump_log(d, err);
-    if (memcmp(magic, "SLSEGMNT", 8) == 0 || (dot && (strcmp(dot, ".seg") == 0 || strcmp(dot, ".tmp") == 0))) return sl_dump_segment(d, err);
+    if (memcmp(magic, "SLSEGMNT", 8) == 0 || (dot && (strcmp(dot, ".seg") == 0 || strcmp(dot, ".tmp") == 0)))
+        return sl_dump_segment(d, err);
     if (memcmp(magic, "STEPLOG\n", 8) == 0 || strcmp(leaf, SL_STORE_FILE_NAME) == 0) return dump_store_file(d);
     sl_dump_begin(d, "foreign file", 0, d->file_bytes);
     sl_dump_text(d, 0, 0, "note", "no part of a store: readers ignore it", 37);
@@ -266,12 +284,14 @@ static steplog_status dump_lone_file(sl_dump *d, const char *path, steplog_error
     const char *directory = !slash ? "." : slash == copy ? "/" : copy, *leaf = slash ? slash + 1 : copy;
     if (slash) *slash = 0;
     d->store_dir = sl_os->open_dir(-1, directory[0] ? directory : "/");
-    steplog_status status = d->store_dir < 0 ? sl_fail_os(err, -d->store_dir, -1, "cannot open '%s'", path) : dump_file(d, leaf, 1, err);
+    steplog_status status = d->store_dir < 0 ? sl_fail_os(err, -d->store_dir, -1, "cannot open '%s'", path)
+                                             : dump_file(d, leaf, 1, err);
     sl_free(copy);
     return status;
 }
 
-steplog_status steplog_dump(const char *path, const char *file, uint32_t flags, steplog_dump_callback callback, void *context, steplog_error *err)
+steplog_status steplog_dump(const char *path, const char *file, uint32_t flags, steplog_dump_callback callback,
+                            void *context, steplog_error *err)
 {
     sl_dump d = {.store_dir = -1, .fd = -1, .flags = flags, .callback = callback, .context = context};
     if (!path || !*path || !callback || (flags & ~(uint32_t)STEPLOG_DUMP_VALUES))
@@ -279,9 +299,12 @@ steplog_status steplog_dump(const char *path, const char *file, uint32_t flags, 
     sl_error_clear(err);
     steplog_status status;
     d.store_dir = sl_os->open_dir(-1, path);
-    if (d.store_dir == -ENOTDIR && !file) status = dump_lone_file(&d, path, err);
-    else if (d.store_dir < 0) status = sl_fail_os(err, -d.store_dir, -1, "cannot open store '%s'", path);
-    else status = file ? dump_file(&d, file, 1, err) : dump_all(&d, err);
+    if (d.store_dir == -ENOTDIR && !file)
+        status = dump_lone_file(&d, path, err);
+    else if (d.store_dir < 0)
+        status = sl_fail_os(err, -d.store_dir, -1, "cannot open store '%s'", path);
+    else
+        status = file ? dump_file(&d, file, 1, err) : dump_all(&d, err);
     if (d.store_dir >= 0) sl_os->close(d.store_dir);
     return status >= 0 && d.must_stop ? STEPLOG_END : status;
 }

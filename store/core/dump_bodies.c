@@ -12,10 +12,10 @@ static const char *fact_kind(uint8_t kind)
 
 void sl_dump_fact(sl_dump *d, const uint8_t *body, size_t bytes, uint64_t offset)
 {
-    static const sl_dump_field fields[] = {{0, 1, 'u', "kind"},      {1, 1, 'u', "flags"},        {2, 2, 'z', ""},
-                                           {4, 4, 'u', "attempt"},   {8, 8, 'u', "lamport"},      {16, 8, 't', "time"},
-                                           {24, 8, 'i', "number"},   {32, 4, 'u', "parent attempt"}, {36, 4, 'u', "key bytes"},
-                                           {40, 4, 'u', "value bytes"}, {44, 4, 'z', ""}};
+    static const sl_dump_field fields[] = {
+        {0, 1, 'u', "kind"},       {1, 1, 'u', "flags"},        {2, 2, 'z', ""},        {4, 4, 'u', "attempt"},
+        {8, 8, 'u', "lamport"},    {16, 8, 't', "time"},        {24, 8, 'i', "number"}, {32, 4, 'u', "parent attempt"},
+        {36, 4, 'u', "key bytes"}, {40, 4, 'u', "value bytes"}, {44, 4, 'z', ""}};
     sl_fact fact;
     sl_dump_begin(d, "fact", offset, bytes);
     if (bytes >= SL_FACT_HEAD_BYTES) SL_DUMP_FIELDS(d, fields, body, offset);
@@ -41,8 +41,9 @@ void sl_dump_fact(sl_dump *d, const uint8_t *body, size_t bytes, uint64_t offset
 
 void sl_dump_blob_head(sl_dump *d, const uint8_t *body, size_t bytes, uint64_t offset)
 {
-    static const sl_dump_field fields[] = {{0, 8, 'i', "step"},        {8, 8, 't', "time"},        {16, 4, 'u', "name bytes"},
-                                           {20, 4, 'u', "content type bytes"}, {24, 8, 'u', "data bytes"}, {32, 8, 'x', "content hash"}};
+    static const sl_dump_field fields[] = {{0, 8, 'i', "step"},        {8, 8, 't', "time"},
+                                           {16, 4, 'u', "name bytes"}, {20, 4, 'u', "content type bytes"},
+                                           {24, 8, 'u', "data bytes"}, {32, 8, 'x', "content hash"}};
     sl_blob blob;
     size_t head_bytes;
     sl_dump_begin(d, "blob head", offset, bytes);
@@ -52,8 +53,8 @@ void sl_dump_blob_head(sl_dump *d, const uint8_t *body, size_t bytes, uint64_t o
         return;
     }
     sl_dump_text(d, offset + SL_BLOB_HEAD_BYTES, blob.name_bytes, "name", blob.name, blob.name_bytes);
-    sl_dump_text(d, offset + SL_BLOB_HEAD_BYTES + blob.name_bytes, blob.content_type_bytes, "content type", blob.content_type,
-                 blob.content_type_bytes);
+    sl_dump_text(d, offset + SL_BLOB_HEAD_BYTES + blob.name_bytes, blob.content_type_bytes, "content type",
+                 blob.content_type, blob.content_type_bytes);
 }
 
 static void dump_labels(sl_dump *d, const sl_writer_description *w, const uint8_t *body, uint64_t offset)
@@ -69,10 +70,10 @@ static void dump_labels(sl_dump *d, const sl_writer_description *w, const uint8_
 
 void sl_dump_writer_description(sl_dump *d, const uint8_t *body, size_t bytes, uint64_t offset)
 {
-    static const sl_dump_field fields[] = {{0, 16, 'd', "incarnation"}, {16, 16, 'd', "run"},       {32, 16, 'd', "host id"},
-                                           {48, 16, 'd', "boot id"},    {64, 4, 'u', "attempt"},    {68, 4, 'u', "rank"},
-                                           {72, 4, 'u', "flags"},       {76, 4, 'u', "process id"}, {80, 8, 'i', "resume step"},
-                                           {88, 8, 't', "start"},       {96, 8, 't', "process start"}, {104, 4, 'u', "host bytes"}};
+    static const sl_dump_field fields[] = {
+        {0, 16, 'd', "incarnation"}, {16, 16, 'd', "run"},  {32, 16, 'd', "host id"},      {48, 16, 'd', "boot id"},
+        {64, 4, 'u', "attempt"},     {68, 4, 'u', "rank"},  {72, 4, 'u', "flags"},         {76, 4, 'u', "process id"},
+        {80, 8, 'i', "resume step"}, {88, 8, 't', "start"}, {96, 8, 't', "process start"}, {104, 4, 'u', "host bytes"}};
     sl_writer_description w;
     sl_dump_begin(d, "writer description", offset, bytes);
     if (bytes >= 108) SL_DUMP_FIELDS(d, fields, body, offset);

@@ -26,8 +26,9 @@ static int find_reference(chunk_dump *c, int part, sl_buffer *copy, const uint8_
     sl_page_item item = {.kind = SL_PAGE_ITEM_DAMAGE};
     sl_chunk_head other;
     if (c->head.reference[part] < c->page_offset) sl_page_read_one(c->pages, c->head.reference[part], &item);
-    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK || !sl_chunk_head_decode(item.content, item.content_bytes, &other) ||
-        other.is_reference[part] || other.part_bytes[part] == 0)
+    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK ||
+        !sl_chunk_head_decode(item.content, item.content_bytes, &other) || other.is_reference[part] ||
+        other.part_bytes[part] == 0)
         return 0;
     sl_buffer_put(copy, other.part[part], other.part_bytes[part]);
     sl_buffer_zeros(copy, SL_DECODE_SLACK_BYTES);
@@ -60,22 +61,31 @@ static void dump_part(chunk_dump *c, int part)
     }
     sl_int_describe(bytes, count, c->head.row_count, text, sizeof text);
     sl_dump_text(d, at, count, "encoding", text, strlen(text));
-    if (sl_int_decode(bytes, count, c->head.row_count, values, &what) < 0) sl_dump_damage(d, at, count, "", what);
+    if (sl_int_decode(bytes, count, c->head.row_count, values, &what) < 0)
+        sl_dump_damage(d, at, count, "", what);
     else if (d->flags & STEPLOG_DUMP_VALUES)
-        for (uint32_t i = 0; i < c->head.row_count && !d->must_stop; i++) sl_dump_i64(d, at, 0, value_names[part], values[i]);
+        for (uint32_t i = 0; i < c->head.row_count && !d->must_stop; i++)
+            sl_dump_i64(d, at, 0, value_names[part], values[i]);
     sl_buffer_free(&copy);
 }
 
 /* Statistics stand last in a directory entry. */
 static void dump_stats(sl_dump *d, const uint8_t *in, uint64_t offset)
 {
-    static const sl_dump_field fields[] = {{0, 8, 'f', "first"},        {8, 8, 'f', "last"},       {16, 8, 'f', "smallest"},
-                                           {24, 8, 'f', "largest"},     {32, 2, 'u', "smallest at"}, {34, 2, 'u', "largest at"},
-                                           {36, 2, 'u', "nan count"},   {38, 2, 'u', "positive inf count"}, {40, 2, 'u', "negative inf count"}};
+    static const sl_dump_field fields[] = {{0, 8, 'f', "first"},
+                                           {8, 8, 'f', "last"},
+                                           {16, 8, 'f', "smallest"},
+                                           {24, 8, 'f', "largest"},
+                                           {32, 2, 'u', "smallest at"},
+                                           {34, 2, 'u', "largest at"},
+                                           {36, 2, 'u', "nan count"},
+                                           {38, 2, 'u', "positive inf count"},
+                                           {40, 2, 'u', "negative inf count"}};
     SL_DUMP_FIELDS(d, fields, in, offset);
 }
 
-static void dump_payload(chunk_dump *c, uint32_t column, const sl_column_info *info, const uint8_t *payload, uint64_t at)
+static void dump_payload(chunk_dump *c, uint32_t column, const sl_column_info *info, const uint8_t *payload,
+                         uint64_t at)
 {
     sl_dump *d = c->d;
     double values[SL_CHUNK_ROWS_MAX];
@@ -90,8 +100,10 @@ static void dump_payload(chunk_dump *c, uint32_t column, const sl_column_info *i
     } else if (info->flags & SL_COLUMN_HAS_BITMAP) {
         sl_dump_text(d, at, info->presence_bytes, "presence", "bitmap", 6);
     }
-    sl_value_describe(payload + info->presence_bytes, info->payload_bytes - info->presence_bytes, info->value_count, text, sizeof text);
-    sl_dump_text(d, at + info->presence_bytes, info->payload_bytes - info->presence_bytes, "encoding", text, strlen(text));
+    sl_value_describe(payload + info->presence_bytes, info->payload_bytes - info->presence_bytes, info->value_count,
+                      text, sizeof text);
+    sl_dump_text(d, at + info->presence_bytes, info->payload_bytes - info->presence_bytes, "encoding", text,
+                 strlen(text));
     if (sl_column_decode(info, payload, c->head.row_count, values, present, &what) < 0) {
         sl_dump_damage(d, at, info->payload_bytes, "", what);
         return;
@@ -112,10 +124,13 @@ static void dump_own_page(chunk_dump *c, uint32_t column, const sl_column_info *
     sl_page_read_one(c->pages, at, &item);
     if (item.kind == SL_PAGE_ITEM_PAGE && item.head.kind == SL_PAGE_COLUMN && item.content_bytes == info->payload_bytes)
         dump_payload(c, column, info, item.content, at + SL_PAGE_HEAD_BYTES);
-    else sl_dump_damage(c->d, c->page_offset, 0, "page distance", item.kind == SL_PAGE_ITEM_DAMAGE ? item.what : "leads to no COLUMN page of this column");
+    else
+        sl_dump_damage(c->d, c->page_offset, 0, "page distance",
+                       item.kind == SL_PAGE_ITEM_DAMAGE ? item.what : "leads to no COLUMN page of this column");
 }
 
-static void dump_entry(chunk_dump *c, uint32_t column, const sl_column_info *info, const uint8_t *begin, const uint8_t *end)
+static void dump_entry(chunk_dump *c, uint32_t column, const sl_column_info *info, const uint8_t *begin,
+                       const uint8_t *end)
 {
     sl_dump *d = c->d;
     uint64_t at = place_of(c, begin);
@@ -126,18 +141,25 @@ static void dump_entry(chunk_dump *c, uint32_t column, const sl_column_info *inf
     sl_dump_u64(d, at + 1, 0, "payload bytes", info->payload_bytes);
     if (info->flags & SL_COLUMN_IS_OWN_PAGE) sl_dump_u64(d, at + 1, 0, "page distance", info->page_distance);
     sl_dump_u64(d, at + 1, 0, "value count", info->value_count);
-    if (info->flags & (SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS)) sl_dump_u64(d, at + 1, 0, "presence bytes", info->presence_bytes);
+    if (info->flags & (SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS))
+        sl_dump_u64(d, at + 1, 0, "presence bytes", info->presence_bytes);
     if (info->flags & SL_COLUMN_HAS_STATS) dump_stats(d, end - 42, place_of(c, end - 42));
-    if (info->flags & SL_COLUMN_IS_OWN_PAGE) dump_own_page(c, column, info);
-    else dump_payload(c, column, info, info->payload, place_of(c, info->payload));
+    if (info->flags & SL_COLUMN_IS_OWN_PAGE)
+        dump_own_page(c, column, info);
+    else
+        dump_payload(c, column, info, info->payload, place_of(c, info->payload));
 }
 
-void sl_dump_chunk(sl_dump *d, struct sl_page_walk *pages, uint64_t page_offset, const uint8_t *content, uint32_t bytes, uint64_t offset)
+void sl_dump_chunk(sl_dump *d, struct sl_page_walk *pages, uint64_t page_offset, const uint8_t *content, uint32_t bytes,
+                   uint64_t offset)
 {
-    static const sl_dump_field fields[] = {{0, 4, 'u', "writer"},      {4, 4, 'u', "schema"},      {8, 2, 'u', "row count"}, {10, 2, 'u', "column count"},
-                                           {12, 2, 'u', "flags"},      {14, 2, 'z', ""},           {16, 4, 'u', "steps bytes"}, {20, 4, 'u', "times bytes"},
+    static const sl_dump_field fields[] = {{0, 4, 'u', "writer"},           {4, 4, 'u', "schema"},
+                                           {8, 2, 'u', "row count"},        {10, 2, 'u', "column count"},
+                                           {12, 2, 'u', "flags"},           {14, 2, 'z', ""},
+                                           {16, 4, 'u', "steps bytes"},     {20, 4, 'u', "times bytes"},
                                            {24, 4, 'u', "sequences bytes"}, {28, 4, 'u', "directory bytes"}};
-    chunk_dump c = {.d = d, .pages = pages, .page_offset = page_offset, .offset = offset, .content = content, .bytes = bytes};
+    chunk_dump c = {
+        .d = d, .pages = pages, .page_offset = page_offset, .offset = offset, .content = content, .bytes = bytes};
     sl_column_info info;
     sl_dump_begin(d, "chunk", offset, bytes);
     if (bytes >= SL_CHUNK_HEAD_BYTES) SL_DUMP_FIELDS(d, fields, content, offset);

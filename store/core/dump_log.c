@@ -26,18 +26,23 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
 
 static void dump_fixed(sl_dump *d, const uint8_t *in)
 {
-    static const sl_dump_field fields[] = {
-        {0, 8, 's', "magic"},        {8, 4, 'u', "version"},      {12, 4, 'u', "features"},     {16, 16, 'd', "log id"},
-        {32, 16, 'd', "incarnation"}, {48, 16, 'd', "run"},        {64, 16, 'd', "host id"},     {80, 16, 'd', "boot id"},
-        {96, 8, 'u', "first sequence"}, {104, 8, 'u', "capacity"}, {112, 4, 'u', "ordinal"},     {116, 4, 'u', "mode"},
-        {120, 4, 'u', "attempt"},    {124, 4, 'u', "rank"},       {128, 4, 'u', "process id"},  {132, 4, 'z', ""},
-        {136, 8, 't', "process start"}, {144, 8, 't', "created"}, {152, 8, 'u', "inode"},
-        {160, 344, 'z', ""},         {504, 8, 'x', "check"}};
+    static const sl_dump_field fields[] = {{0, 8, 's', "magic"},           {8, 4, 'u', "version"},
+                                           {12, 4, 'u', "features"},       {16, 16, 'd', "log id"},
+                                           {32, 16, 'd', "incarnation"},   {48, 16, 'd', "run"},
+                                           {64, 16, 'd', "host id"},       {80, 16, 'd', "boot id"},
+                                           {96, 8, 'u', "first sequence"}, {104, 8, 'u', "capacity"},
+                                           {112, 4, 'u', "ordinal"},       {116, 4, 'u', "mode"},
+                                           {120, 4, 'u', "attempt"},       {124, 4, 'u', "rank"},
+                                           {128, 4, 'u', "process id"},    {132, 4, 'z', ""},
+                                           {136, 8, 't', "process start"}, {144, 8, 't', "created"},
+                                           {152, 8, 'u', "inode"},         {160, 344, 'z', ""},
+                                           {504, 8, 'x', "check"}};
     sl_dump_begin(d, "log header", 0, SL_LOG_HEADER_BYTES);
     SL_DUMP_FIELDS(d, fields, in, 0);
 }
 
-static void dump_slot(sl_dump *d, const char *name, const sl_dump_field *fields, size_t count, const uint8_t *in, uint64_t at, int state)
+static void dump_slot(sl_dump *d, const char *name, const sl_dump_field *fields, size_t count, const uint8_t *in,
+                      uint64_t at, int state)
 {
     sl_dump_begin(d, name, at, SL_LOG_SLOT_BYTES);
     if (state == 0) {
@@ -47,24 +52,33 @@ static void dump_slot(sl_dump *d, const char *name, const sl_dump_field *fields,
         if (state < 0) sl_dump_damage(d, at, SL_LOG_SLOT_BYTES, "check", "the slot fails its check");
     }
     if (!sl_is_zero(in + at + SL_LOG_SLOT_BYTES, SL_LOG_SLOT_STRIDE - SL_LOG_SLOT_BYTES))
-        sl_dump_damage(d, at + SL_LOG_SLOT_BYTES, SL_LOG_SLOT_STRIDE - SL_LOG_SLOT_BYTES, "zero", "must be zero and is not");
+        sl_dump_damage(d, at + SL_LOG_SLOT_BYTES, SL_LOG_SLOT_STRIDE - SL_LOG_SLOT_BYTES, "zero",
+                       "must be zero and is not");
 }
 
 static void dump_slots(log_dump *l, const uint8_t *in)
 {
-    static const sl_dump_field mark_fields[] = {{0, 8, 'u', "counter"}, {8, 8, 'u', "offset"}, {16, 8, 'u', "sequence"}, {24, 32, 'z', ""}, {56, 8, 'x', "check"}};
-    static const sl_dump_field gap_fields[] = {{0, 8, 'u', "counter"},    {8, 8, 'u', "refused"},    {16, 8, 'i', "step first"}, {24, 8, 'i', "step last"},
-                                               {32, 8, 't', "time first"}, {40, 8, 't', "time last"}, {48, 8, 'z', ""},           {56, 8, 'x', "check"}};
+    static const sl_dump_field mark_fields[] = {{0, 8, 'u', "counter"},
+                                                {8, 8, 'u', "offset"},
+                                                {16, 8, 'u', "sequence"},
+                                                {24, 32, 'z', ""},
+                                                {56, 8, 'x', "check"}};
+    static const sl_dump_field gap_fields[] = {
+        {0, 8, 'u', "counter"},     {8, 8, 'u', "refused"},    {16, 8, 'i', "step first"}, {24, 8, 'i', "step last"},
+        {32, 8, 't', "time first"}, {40, 8, 't', "time last"}, {48, 8, 'z', ""},           {56, 8, 'x', "check"}};
     static const char *const names[] = {"mark slot 0", "mark slot 1", "gap slot 0", "gap slot 1"};
     for (uint64_t i = 0; i < 4; i++) {
         uint64_t at = SL_LOG_MARK_OFFSET + i * SL_LOG_SLOT_STRIDE;
         sl_log_mark mark;
         sl_log_gap gap;
-        if (i < 2) dump_slot(l->d, names[i], mark_fields, 5, in, at, sl_log_mark_decode(in + at, l->file_key, at, &mark));
-        else dump_slot(l->d, names[i], gap_fields, 8, in, at, sl_log_gap_decode(in + at, l->file_key, at, &gap));
+        if (i < 2)
+            dump_slot(l->d, names[i], mark_fields, 5, in, at, sl_log_mark_decode(in + at, l->file_key, at, &mark));
+        else
+            dump_slot(l->d, names[i], gap_fields, 8, in, at, sl_log_gap_decode(in + at, l->file_key, at, &gap));
     }
     if (!sl_is_zero(in + SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES - SL_LOG_UNUSED_OFFSET))
-        sl_dump_damage(l->d, SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES - SL_LOG_UNUSED_OFFSET, "zero", "must be zero and is not");
+        sl_dump_damage(l->d, SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES - SL_LOG_UNUSED_OFFSET, "zero",
+                       "must be zero and is not");
 }
 
 /* ---- records ---- */
@@ -80,7 +94,8 @@ static const char *kind_name(uint8_t kind)
 /* The head and body of the record at offset, as they stand. */
 static void dump_record(log_dump *l, const sl_log_item *item, uint64_t offset)
 {
-    static const sl_dump_field fields[] = {{0, 2, 'u', "length"}, {2, 1, 'u', "kind"}, {3, 1, 'u', "flags"}, {4, 4, 'u', "index"}, {8, 8, 'x', "check"}};
+    static const sl_dump_field fields[] = {
+        {0, 2, 'u', "length"}, {2, 1, 'u', "kind"}, {3, 1, 'u', "flags"}, {4, 4, 'u', "index"}, {8, 8, 'x', "check"}};
     uint8_t in[SL_RECORD_HEAD_BYTES + SL_PART_HEAD_BYTES];
     if (!sl_dump_read(l->d, in, sizeof in, offset)) return;
     uint64_t bytes = 8ull * sl_load16(in);
@@ -110,7 +125,8 @@ static void dump_row(log_dump *l, const sl_log_item *item)
     sl_dump_i64(l->d, body, 8, "step", item->step);
     sl_dump_time(l->d, body + 8, "time", item->time_ns);
     if (item->presence && schema) {
-        for (uint32_t i = 0; i < SL_PRESENCE_BYTES(schema->count); i += 8) sl_dump_hex64(l->d, at + i, "presence", sl_load64(item->presence + i));
+        for (uint32_t i = 0; i < SL_PRESENCE_BYTES(schema->count); i += 8)
+            sl_dump_hex64(l->d, at + i, "presence", sl_load64(item->presence + i));
         at += SL_PRESENCE_BYTES(schema->count);
     }
     sl_dump_u64(l->d, at, 0, "value count", item->value_count);
@@ -129,7 +145,8 @@ static void dump_point(log_dump *l, const sl_log_item *item)
     sl_dump_begin(l->d, is_point ? "point" : "continuation", body, item->bytes - SL_RECORD_HEAD_BYTES);
     sl_dump_i64(l->d, body, is_point ? 8 : 0, "step", item->step);
     if (is_point || has_time) sl_dump_time(l->d, is_point ? body + 8 : body, "time", item->time_ns);
-    if (l->d->flags & STEPLOG_DUMP_VALUES) dump_value(l, item->index, body + (is_point ? 16 : has_time ? 8 : 0), item->value);
+    if (l->d->flags & STEPLOG_DUMP_VALUES)
+        dump_value(l, item->index, body + (is_point ? 16 : has_time ? 8 : 0), item->value);
 }
 
 static void dump_dictionary_text(log_dump *l, const sl_log_item *item, uint64_t data)
@@ -140,7 +157,8 @@ static void dump_dictionary_text(log_dump *l, const sl_log_item *item, uint64_t 
     } else if (item->record_kind == SL_RECORD_NAME) {
         sl_dump_text(l->d, data, item->content_bytes, "name", (const char *)item->content, item->content_bytes);
     } else if (item->record_kind == SL_RECORD_SCHEMA) {
-        for (uint32_t i = 0; i + 4 <= item->content_bytes; i += 4) sl_dump_u64(l->d, data + i, 4, "metric", sl_load32(item->content + i));
+        for (uint32_t i = 0; i + 4 <= item->content_bytes; i += 4)
+            sl_dump_u64(l->d, data + i, 4, "metric", sl_load32(item->content + i));
     }
 }
 
@@ -158,8 +176,10 @@ static void dump_item(log_dump *l, const sl_log_item *item, uint64_t offset)
     case SL_ITEM_POINT: dump_point(l, item); break;
     case SL_ITEM_OTHER: dump_dictionary_text(l, item, data); break;
     case SL_ITEM_TEXT:
-        if (item->record_kind == SL_RECORD_FACT) sl_dump_fact(l->d, item->content, item->content_bytes, data);
-        else sl_dump_blob_head(l->d, item->content, item->content_bytes, data);
+        if (item->record_kind == SL_RECORD_FACT)
+            sl_dump_fact(l->d, item->content, item->content_bytes, data);
+        else
+            sl_dump_blob_head(l->d, item->content, item->content_bytes, data);
         break;
     default: break;
     }
@@ -168,14 +188,17 @@ static void dump_item(log_dump *l, const sl_log_item *item, uint64_t offset)
 static steplog_status dump_records(log_dump *l, steplog_error *err)
 {
     sl_log_item item;
-    sl_log_walk_init(&l->walk, read_file, l, l->file_key, l->header.capacity_bytes, l->header.first_sequence, l->mark.offset, &l->dictionary);
+    sl_log_walk_init(&l->walk, read_file, l, l->file_key, l->header.capacity_bytes, l->header.first_sequence,
+                     l->mark.offset, &l->dictionary);
     l->walk.is_same_boot = 1; /* whatever follows damage is worth showing */
     for (;;) {
         uint64_t offset = l->walk.offset;
         sl_log_walk_next(&l->walk, &item);
         if (item.kind == SL_ITEM_END || l->d->must_stop) break;
-        if (item.kind == SL_ITEM_ERROR && !item.os_errno) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read '%s'", l->d->file);
-        if (item.kind == SL_ITEM_ERROR) return sl_fail_os(err, item.os_errno, (int64_t)offset, "cannot read '%s'", l->d->file);
+        if (item.kind == SL_ITEM_ERROR && !item.os_errno)
+            return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read '%s'", l->d->file);
+        if (item.kind == SL_ITEM_ERROR)
+            return sl_fail_os(err, item.os_errno, (int64_t)offset, "cannot read '%s'", l->d->file);
         dump_item(l, &item, offset);
     }
     uint64_t end = l->walk.offset < l->header.capacity_bytes ? l->walk.offset : l->header.capacity_bytes;
@@ -183,7 +206,8 @@ static steplog_status dump_records(log_dump *l, steplog_error *err)
     sl_dump_u64(l->d, end, 0, "next sequence", l->walk.next_sequence);
     if (l->walk.is_torn && !l->d->must_stop) {
         sl_dump_text(l->d, end, 0, "note", "the log ends in a record that was not completed", 47);
-        if (l->walk.offset < l->header.capacity_bytes) sl_dump_u64(l->d, end, 0, "salvageable records", sl_log_walk_salvageable(&l->walk));
+        if (l->walk.offset < l->header.capacity_bytes)
+            sl_dump_u64(l->d, end, 0, "salvageable records", sl_log_walk_salvageable(&l->walk));
     }
     return STEPLOG_OK;
 }

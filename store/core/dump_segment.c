@@ -23,31 +23,45 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
 /* ---- tables ---- */
 
 static const sl_dump_field writer_fields[] = {
-    {0, 16, 'd', "run"},          {16, 16, 'd', "incarnation"}, {32, 4, 'u', "attempt"},     {36, 4, 'u', "rank"},
-    {40, 4, 'u', "flags"},        {44, 4, 'z', ""},             {48, 8, 'u', "page offset"}, {56, 4, 'u', "range first"},
-    {60, 4, 'u', "range count"},  {64, 4, 'u', "group first"},  {68, 4, 'u', "group count"}, {72, 4, 'u', "record first"},
+    {0, 16, 'd', "run"},          {16, 16, 'd', "incarnation"}, {32, 4, 'u', "attempt"},
+    {36, 4, 'u', "rank"},         {40, 4, 'u', "flags"},        {44, 4, 'z', ""},
+    {48, 8, 'u', "page offset"},  {56, 4, 'u', "range first"},  {60, 4, 'u', "range count"},
+    {64, 4, 'u', "group first"},  {68, 4, 'u', "group count"},  {72, 4, 'u', "record first"},
     {76, 4, 'u', "record count"}, {80, 8, 't', "start"},        {88, 8, 'z', ""}};
-static const sl_dump_field schema_fields[] = {{0, 8, 'u', "page offset"}, {8, 4, 'u', "name count"}, {12, 4, 'u', "page bytes"}};
-static const sl_dump_field group_fields[] = {{0, 4, 'u', "writer"},      {4, 4, 'u', "schema"},      {8, 4, 'u', "chunk first"}, {12, 4, 'u', "chunk count"},
-                                             {16, 8, 'u', "row count"}, {24, 8, 'u', "value count"}, {32, 8, 'i', "step min"},   {40, 8, 'i', "step max"},
-                                             {48, 8, 't', "time min"},  {56, 8, 't', "time max"}};
+static const sl_dump_field schema_fields[] = {
+    {0, 8, 'u', "page offset"}, {8, 4, 'u', "name count"}, {12, 4, 'u', "page bytes"}};
+static const sl_dump_field group_fields[] = {
+    {0, 4, 'u', "writer"},     {4, 4, 'u', "schema"},       {8, 4, 'u', "chunk first"}, {12, 4, 'u', "chunk count"},
+    {16, 8, 'u', "row count"}, {24, 8, 'u', "value count"}, {32, 8, 'i', "step min"},   {40, 8, 'i', "step max"},
+    {48, 8, 't', "time min"},  {56, 8, 't', "time max"}};
 static const sl_dump_field chunk_fields[] = {
-    {0, 8, 'u', "page offset"},     {8, 4, 'u', "page bytes"}, {12, 2, 'u', "row count"}, {14, 2, 'u', "flags"},    {16, 8, 'u', "sequence first"},
-    {24, 8, 'u', "sequence last"}, {32, 8, 'i', "step min"},  {40, 8, 'i', "step max"},  {48, 8, 't', "time min"}, {56, 8, 't', "time max"},
-    {64, 4, 'u', "value count"},   {68, 4, 'z', ""},          {72, 8, 'u', "extent offset"}};
-static const sl_dump_field range_fields[] = {{0, 4, 'u', "writer"}, {4, 4, 'u', "kind"}, {8, 8, 'u', "sequence begin"}, {16, 8, 'u', "sequence end"}};
-static const sl_dump_field record_fields[] = {
-    {0, 4, 'u', "writer"},          {4, 1, 'u', "type"},  {5, 1, 'u', "fact kind"}, {6, 2, 'z', ""},      {8, 8, 'u', "page offset"},
-    {16, 4, 'u', "content offset"}, {20, 4, 'u', "bytes"}, {24, 8, 'u', "sequence"}, {32, 8, 'u', "lamport"}, {40, 4, 'u', "sequence count"},
-    {44, 4, 'z', ""}};
+    {0, 8, 'u', "page offset"},   {8, 4, 'u', "page bytes"},      {12, 2, 'u', "row count"},
+    {14, 2, 'u', "flags"},        {16, 8, 'u', "sequence first"}, {24, 8, 'u', "sequence last"},
+    {32, 8, 'i', "step min"},     {40, 8, 'i', "step max"},       {48, 8, 't', "time min"},
+    {56, 8, 't', "time max"},     {64, 4, 'u', "value count"},    {68, 4, 'z', ""},
+    {72, 8, 'u', "extent offset"}};
+static const sl_dump_field range_fields[] = {
+    {0, 4, 'u', "writer"}, {4, 4, 'u', "kind"}, {8, 8, 'u', "sequence begin"}, {16, 8, 'u', "sequence end"}};
+static const sl_dump_field record_fields[] = {{0, 4, 'u', "writer"},
+                                              {4, 1, 'u', "type"},
+                                              {5, 1, 'u', "fact kind"},
+                                              {6, 2, 'z', ""},
+                                              {8, 8, 'u', "page offset"},
+                                              {16, 4, 'u', "content offset"},
+                                              {20, 4, 'u', "bytes"},
+                                              {24, 8, 'u', "sequence"},
+                                              {32, 8, 'u', "lamport"},
+                                              {40, 4, 'u', "sequence count"},
+                                              {44, 4, 'z', ""}};
 
 #define COUNTED(fields) fields, sizeof(fields) / sizeof *(fields)
 static const struct {
     const char *name;
     const sl_dump_field *fields;
     size_t count;
-} tables[SL_TABLE_COUNT] = {{"writer entry", COUNTED(writer_fields)}, {"schema entry", COUNTED(schema_fields)}, {"group entry", COUNTED(group_fields)},
-                            {"chunk entry", COUNTED(chunk_fields)},   {"range entry", COUNTED(range_fields)},   {"record entry", COUNTED(record_fields)}};
+} tables[SL_TABLE_COUNT] = {{"writer entry", COUNTED(writer_fields)}, {"schema entry", COUNTED(schema_fields)},
+                            {"group entry", COUNTED(group_fields)},   {"chunk entry", COUNTED(chunk_fields)},
+                            {"range entry", COUNTED(range_fields)},   {"record entry", COUNTED(record_fields)}};
 
 static void dump_table(sl_dump *d, int table, const sl_page_item *item, uint64_t offset)
 {
@@ -56,18 +70,20 @@ static void dump_table(sl_dump *d, int table, const sl_page_item *item, uint64_t
         sl_dump_begin(d, tables[table].name, offset + at, entry_bytes);
         sl_dump_fields(d, tables[table].fields, tables[table].count, item->content + at, offset + at);
     }
-    if (at != item->content_bytes) sl_dump_damage(d, offset + at, item->content_bytes - at, "", "the page does not hold whole entries");
+    if (at != item->content_bytes)
+        sl_dump_damage(d, offset + at, item->content_bytes - at, "", "the page does not hold whole entries");
 }
 
 static void dump_trailer(sl_dump *d, const sl_page_item *item, uint64_t offset)
 {
     static const sl_dump_field fields[] = {
-        {0, 8, 'u', "file bytes"},           {8, 8, 'u', "writers offset"},       {16, 8, 'u', "writers entry count"}, {24, 8, 'u', "schemas offset"},
-        {32, 8, 'u', "schemas entry count"}, {40, 8, 'u', "groups offset"},       {48, 8, 'u', "groups entry count"},  {56, 8, 'u', "chunks offset"},
-        {64, 8, 'u', "chunks entry count"},  {72, 8, 'u', "ranges offset"},       {80, 8, 'u', "ranges entry count"},  {88, 8, 'u', "records offset"},
-        {96, 8, 'u', "records entry count"}, {104, 8, 'u', "row count"},          {112, 8, 'u', "value count"},        {120, 8, 'u', "lamport max"},
-        {128, 8, 'i', "step min"},           {136, 8, 'i', "step max"},           {144, 8, 't', "time min"},           {152, 8, 't', "time max"},
-        {160, 72, 'z', ""}};
+        {0, 8, 'u', "file bytes"},           {8, 8, 'u', "writers offset"},       {16, 8, 'u', "writers entry count"},
+        {24, 8, 'u', "schemas offset"},      {32, 8, 'u', "schemas entry count"}, {40, 8, 'u', "groups offset"},
+        {48, 8, 'u', "groups entry count"},  {56, 8, 'u', "chunks offset"},       {64, 8, 'u', "chunks entry count"},
+        {72, 8, 'u', "ranges offset"},       {80, 8, 'u', "ranges entry count"},  {88, 8, 'u', "records offset"},
+        {96, 8, 'u', "records entry count"}, {104, 8, 'u', "row count"},          {112, 8, 'u', "value count"},
+        {120, 8, 'u', "lamport max"},        {128, 8, 'i', "step min"},           {136, 8, 'i', "step max"},
+        {144, 8, 't', "time min"},           {152, 8, 't', "time max"},           {160, 72, 'z', ""}};
     sl_trailer trailer;
     sl_dump_begin(d, "trailer", offset, item->content_bytes);
     if (item->content_bytes != SL_TRAILER_CONTENT_BYTES) {
@@ -76,13 +92,15 @@ static void dump_trailer(sl_dump *d, const sl_page_item *item, uint64_t offset)
     }
     SL_DUMP_FIELDS(d, fields, item->content, offset);
     if (!sl_trailer_decode(item->content, &trailer) || trailer.file_bytes != d->file_bytes)
-        sl_dump_damage(d, offset, item->content_bytes, "", "the trailer breaks a rule, or is of a file of another size");
+        sl_dump_damage(d, offset, item->content_bytes, "",
+                       "the trailer breaks a rule, or is of a file of another size");
 }
 
 /* ---- pages ---- */
 
-static const sl_dump_field prefix_fields[] = {{0, 4, 'u', "writer"},          {4, 4, 'u', "bytes"}, {8, 8, 'u', "sequence"}, {16, 4, 'u', "sequence count"},
-                                              {20, 1, 'u', "type"},           {21, 3, 'z', ""},     {24, 8, 'u', "data offset"}};
+static const sl_dump_field prefix_fields[] = {
+    {0, 4, 'u', "writer"}, {4, 4, 'u', "bytes"}, {8, 8, 'u', "sequence"},    {16, 4, 'u', "sequence count"},
+    {20, 1, 'u', "type"},  {21, 3, 'z', ""},     {24, 8, 'u', "data offset"}};
 
 static void dump_facts(sl_dump *d, const sl_page_item *item, uint64_t offset)
 {
@@ -92,13 +110,16 @@ static void dump_facts(sl_dump *d, const sl_page_item *item, uint64_t offset)
         uint32_t left = item->content_bytes - at;
         sl_dump_begin(d, "record prefix", offset + at, SL_RECORD_PREFIX_BYTES);
         if (left >= SL_RECORD_PREFIX_BYTES) SL_DUMP_FIELDS(d, prefix_fields, item->content + at, offset + at);
-        if (left < SL_RECORD_PREFIX_BYTES || !sl_record_prefix_decode(item->content + at, &prefix) || prefix.bytes > left - SL_RECORD_PREFIX_BYTES) {
+        if (left < SL_RECORD_PREFIX_BYTES || !sl_record_prefix_decode(item->content + at, &prefix) ||
+            prefix.bytes > left - SL_RECORD_PREFIX_BYTES) {
             sl_dump_damage(d, offset + at, left, "", "the record prefix breaks a rule: what follows is not known");
             return;
         }
         at += SL_RECORD_PREFIX_BYTES;
-        if (prefix.type == SL_ENTRY_FACT) sl_dump_fact(d, item->content + at, prefix.bytes, offset + at);
-        else sl_dump_blob_head(d, item->content + at, prefix.bytes, offset + at);
+        if (prefix.type == SL_ENTRY_FACT)
+            sl_dump_fact(d, item->content + at, prefix.bytes, offset + at);
+        else
+            sl_dump_blob_head(d, item->content + at, prefix.bytes, offset + at);
         at += prefix.bytes;
     }
 }
@@ -137,8 +158,9 @@ static const char *page_name(uint8_t kind)
 
 static void dump_page_head(sl_dump *d, const sl_page_item *item)
 {
-    static const sl_dump_field fields[] = {{0, 2, 's', "magic"}, {2, 1, 'u', "kind"}, {3, 1, 'u', "flags"}, {4, 4, 'u', "content bytes"},
-                                           {8, 4, 'u', "raw bytes"}, {12, 4, 'u', "index"}, {16, 8, 'x', "check"}};
+    static const sl_dump_field fields[] = {
+        {0, 2, 's', "magic"},     {2, 1, 'u', "kind"},   {3, 1, 'u', "flags"}, {4, 4, 'u', "content bytes"},
+        {8, 4, 'u', "raw bytes"}, {12, 4, 'u', "index"}, {16, 8, 'x', "check"}};
     uint8_t head[SL_PAGE_HEAD_BYTES];
     sl_dump_begin(d, "page", item->offset, item->bytes);
     if (!sl_dump_read(d, head, sizeof head, item->offset)) return;
@@ -153,13 +175,20 @@ static void dump_page(segment_dump *s, const sl_page_item *item)
     uint64_t offset = item->offset + SL_PAGE_HEAD_BYTES;
     unsigned kind = item->head.kind;
     dump_page_head(d, item);
-    if (kind == SL_PAGE_WRITER) sl_dump_writer_description(d, item->content, item->content_bytes, offset);
-    else if (kind == SL_PAGE_SCHEMA) sl_dump_schema(d, item->content, item->content_bytes, offset);
-    else if (kind == SL_PAGE_CHUNK) sl_dump_chunk(d, &s->pages, item->offset, item->content, item->content_bytes, offset);
-    else if (kind == SL_PAGE_FACTS) dump_facts(d, item, offset);
-    else if (kind == SL_PAGE_BLOB) dump_blob_page(d, item, offset);
-    else if (kind == SL_PAGE_TRAILER) dump_trailer(d, item, offset);
-    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_RECORD_TABLE) dump_table(d, (int)(kind - SL_PAGE_WRITER_TABLE), item, offset);
+    if (kind == SL_PAGE_WRITER)
+        sl_dump_writer_description(d, item->content, item->content_bytes, offset);
+    else if (kind == SL_PAGE_SCHEMA)
+        sl_dump_schema(d, item->content, item->content_bytes, offset);
+    else if (kind == SL_PAGE_CHUNK)
+        sl_dump_chunk(d, &s->pages, item->offset, item->content, item->content_bytes, offset);
+    else if (kind == SL_PAGE_FACTS)
+        dump_facts(d, item, offset);
+    else if (kind == SL_PAGE_BLOB)
+        dump_blob_page(d, item, offset);
+    else if (kind == SL_PAGE_TRAILER)
+        dump_trailer(d, item, offset);
+    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_RECORD_TABLE)
+        dump_table(d, (int)(kind - SL_PAGE_WRITER_TABLE), item, offset);
 }
 
 static void dump_damaged(sl_dump *d, const sl_page_item *item)
@@ -170,8 +199,9 @@ static void dump_damaged(sl_dump *d, const sl_page_item *item)
 
 static int dump_header(sl_dump *d, uint64_t *file_key)
 {
-    static const sl_dump_field fields[] = {{0, 8, 's', "magic"},    {8, 4, 'u', "version"}, {12, 4, 'u', "features"}, {16, 16, 'd', "file id"},
-                                           {32, 8, 't', "created"}, {40, 16, 'z', ""},      {56, 8, 'x', "check"}};
+    static const sl_dump_field fields[] = {{0, 8, 's', "magic"},     {8, 4, 'u', "version"},  {12, 4, 'u', "features"},
+                                           {16, 16, 'd', "file id"}, {32, 8, 't', "created"}, {40, 16, 'z', ""},
+                                           {56, 8, 'x', "check"}};
     uint8_t head[SL_SEGMENT_HEADER_BYTES];
     sl_segment_header header;
     steplog_error why;
@@ -202,10 +232,14 @@ steplog_status sl_dump_segment(sl_dump *d, steplog_error *err)
         sl_page_item item;
         sl_page_walk_next(&s.walk, &item);
         if (item.kind == SL_PAGE_ITEM_END) break;
-        if (item.kind == SL_PAGE_ITEM_PAGE) dump_page(&s, &item);
-        else if (item.kind == SL_PAGE_ITEM_DAMAGE) dump_damaged(d, &item);
-        else if (item.os_errno) status = sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read '%s'", d->file);
-        else status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read '%s'", d->file);
+        if (item.kind == SL_PAGE_ITEM_PAGE)
+            dump_page(&s, &item);
+        else if (item.kind == SL_PAGE_ITEM_DAMAGE)
+            dump_damaged(d, &item);
+        else if (item.os_errno)
+            status = sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read '%s'", d->file);
+        else
+            status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read '%s'", d->file);
         if (status < 0) break;
     }
     sl_page_walk_free(&s.walk);

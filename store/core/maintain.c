@@ -23,20 +23,26 @@ static uint64_t count_logs(steplog_store *s, uint64_t *bytes)
 }
 
 /* The counts of result are those of the whole store: logs and segments. */
-steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_options *options, steplog_compact_result *out, steplog_error *err)
+steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_options *options,
+                                     steplog_compact_result *out, steplog_error *err)
 {
     steplog_compact_options o = {.size_bytes = sizeof o};
     steplog_compact_result result = {.size_bytes = sizeof result};
     if (!s || (options && options->size_bytes < sizeof *options) || (out && out->size_bytes < sizeof *out))
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_compact: store is NULL or size_bytes is not set");
-    if (s->flags & STEPLOG_READ_ONLY) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    if (s->flags & STEPLOG_READ_ONLY)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     if (options) o = *options;
     sl_read_context context = sl_store_read_context(s);
-    sl_compact_request request = {.flags = o.flags, .progress = o.progress, .progress_context = o.progress_context, .now_ns = sl_os->wall_time_ns()};
+    sl_compact_request request = {.flags = o.flags,
+                                  .progress = o.progress,
+                                  .progress_context = o.progress_context,
+                                  .now_ns = sl_os->wall_time_ns()};
     pthread_mutex_lock(&s->compact_lock);
     result.files_before = count_logs(s, &result.bytes_before);
     steplog_status status = STEPLOG_OK;
-    if (!(o.flags & STEPLOG_COMPACT_LIGHT)) status = sl_recover_logs(s, (o.flags & STEPLOG_COMPACT_ADOPT) != 0, &result.logs_sealed, err);
+    if (!(o.flags & STEPLOG_COMPACT_LIGHT))
+        status = sl_recover_logs(s, (o.flags & STEPLOG_COMPACT_ADOPT) != 0, &result.logs_sealed, err);
     if (status >= 0) status = sl_compact_segments(&context, &request, &result, err);
     result.files_after += count_logs(s, &result.bytes_after);
     pthread_mutex_unlock(&s->compact_lock);
@@ -79,7 +85,8 @@ static int is_segment_known(merging *m, sl_segment *segment)
         if (sl_id_equal(&m->to->segments.items[i]->header.file_id, &segment->header.file_id)) return 1;
     for (uint32_t w = 0; w < segment->writers.count; w++) {
         sl_ranges held = {0};
-        int known = sl_segment_ranges(segment, w, &held, &held) && is_known(m, &segment->writers.items[w].incarnation, &segment->writers.items[w].run, &held);
+        int known = sl_segment_ranges(segment, w, &held, &held) &&
+                    is_known(m, &segment->writers.items[w].incarnation, &segment->writers.items[w].run, &held);
         SL_VEC_FREE(&held);
         if (!known) return 0;
     }
@@ -125,7 +132,8 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     sl_segment_name(&segment->header.file_id, name);
     sl_os->unlink(dir, temporary); /* of a merge that was stopped */
     int to = sl_os->open(dir, temporary, SL_OS_WRITE | SL_OS_CREATE);
-    steplog_status status = to < 0 ? sl_fail_os(m->err, -to, -1, "cannot create '%s'", temporary) : copy_bytes(m, segment, to);
+    steplog_status status = to < 0 ? sl_fail_os(m->err, -to, -1, "cannot create '%s'", temporary)
+                                   : copy_bytes(m, segment, to);
     int e = 0;
     if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
         e = sl_os->rename(dir, temporary, dir, name);
@@ -143,7 +151,10 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     return sl_segment_read_back(m->store->store_dir, path, m->err);
 }
 
-static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset) { return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset); }
+static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset)
+{
+    return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset);
+}
 
 /* The largest number of a writer that is known to be durable. */
 static uint64_t durable_of(steplog_reader *r, const sl_log_header *header)
@@ -162,10 +173,15 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
     if (!sources) return sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge stores");
     for (size_t i = 0; i < count; i++) {
         sl_log *log = m->from->logs.items[first + i];
-        sources[i] = (sl_seal_source){.read = read_log, .context = log, .header = log->header, .mark_offset = log->mark.offset, .gap = log->gap,
+        sources[i] = (sl_seal_source){.read = read_log,
+                                      .context = log,
+                                      .header = log->header,
+                                      .mark_offset = log->mark.offset,
+                                      .gap = log->gap,
                                       .is_same_boot = log->is_same_boot};
     }
-    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count, durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
+    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count,
+                                         durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
     if (status >= 0 && sealed.is_published) m->result->files_copied += count;
     return status;
@@ -175,7 +191,8 @@ static int are_logs_known(merging *m, size_t first, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         sl_log *log = m->from->logs.items[first + i];
-        if (sl_log_advance(log, NULL) < 0 || !is_known(m, &log->header.incarnation, &log->header.run, &log->held)) return 0;
+        if (sl_log_advance(log, NULL) < 0 || !is_known(m, &log->header.incarnation, &log->header.run, &log->held))
+            return 0;
     }
     return 1;
 }
@@ -200,20 +217,25 @@ static steplog_status merge_files(merging *m)
                 from->logs.items[end++] = from->logs.items[n];
                 from->logs.items[n] = swap;
             }
-        if (are_logs_known(m, i, end - i)) m->result->files_known += end - i;
-        else SL_TRY(copy_logs(m, i, end - i));
+        if (are_logs_known(m, i, end - i))
+            m->result->files_known += end - i;
+        else
+            SL_TRY(copy_logs(m, i, end - i));
         i = end;
     }
     return STEPLOG_OK;
 }
 
-steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog_progress progress, void *progress_context, steplog_merge_result *out, steplog_error *err)
+steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog_progress progress,
+                                   void *progress_context, steplog_merge_result *out, steplog_error *err)
 {
     steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY};
     steplog_merge_result result = {.size_bytes = sizeof result};
     steplog_store *other;
-    if (!s || !source || (out && out->size_bytes < sizeof *out)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_merge: an argument is NULL or size_bytes is not set");
-    if (s->flags & STEPLOG_READ_ONLY) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    if (!s || !source || (out && out->size_bytes < sizeof *out))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_merge: an argument is NULL or size_bytes is not set");
+    if (s->flags & STEPLOG_READ_ONLY)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     SL_TRY(steplog_store_open(source, &options, &other, err));
     merging m = {.store = s, .progress = progress, .progress_context = progress_context, .result = &result, .err = err};
     sl_read_context context = sl_store_read_context(other);

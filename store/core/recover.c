@@ -42,7 +42,8 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     if (sl_os_read_full(o->fd, head, sizeof head, 0) < 0 || sl_os->stat(o->fd, &stat) < 0) return 0;
     steplog_status status = sl_log_header_decode(head, o->name, &o->header, NULL);
     if (status == STEPLOG_MISSING) {
-        *is_old_spare = list->store->file_system.is_local && sl_os->wall_time_ns() - stat.modified_time_ns > SPARE_AGE_NS && sl_os->lock(o->fd) == 0;
+        *is_old_spare = list->store->file_system.is_local &&
+                        sl_os->wall_time_ns() - stat.modified_time_ns > SPARE_AGE_NS && sl_os->lock(o->fd) == 0;
         return 0;
     }
     if (status < 0) return 0; /* damaged: verify tells, nothing is removed */
@@ -51,7 +52,9 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     if (sl_os->lock(o->fd) < 0) return 0;
     /* Between the look and the lock someone else may have sealed it. */
     uint8_t id[16];
-    if (sl_os_read_full(o->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &o->header.log_id) || sl_os->stat(o->fd, &stat) < 0 || stat.link_count == 0) return 0;
+    if (sl_os_read_full(o->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
+        sl_os->stat(o->fd, &stat) < 0 || stat.link_count == 0)
+        return 0;
     uint64_t key = sl_file_key(&o->header.log_id);
     sl_log_mark_latest(head, key, &o->mark);
     sl_log_gap_latest(head, key, &o->gap);
@@ -84,14 +87,15 @@ static int compare_orphans(const void *a, const void *b)
     const orphan *x = a, *y = b;
     int order = memcmp(x->header.incarnation.bytes, y->header.incarnation.bytes, 16);
     if (order) return order;
-    if (x->header.first_sequence != y->header.first_sequence) return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
+    if (x->header.first_sequence != y->header.first_sequence)
+        return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
     return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
 }
 
 typedef struct known_writer {
     uint64_t durable_sequence;
-    int is_sealed;   /* segments hold everything that these logs do */
-    int has_damage;  /* some of them could not be read whole */
+    int is_sealed;  /* segments hold everything that these logs do */
+    int has_damage; /* some of them could not be read whole */
 } known_writer;
 
 /* What the store knows of a writer whose logs were found. */
@@ -107,8 +111,10 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     int is_good = 1;
     for (size_t n = 0; i && n < i->sources.count && is_good; n++) {
         const sl_source *source = &i->sources.items[n];
-        if (source->segment) is_good = sl_segment_ranges(source->segment, source->writer, &in_segments, &in_segments);
-        else is_good = sl_ranges_add_all(&in_logs, &source->log->held);
+        if (source->segment)
+            is_good = sl_segment_ranges(source->segment, source->writer, &in_segments, &in_segments);
+        else
+            is_good = sl_ranges_add_all(&in_logs, &source->log->held);
         if (source->log && (source->log->has_damage || source->log->salvageable_count)) out->has_damage = 1;
     }
     is_good = is_good && sl_ranges_subtract(&in_logs, &in_segments);
@@ -132,8 +138,11 @@ static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, 
         sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
         if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
         for (size_t i = 0; i < count; i++)
-            sources[i] = (sl_seal_source){.read = read_orphan, .context = &first[i], .header = first[i].header,
-                                          .mark_offset = first[i].mark.offset, .gap = first[i].gap,
+            sources[i] = (sl_seal_source){.read = read_orphan,
+                                          .context = &first[i],
+                                          .header = first[i].header,
+                                          .mark_offset = first[i].mark.offset,
+                                          .gap = first[i].gap,
                                           .is_same_boot = sl_id_equal(&first[i].header.boot_id, &s->boot_id)};
         steplog_status status = sl_seal_logs(s->store_dir, sources, count, known.durable_sequence, &result, err);
         sl_free(sources);
@@ -153,12 +162,16 @@ steplog_status sl_recover_logs(steplog_store *s, int adopt, uint64_t *sealed, st
     orphan_list list = {.store = s, .adopt = adopt};
     steplog_status status = STEPLOG_OK;
     int e = sl_os->list(s->log_dir, see_name, &list);
-    if (list.is_out_of_memory) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
-    else if (e < 0) status = sl_fail_os(err, -e, -1, "cannot list '%s/%s'", s->path, SL_LOG_DIR);
+    if (list.is_out_of_memory)
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
+    else if (e < 0)
+        status = sl_fail_os(err, -e, -1, "cannot list '%s/%s'", s->path, SL_LOG_DIR);
     if (list.items.count) qsort(list.items.items, list.items.count, sizeof *list.items.items, compare_orphans);
     for (size_t i = 0; i < list.items.count && status >= 0;) {
         size_t end = i + 1;
-        while (end < list.items.count && sl_id_equal(&list.items.items[end].header.incarnation, &list.items.items[i].header.incarnation)) end++;
+        while (end < list.items.count &&
+               sl_id_equal(&list.items.items[end].header.incarnation, &list.items.items[i].header.incarnation))
+            end++;
         status = seal_group(s, &list.items.items[i], end - i, sealed, err);
         i = end;
     }

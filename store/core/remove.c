@@ -21,14 +21,24 @@ typedef struct removal {
     steplog_error *err;
 } removal;
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to remove points"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to remove points");
+}
 
 static steplog_status add_tombstone(removal *r, const sl_incarnation *i, const char *name, uint32_t name_bytes)
 {
     uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
     int has_steps = r->options->has_begin || r->options->has_end;
-    sl_fact fact = {.kind = STEPLOG_EVENT_TOMBSTONE, .time_ns = sl_os->wall_time_ns(), .lamport = r->lamport++, .has_target = 1, .target = i->id,
-                    .target_sequence = last, .has_key = name != NULL, .key_bytes = name_bytes, .has_steps = has_steps,
+    sl_fact fact = {.kind = STEPLOG_EVENT_TOMBSTONE,
+                    .time_ns = sl_os->wall_time_ns(),
+                    .lamport = r->lamport++,
+                    .has_target = 1,
+                    .target = i->id,
+                    .target_sequence = last,
+                    .has_key = name != NULL,
+                    .key_bytes = name_bytes,
+                    .has_steps = has_steps,
                     .step_begin = r->options->has_begin ? r->options->step_begin : INT64_MIN,
                     .step_end = r->options->has_end ? r->options->step_end : INT64_MAX};
     if (last == 0) return STEPLOG_OK;
@@ -46,8 +56,11 @@ static steplog_status add_tombstone(removal *r, const sl_incarnation *i, const c
 /* Counts the points of series that the removal covers. */
 static steplog_status count_points(removal *r, const steplog_series *series, size_t count, uint64_t *points)
 {
-    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER,
-                         .has_begin = r->options->has_begin, .has_end = r->options->has_end, .step_begin = r->options->step_begin,
+    steplog_view view = {.size_bytes = sizeof view,
+                         .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER,
+                         .has_begin = r->options->has_begin,
+                         .has_end = r->options->has_end,
+                         .step_begin = r->options->step_begin,
                          .step_end = r->options->step_end};
     steplog_cursor *cursor;
     steplog_batch batch;
@@ -56,7 +69,8 @@ static steplog_status count_points(removal *r, const steplog_series *series, siz
     steplog_status status;
     while ((status = steplog_cursor_next(cursor, &batch, 0, r->err)) == STEPLOG_OK)
         for (size_t c = 0; c < batch.column_count; c++)
-            for (size_t w = 0; w < (batch.row_count + 63) / 64; w++) *points += (uint64_t)__builtin_popcountll(batch.present[c][w]);
+            for (size_t w = 0; w < (batch.row_count + 63) / 64; w++)
+                *points += (uint64_t)__builtin_popcountll(batch.present[c][w]);
     steplog_cursor_close(cursor);
     return status < 0 ? status : STEPLOG_OK;
 }
@@ -68,7 +82,8 @@ static steplog_status remove_series(removal *r, sl_run *run, const steplog_serie
         const sl_series *series = &r->reader->series.items[list[n].index];
         for (size_t k = 0; k < run->incarnations.count; k++) {
             const sl_incarnation *i = &r->reader->incarnations.items[run->incarnations.items[k]];
-            if (i->row_count && i->key_hash == series->key_hash) SL_TRY(add_tombstone(r, i, series->name, series->name_bytes));
+            if (i->row_count && i->key_hash == series->key_hash)
+                SL_TRY(add_tombstone(r, i, series->name, series->name_bytes));
         }
     }
     return STEPLOG_OK;
@@ -80,7 +95,8 @@ static steplog_status remove_all(removal *r, sl_run *run)
     for (size_t k = 0; k < run->incarnations.count; k++) {
         const sl_incarnation *i = &r->reader->incarnations.items[run->incarnations.items[k]];
         if (is_whole && i->liveness == STEPLOG_LIVENESS_ALIVE && !(i->flags & SL_WRITER_IS_FACTS_ONLY))
-            return sl_fail(r->err, STEPLOG_BUSY, -1, "the run is being written: remove a step range or series of it, or wait for its end");
+            return sl_fail(r->err, STEPLOG_BUSY, -1,
+                           "the run is being written: remove a step range or series of it, or wait for its end");
         if (is_whole || i->row_count) SL_TRY(add_tombstone(r, i, NULL, 0));
     }
     return STEPLOG_OK;
@@ -113,18 +129,21 @@ static steplog_status plan(removal *r)
     return status;
 }
 
-steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *options, steplog_remove_result *out, steplog_error *err)
+steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *options, steplog_remove_result *out,
+                              steplog_error *err)
 {
     if (!s || !options || options->size_bytes < sizeof *options || !out || out->size_bytes < sizeof *out)
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_remove: an argument is NULL or size_bytes is not set");
-    if ((s->flags & STEPLOG_READ_ONLY) && !options->is_dry_run) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    if ((s->flags & STEPLOG_READ_ONLY) && !options->is_dry_run)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     *out = (steplog_remove_result){.size_bytes = out->size_bytes};
     removal r = {.store = s, .options = options, .result = out, .lamport = 1, .err = err};
     sl_read_context context = sl_store_read_context(s);
     SL_TRY(sl_reader_new(&context, &r.reader, err));
     steplog_status status = plan(&r);
     out->tombstone_count = status >= 0 ? r.facts.count : 0;
-    if (status >= 0 && !options->is_dry_run) status = sl_store_record(s, &options->run, 1, r.facts.items, r.facts.count, err);
+    if (status >= 0 && !options->is_dry_run)
+        status = sl_store_record(s, &options->run, 1, r.facts.items, r.facts.count, err);
     for (size_t i = 0; i < r.names.count; i++) sl_free(r.names.items[i]);
     SL_VEC_FREE(&r.names);
     SL_VEC_FREE(&r.facts);
@@ -144,7 +163,9 @@ static int was_freed(const steplog_reader *r, const sl_run *run, size_t index)
     }
     for (size_t k = 0; k < run->incarnations.count; k++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[k]];
-        if (sl_id_equal(&i->id, &tombstone->target) && sl_ranges_has_any(&i->dropped, 1, tombstone->target_sequence + 1)) return 1;
+        if (sl_id_equal(&i->id, &tombstone->target) &&
+            sl_ranges_has_any(&i->dropped, 1, tombstone->target_sequence + 1))
+            return 1;
     }
     return 0;
 }
@@ -164,13 +185,20 @@ steplog_status steplog_remove_undo(steplog_store *s, const steplog_id *id, uint6
         if (run->events.items[i].fact.lamport >= lamport) lamport = run->events.items[i].fact.lamport + 1;
     for (size_t i = 0; status >= 0 && i < run->events.count; i++) {
         const sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || now - event->fact.time_ns >= GRACE_NS || was_freed(r, run, i)) continue;
-        sl_fact undo = {.kind = STEPLOG_EVENT_UNDO, .time_ns = now, .lamport = lamport++, .has_target = 1,
-                        .target = r->incarnations.items[event->incarnation].id, .target_sequence = event->sequence};
+        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || now - event->fact.time_ns >= GRACE_NS ||
+            was_freed(r, run, i))
+            continue;
+        sl_fact undo = {.kind = STEPLOG_EVENT_UNDO,
+                        .time_ns = now,
+                        .lamport = lamport++,
+                        .has_target = 1,
+                        .target = r->incarnations.items[event->incarnation].id,
+                        .target_sequence = event->sequence};
         if (!SL_VEC_PUSH(&undos, undo)) status = no_memory(err);
     }
     sl_store_facts_done(s);
-    if (status >= 0 && undos.count == 0) status = sl_fail(err, STEPLOG_MISSING, -1, "the run has no removal that can be taken back");
+    if (status >= 0 && undos.count == 0)
+        status = sl_fail(err, STEPLOG_MISSING, -1, "the run has no removal that can be taken back");
     if (status >= 0) status = sl_store_record(s, id, 1, undos.items, undos.count, err);
     if (status >= 0 && restored) *restored = undos.count;
     SL_VEC_FREE(&undos);

@@ -54,27 +54,36 @@ static steplog_status check_text(const char *what, const char *text, size_t leas
     size_t bad = 0, bytes = text ? strlen(text) : 0;
     if (!text) return STEPLOG_OK;
     if (bytes < least) return sl_fail(err, STEPLOG_MISUSE, -1, "%s is empty", what);
-    if (bytes > STEPLOG_NAME_BYTES_MAX) return sl_fail(err, STEPLOG_LIMIT, -1, "%s has %zu bytes: expected at most %u", what, bytes, STEPLOG_NAME_BYTES_MAX);
-    if (!sl_utf8_check(text, bytes, &bad)) return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "%s is not UTF-8: byte %zu is 0x%02x", what, bad, (unsigned char)text[bad]);
+    if (bytes > STEPLOG_NAME_BYTES_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "%s has %zu bytes: expected at most %u", what, bytes,
+                       STEPLOG_NAME_BYTES_MAX);
+    if (!sl_utf8_check(text, bytes, &bad))
+        return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "%s is not UTF-8: byte %zu is 0x%02x", what, bad,
+                       (unsigned char)text[bad]);
     return STEPLOG_OK;
 }
 
 static steplog_status check_options(const steplog_writer_options *o, steplog_error *err)
 {
     if (o->size_bytes < sizeof *o) return sl_fail(err, STEPLOG_MISUSE, -1, "writer options: size_bytes is not set");
-    if (o->run_key && o->run_id) return sl_fail(err, STEPLOG_MISUSE, -1, "writer options: run_key and run_id exclude each other");
-    if (o->label_count > STEPLOG_LABELS_MAX) return sl_fail(err, STEPLOG_LIMIT, -1, "%zu labels: expected at most %u", o->label_count, STEPLOG_LABELS_MAX);
+    if (o->run_key && o->run_id)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "writer options: run_key and run_id exclude each other");
+    if (o->label_count > STEPLOG_LABELS_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "%zu labels: expected at most %u", o->label_count, STEPLOG_LABELS_MAX);
     if (o->label_count && !o->labels) return sl_fail(err, STEPLOG_MISUSE, -1, "writer options: labels is NULL");
     SL_TRY(check_text("run name", o->run_name, 0, err));
     SL_TRY(check_text("project", o->project, 0, err));
     SL_TRY(check_text("step axis", o->step_axis, 1, err));
     for (size_t i = 0; i < o->label_count; i++) {
-        if (!o->labels[i].key || !o->labels[i].value) return sl_fail(err, STEPLOG_MISUSE, -1, "label %zu: key or value is NULL", i);
+        if (!o->labels[i].key || !o->labels[i].value)
+            return sl_fail(err, STEPLOG_MISUSE, -1, "label %zu: key or value is NULL", i);
         SL_TRY(check_text("label key", o->labels[i].key, 1, err));
         SL_TRY(check_text("label value", o->labels[i].value, 0, err));
-        if (strcmp(o->labels[i].key, "rank") == 0) return sl_fail(err, STEPLOG_MISUSE, -1, "label 'rank' is the option rank");
+        if (strcmp(o->labels[i].key, "rank") == 0)
+            return sl_fail(err, STEPLOG_MISUSE, -1, "label 'rank' is the option rank");
         for (size_t n = 0; n < i; n++)
-            if (strcmp(o->labels[i].key, o->labels[n].key) == 0) return sl_fail(err, STEPLOG_MISUSE, -1, "label '%s' is there twice", o->labels[i].key);
+            if (strcmp(o->labels[i].key, o->labels[n].key) == 0)
+                return sl_fail(err, STEPLOG_MISUSE, -1, "label '%s' is there twice", o->labels[i].key);
     }
     return STEPLOG_OK;
 }
@@ -104,7 +113,10 @@ static steplog_status choose_run(const steplog_writer_options *o, steplog_id *ru
     return e < 0 ? sl_fail_os(err, -e, -1, "no random bytes for a run's id") : STEPLOG_OK;
 }
 
-static int compare_pairs(const void *a, const void *b) { return strcmp(((const steplog_pair *)a)->key, ((const steplog_pair *)b)->key); }
+static int compare_pairs(const void *a, const void *b)
+{
+    return strcmp(((const steplog_pair *)a)->key, ((const steplog_pair *)b)->key);
+}
 
 static steplog_status encode_labels(const steplog_writer_options *o, sl_buffer *out, steplog_error *err)
 {
@@ -128,7 +140,8 @@ typedef struct run_now {
 
 static int is_same(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
 
-static steplog_status look_at_run(steplog_store *s, const steplog_id *id, const steplog_writer_options *o, run_now *now, steplog_error *err)
+static steplog_status look_at_run(steplog_store *s, const steplog_id *id, const steplog_writer_options *o, run_now *now,
+                                  steplog_error *err)
 {
     steplog_reader *r;
     *now = (run_now){.attempt = 1};
@@ -145,16 +158,25 @@ static steplog_status look_at_run(steplog_store *s, const steplog_id *id, const 
     return status;
 }
 
-static steplog_status new_writer(steplog_store *s, const steplog_id *run, uint32_t attempt, uint32_t flags, const steplog_writer_options *o,
-                                 steplog_writer **out, steplog_error *err)
+static steplog_status new_writer(steplog_store *s, const steplog_id *run, uint32_t attempt, uint32_t flags,
+                                 const steplog_writer_options *o, steplog_writer **out, steplog_error *err)
 {
     sl_buffer labels = {0};
     steplog_status status = encode_labels(o, &labels, err);
     if (status >= 0) {
-        sl_writer_setup setup = {.run = *run, .attempt = attempt, .rank = o->rank, .flags = flags | (o->is_resume ? (uint32_t)SL_WRITER_IS_RESUME : 0),
-                                 .resume_step = o->is_resume ? o->resume_step : 0, .step_axis = o->step_axis ? o->step_axis : "step",
-                                 .labels = labels.data, .labels_bytes = (uint32_t)labels.bytes, .label_count = (uint32_t)o->label_count,
-                                 .host_id = s->host_id, .boot_id = s->boot_id, .host = s->host, .process_id = s->process_id,
+        sl_writer_setup setup = {.run = *run,
+                                 .attempt = attempt,
+                                 .rank = o->rank,
+                                 .flags = flags | (o->is_resume ? (uint32_t)SL_WRITER_IS_RESUME : 0),
+                                 .resume_step = o->is_resume ? o->resume_step : 0,
+                                 .step_axis = o->step_axis ? o->step_axis : "step",
+                                 .labels = labels.data,
+                                 .labels_bytes = (uint32_t)labels.bytes,
+                                 .label_count = (uint32_t)o->label_count,
+                                 .host_id = s->host_id,
+                                 .boot_id = s->boot_id,
+                                 .host = s->host,
+                                 .process_id = s->process_id,
                                  .process_start_ns = s->process_start_ns};
         status = sl_writer_new(&s->write, &setup, out, err);
     }
@@ -186,8 +208,14 @@ static void delist(steplog_store *s, steplog_writer *w)
 
 static steplog_status record_fact(steplog_writer *w, const char *key, const char *value, steplog_error *err)
 {
-    sl_fact fact = {.kind = STEPLOG_EVENT_SET, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = key, .key_bytes = (uint32_t)strlen(key),
-                    .has_value = value != NULL, .value = value, .value_bytes = value ? (uint32_t)strlen(value) : 0};
+    sl_fact fact = {.kind = STEPLOG_EVENT_SET,
+                    .time_ns = sl_os->wall_time_ns(),
+                    .has_key = 1,
+                    .key = key,
+                    .key_bytes = (uint32_t)strlen(key),
+                    .has_value = value != NULL,
+                    .value = value,
+                    .value_bytes = value ? (uint32_t)strlen(value) : 0};
     return sl_writer_append_fact(w, &fact, err);
 }
 
@@ -198,14 +226,16 @@ static void discard(steplog_writer *w, int log_dir)
     sl_writer_free(w);
 }
 
-steplog_status steplog_writer_open(steplog_store *s, const steplog_writer_options *options, steplog_writer **out, steplog_error *err)
+steplog_status steplog_writer_open(steplog_store *s, const steplog_writer_options *options, steplog_writer **out,
+                                   steplog_error *err)
 {
     steplog_writer_options o = {.size_bytes = sizeof o};
     steplog_id run;
     run_now now;
     if (out) *out = NULL;
     if (!s || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_open: an argument is NULL");
-    if (s->flags & STEPLOG_READ_ONLY) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    if (s->flags & STEPLOG_READ_ONLY)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     if (options) {
         SL_TRY(check_options(options, err));
         o = *options;
@@ -246,7 +276,8 @@ static steplog_status append_end(steplog_writer *w, int exit_code, steplog_error
 {
     sl_row_log *log = atomic_load(&w->log);
     sl_fact end = {.kind = STEPLOG_EVENT_END, .time_ns = sl_os->wall_time_ns(), .number = exit_code};
-    if (w->state == SL_WRITER_FAILED) return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier: %.300s", w->error.text);
+    if (w->state == SL_WRITER_FAILED)
+        return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier: %.300s", w->error.text);
     if (!atomic_load(&log->is_frozen)) atomic_store(&log->limit, log->capacity_bytes - 8); /* its reserve is for this */
     sl_writer_record_gap(w);
     return sl_writer_append_fact(w, &end, err);
@@ -285,12 +316,14 @@ steplog_status steplog_writer_close(steplog_writer *w, int exit_code, steplog_er
 
 /* ---- facts from outside ---- */
 
-steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count, steplog_error *err)
+steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count,
+                               steplog_error *err)
 {
     steplog_writer *w;
     steplog_writer_options o = {.size_bytes = sizeof o};
     steplog_error why = {0};
-    if (s->flags & STEPLOG_READ_ONLY) return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
+    if (s->flags & STEPLOG_READ_ONLY)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     SL_TRY(new_writer(s, run, attempt ? attempt : 1, SL_WRITER_IS_FACTS_ONLY, &o, &w, err));
     steplog_status status = STEPLOG_OK;
     for (size_t i = 0; i < count && status >= 0; i++) status = sl_writer_append_fact(w, &facts[i], &why);
@@ -310,22 +343,28 @@ steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t
     return status;
 }
 
-steplog_status steplog_run_set_facts(steplog_store *s, const steplog_id *id, const steplog_pair *pairs, size_t count, steplog_error *err)
+steplog_status steplog_run_set_facts(steplog_store *s, const steplog_id *id, const steplog_pair *pairs, size_t count,
+                                     steplog_error *err)
 {
     steplog_reader *r;
     uint64_t lamport;
     uint32_t attempt = 1;
-    if (!s || !id || (!pairs && count)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_run_set_facts: an argument is NULL");
+    if (!s || !id || (!pairs && count))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_run_set_facts: an argument is NULL");
     for (size_t i = 0; i < count; i++) {
         SL_TRY(check_text("fact key", pairs[i].key ? pairs[i].key : "", 1, err));
-        if (pairs[i].value && strlen(pairs[i].value) > STEPLOG_VALUE_BYTES_MAX) return sl_fail(err, STEPLOG_LIMIT, -1, "value of fact '%s' is longer than %u bytes", pairs[i].key, STEPLOG_VALUE_BYTES_MAX);
+        if (pairs[i].value && strlen(pairs[i].value) > STEPLOG_VALUE_BYTES_MAX)
+            return sl_fail(err, STEPLOG_LIMIT, -1, "value of fact '%s' is longer than %u bytes", pairs[i].key,
+                           STEPLOG_VALUE_BYTES_MAX);
         size_t bad = 0;
         if (pairs[i].value && !sl_utf8_check(pairs[i].value, strlen(pairs[i].value), &bad))
-            return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "value of fact '%s' is not UTF-8 at byte %zu", pairs[i].key, bad);
+            return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "value of fact '%s' is not UTF-8 at byte %zu",
+                           pairs[i].key, bad);
     }
     SL_TRY(sl_store_facts(s, &r, err));
     sl_run *run = sl_reader_run(r, id);
-    steplog_status status = run ? lamport_after(r, run, &lamport, err) : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    steplog_status status = run ? lamport_after(r, run, &lamport, err)
+                                : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     if (status >= 0 && run->is_hidden) status = sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     if (status >= 0 && run->attempt) attempt = run->attempt;
     sl_store_facts_done(s);
@@ -334,8 +373,14 @@ steplog_status steplog_run_set_facts(steplog_store *s, const steplog_id *id, con
     if (!facts) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for facts");
     int64_t now = sl_os->wall_time_ns();
     for (size_t i = 0; i < count; i++)
-        facts[i] = (sl_fact){.kind = STEPLOG_EVENT_SET, .time_ns = now, .lamport = lamport + i, .has_key = 1, .key = pairs[i].key,
-                             .key_bytes = (uint32_t)strlen(pairs[i].key), .has_value = pairs[i].value != NULL, .value = pairs[i].value,
+        facts[i] = (sl_fact){.kind = STEPLOG_EVENT_SET,
+                             .time_ns = now,
+                             .lamport = lamport + i,
+                             .has_key = 1,
+                             .key = pairs[i].key,
+                             .key_bytes = (uint32_t)strlen(pairs[i].key),
+                             .has_value = pairs[i].value != NULL,
+                             .value = pairs[i].value,
                              .value_bytes = pairs[i].value ? (uint32_t)strlen(pairs[i].value) : 0};
     status = sl_store_record(s, id, attempt, facts, count, err);
     sl_free(facts);
@@ -344,14 +389,20 @@ steplog_status steplog_run_set_facts(steplog_store *s, const steplog_id *id, con
 
 /* ---- attempts ---- */
 
-steplog_status steplog_run_rewind(steplog_store *s, const steplog_id *id, int64_t step, uint32_t *attempt, steplog_error *err)
+steplog_status steplog_run_rewind(steplog_store *s, const steplog_id *id, int64_t step, uint32_t *attempt,
+                                  steplog_error *err)
 {
     steplog_reader *r;
-    sl_fact rewind = {.kind = STEPLOG_EVENT_REWIND, .time_ns = sl_os->wall_time_ns(), .has_steps = 1, .step_begin = step, .step_end = INT64_MAX};
+    sl_fact rewind = {.kind = STEPLOG_EVENT_REWIND,
+                      .time_ns = sl_os->wall_time_ns(),
+                      .has_steps = 1,
+                      .step_begin = step,
+                      .step_end = INT64_MAX};
     if (!s || !id) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_run_rewind: an argument is NULL");
     SL_TRY(sl_store_facts(s, &r, err));
     sl_run *run = sl_reader_run(r, id);
-    steplog_status status = run ? lamport_after(r, run, &rewind.lamport, err) : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    steplog_status status = run ? lamport_after(r, run, &rewind.lamport, err)
+                                : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     if (status >= 0 && run->is_hidden) status = sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     if (status >= 0) {
         rewind.parent_attempt = run->attempt;
@@ -371,7 +422,8 @@ steplog_status steplog_run_rewind_undo(steplog_store *s, const steplog_id *id, u
     if (!s || !id) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_run_rewind_undo: an argument is NULL");
     SL_TRY(sl_store_facts(s, &r, err));
     sl_run *run = sl_reader_run(r, id);
-    steplog_status status = run ? lamport_after(r, run, &undo.lamport, err) : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    steplog_status status = run ? lamport_after(r, run, &undo.lamport, err)
+                                : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     for (size_t i = run && status >= 0 ? run->events.count : 0; i-- > 0 && !taken_back;) {
         const sl_event *event = &run->events.items[i];
         if (event->fact.kind != STEPLOG_EVENT_REWIND || event->is_undone) continue;
@@ -386,27 +438,36 @@ steplog_status steplog_run_rewind_undo(steplog_store *s, const steplog_id *id, u
     return sl_store_record(s, id, taken_back, &undo, 1, err);
 }
 
-steplog_status steplog_run_fork(steplog_store *s, const steplog_id *id, int64_t step, const char *run_key, const char *name, steplog_id *out, steplog_error *err)
+steplog_status steplog_run_fork(steplog_store *s, const steplog_id *id, int64_t step, const char *run_key,
+                                const char *name, steplog_id *out, steplog_error *err)
 {
     steplog_reader *r;
-    sl_fact facts[2] = {{.kind = STEPLOG_EVENT_FORK, .lamport = 1, .time_ns = sl_os->wall_time_ns(), .has_steps = 1, .step_begin = INT64_MIN,
-                         .step_end = step, .has_target = 1}};
+    sl_fact facts[2] = {{.kind = STEPLOG_EVENT_FORK,
+                         .lamport = 1,
+                         .time_ns = sl_os->wall_time_ns(),
+                         .has_steps = 1,
+                         .step_begin = INT64_MIN,
+                         .step_end = step,
+                         .has_target = 1}};
     steplog_writer_options o = {.size_bytes = sizeof o, .run_key = run_key};
     steplog_id fork_id;
     uint64_t lamport = 0;
     if (!s || !id || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_run_fork: an argument is NULL");
     SL_TRY(check_text("run name", name, 0, err));
     SL_TRY(check_text("run key", run_key, 1, err));
-    if (run_key) fork_id = id_of_key(run_key);
+    if (run_key)
+        fork_id = id_of_key(run_key);
     else {
         int e = sl_os->random(fork_id.bytes, 16);
         if (e < 0) return sl_fail_os(err, -e, -1, "no random bytes for a run's id");
     }
     SL_TRY(sl_store_facts(s, &r, err));
     sl_run *run = sl_reader_run(r, id);
-    steplog_status status = run ? lamport_after(r, run, &lamport, err) : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    steplog_status status = run ? lamport_after(r, run, &lamport, err)
+                                : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     if (status >= 0 && run->is_hidden) status = sl_fail(err, STEPLOG_MISSING, -1, "no such run");
-    if (status >= 0 && run_key && sl_reader_run(r, &fork_id)) status = sl_fail(err, STEPLOG_MISUSE, -1, "run key '%s' names a run that exists", run_key);
+    if (status >= 0 && run_key && sl_reader_run(r, &fork_id))
+        status = sl_fail(err, STEPLOG_MISUSE, -1, "run key '%s' names a run that exists", run_key);
     if (status >= 0) {
         facts[0].target = *id;
         facts[0].parent_attempt = run->attempt;
@@ -415,8 +476,15 @@ steplog_status steplog_run_fork(steplog_store *s, const steplog_id *id, int64_t 
     sl_store_facts_done(s);
     if (status < 0) return status;
     if (name)
-        facts[1] = (sl_fact){.kind = STEPLOG_EVENT_SET, .lamport = 2, .time_ns = facts[0].time_ns, .has_key = 1, .key = "name", .key_bytes = 4,
-                             .has_value = 1, .value = name, .value_bytes = (uint32_t)strlen(name)};
+        facts[1] = (sl_fact){.kind = STEPLOG_EVENT_SET,
+                             .lamport = 2,
+                             .time_ns = facts[0].time_ns,
+                             .has_key = 1,
+                             .key = "name",
+                             .key_bytes = 4,
+                             .has_value = 1,
+                             .value = name,
+                             .value_bytes = (uint32_t)strlen(name)};
     status = sl_store_record(s, &fork_id, 1, facts, name ? 2 : 1, err);
     if (status >= 0) *out = fork_id;
     return status;

@@ -17,7 +17,8 @@ static int look_at_name(void *context, const char *name)
     directory_look *look = context;
     if (strcmp(name, SL_STORE_FILE_NAME) == 0) look->has_store_file = 1;
     /* What an interrupted creation may have left. */
-    else if (strcmp(name, SL_LOG_DIR) != 0 && strcmp(name, SL_SEGMENT_DIR) != 0 && strncmp(name, "STEPLOG.", 8) != 0) look->has_other = 1;
+    else if (strcmp(name, SL_LOG_DIR) != 0 && strcmp(name, SL_SEGMENT_DIR) != 0 && strncmp(name, "STEPLOG.", 8) != 0)
+        look->has_other = 1;
     return 0;
 }
 
@@ -70,12 +71,14 @@ static steplog_status open_directory(steplog_store *s, steplog_error *err)
         if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", s->path);
         s->store_dir = sl_os->open_dir(-1, s->path);
     }
-    if (s->store_dir == -ENOTDIR) return sl_fail(err, STEPLOG_MISUSE, -1, "'%s' is not a directory: a store is one", s->path);
+    if (s->store_dir == -ENOTDIR)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "'%s' is not a directory: a store is one", s->path);
     if (s->store_dir < 0) return sl_fail_os(err, -s->store_dir, -1, "cannot open store '%s'", s->path);
     int e = sl_os->list(s->store_dir, look_at_name, &look);
     if (e < 0) return sl_fail_os(err, -e, -1, "cannot list '%s'", s->path);
     if (look.has_store_file) return read_store_file(s, err);
-    if (look.has_other) return sl_fail(err, STEPLOG_MISUSE, -1, "'%s' is a directory that is neither a store nor empty", s->path);
+    if (look.has_other)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "'%s' is a directory that is neither a store nor empty", s->path);
     if (!may_create) return sl_fail(err, STEPLOG_MISSING, -1, "'%s' is not a store", s->path);
     return write_store_file(s, err);
 }
@@ -85,7 +88,8 @@ static steplog_status open_log_dir(steplog_store *s, steplog_error *err)
     s->log_dir = -1;
     if (s->flags & STEPLOG_READ_ONLY) return STEPLOG_OK;
     int made = sl_os->make_dir(s->store_dir, SL_LOG_DIR);
-    if (made < 0 && made != -EEXIST) return sl_fail_os(err, -made, -1, "cannot make directory '%s/%s'", s->path, SL_LOG_DIR);
+    if (made < 0 && made != -EEXIST)
+        return sl_fail_os(err, -made, -1, "cannot make directory '%s/%s'", s->path, SL_LOG_DIR);
     s->log_dir = sl_os->open_dir(s->store_dir, SL_LOG_DIR);
     if (s->log_dir < 0) return sl_fail_os(err, -s->log_dir, -1, "cannot open directory '%s/%s'", s->path, SL_LOG_DIR);
     int e = made == 0 ? sl_os->sync_all(s->store_dir) : 0;
@@ -106,11 +110,13 @@ static steplog_status check_options(const steplog_store_options *o, steplog_erro
 {
     uint32_t known = STEPLOG_CREATE | STEPLOG_READ_ONLY | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE | STEPLOG_NO_ADOPT;
     if (o->size_bytes < sizeof *o) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: size_bytes is not set");
-    if (o->flags & ~known) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: unknown flags %#x", (unsigned)(o->flags & ~known));
-    if ((o->flags & STEPLOG_CREATE) && (o->flags & STEPLOG_READ_ONLY)) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: CREATE and READ_ONLY exclude each other");
+    if (o->flags & ~known)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store options: unknown flags %#x", (unsigned)(o->flags & ~known));
+    if ((o->flags & STEPLOG_CREATE) && (o->flags & STEPLOG_READ_ONLY))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store options: CREATE and READ_ONLY exclude each other");
     if (o->log_bytes && (o->log_bytes < SL_LOG_BYTES_MIN || o->log_bytes > SL_LOG_BYTES_MAX))
-        return sl_fail(err, STEPLOG_MISUSE, -1, "store options: log_bytes is %llu: expected %u to %u", (unsigned long long)o->log_bytes,
-                       SL_LOG_BYTES_MIN, SL_LOG_BYTES_MAX);
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store options: log_bytes is %llu: expected %u to %u",
+                       (unsigned long long)o->log_bytes, SL_LOG_BYTES_MIN, SL_LOG_BYTES_MAX);
     return STEPLOG_OK;
 }
 
@@ -129,11 +135,13 @@ static void free_store(steplog_store *s)
     sl_free(s);
 }
 
-steplog_status steplog_store_open(const char *path, const steplog_store_options *options, steplog_store **out, steplog_error *err)
+steplog_status steplog_store_open(const char *path, const steplog_store_options *options, steplog_store **out,
+                                  steplog_error *err)
 {
     steplog_store_options o = {.size_bytes = sizeof o};
     if (out) *out = NULL;
-    if (!path || !*path || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_open: path is NULL or empty, or out is NULL");
+    if (!path || !*path || !out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_open: path is NULL or empty, or out is NULL");
     if (options) {
         SL_TRY(check_options(options, err));
         o = *options;
@@ -142,7 +150,9 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
     if (!s) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a store");
     s->store_dir = s->log_dir = -1;
     s->flags = o.flags;
-    s->sync_interval_ns = o.sync_interval_ms == UINT32_MAX ? INT64_MAX : (o.sync_interval_ms ? o.sync_interval_ms : 1000) * 1000000ull;
+    s->sync_interval_ns = o.sync_interval_ms == UINT32_MAX
+                              ? INT64_MAX
+                              : (o.sync_interval_ms ? o.sync_interval_ms : 1000) * 1000000ull;
     pthread_mutex_init(&s->list_lock, NULL);
     pthread_mutex_init(&s->work_lock, NULL);
     pthread_mutex_init(&s->compact_lock, NULL);
@@ -167,13 +177,19 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
     }
     s->alive_page = page;
     *s->alive_page = 1;
-    s->write = (sl_write_context){.store_dir = s->store_dir, .log_dir = s->log_dir,
+    s->write = (sl_write_context){.store_dir = s->store_dir,
+                                  .log_dir = s->log_dir,
                                   .is_mapped = s->file_system.is_mappable && !(s->flags & STEPLOG_FORCE_PWRITE),
-                                  .log_bytes = o.log_bytes ? o.log_bytes : LOG_BYTES_DEFAULT, .alive_page = s->alive_page, .store = s,
-                                  .next_lamport = sl_store_next_lamport, .wake = sl_background_wake, .after_fork = sl_store_after_fork};
+                                  .log_bytes = o.log_bytes ? o.log_bytes : LOG_BYTES_DEFAULT,
+                                  .alive_page = s->alive_page,
+                                  .store = s,
+                                  .next_lamport = sl_store_next_lamport,
+                                  .wake = sl_background_wake,
+                                  .after_fork = sl_store_after_fork};
     s->last_sync_ns = s->last_compact_ns = sl_os->monotonic_time_ns();
     s->sealed_count = 8; /* other, shorter lived processes may have left many: look once */
-    if (!(s->flags & (STEPLOG_READ_ONLY | STEPLOG_NO_THREAD)) && (status = sl_background_start(s, err)) < 0) goto failed;
+    if (!(s->flags & (STEPLOG_READ_ONLY | STEPLOG_NO_THREAD)) && (status = sl_background_start(s, err)) < 0)
+        goto failed;
     sl_fork_register(s);
     *out = s;
     return STEPLOG_OK;
@@ -193,7 +209,9 @@ steplog_status steplog_store_close(steplog_store *s, steplog_error *err)
     int is_busy = s->writer_count || s->reader_count;
     size_t writers = s->writer_count, readers = s->reader_count;
     pthread_mutex_unlock(&s->list_lock);
-    if (is_busy) return sl_fail(err, STEPLOG_BUSY, -1, "store '%s' has %zu writers and %zu readers open", s->path, writers, readers);
+    if (is_busy)
+        return sl_fail(err, STEPLOG_BUSY, -1, "store '%s' has %zu writers and %zu readers open", s->path, writers,
+                       readers);
     sl_fork_unregister(s);
     sl_background_stop(s);
     steplog_status status = s->background_error.code;
@@ -213,14 +231,17 @@ steplog_status steplog_store_tick(steplog_store *s, uint32_t budget_ms, steplog_
 
 sl_read_context sl_store_read_context(steplog_store *s)
 {
-    return (sl_read_context){.store_dir = s->store_dir, .host_id = s->host_id, .boot_id = s->boot_id, .is_local = s->file_system.is_local};
+    return (sl_read_context){
+        .store_dir = s->store_dir, .host_id = s->host_id, .boot_id = s->boot_id, .is_local = s->file_system.is_local};
 }
 
 static void count_reader(steplog_store *s, int change)
 {
     pthread_mutex_lock(&s->list_lock);
-    if (change > 0) s->reader_count++;
-    else s->reader_count--;
+    if (change > 0)
+        s->reader_count++;
+    else
+        s->reader_count--;
     pthread_mutex_unlock(&s->list_lock);
 }
 
@@ -250,12 +271,19 @@ void steplog_reader_close(steplog_reader *r)
 
 steplog_status steplog_reader_store_info(steplog_reader *r, steplog_store_info *out, steplog_error *err)
 {
-    if (!r || !out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_store_info: an argument is NULL or size_bytes is not set");
+    if (!r || !out || out->size_bytes < sizeof *out)
+        return sl_fail(err, STEPLOG_MISUSE, -1,
+                       "steplog_reader_store_info: an argument is NULL or size_bytes is not set");
     const steplog_store *s = r->context.store;
-    *out = (steplog_store_info){.size_bytes = out->size_bytes, .id = r->store_id, .format_version = SL_FORMAT_VERSION,
-                                .created_time_ns = r->created_time_ns, .log_count = r->logs.count, .segment_count = r->segments.count,
+    *out = (steplog_store_info){.size_bytes = out->size_bytes,
+                                .id = r->store_id,
+                                .format_version = SL_FORMAT_VERSION,
+                                .created_time_ns = r->created_time_ns,
+                                .log_count = r->logs.count,
+                                .segment_count = r->segments.count,
                                 .level_count = r->level_count,
-                                .log_mode = s->file_system.is_mappable && !(s->flags & STEPLOG_FORCE_PWRITE) ? "mapped" : "pwrite",
+                                .log_mode = s->file_system.is_mappable && !(s->flags & STEPLOG_FORCE_PWRITE) ? "mapped"
+                                                                                                             : "pwrite",
                                 .file_system = s->file_system.name};
     for (size_t i = 0; i < r->segments.count; i++) out->segment_bytes += r->segments.items[i]->file_bytes;
     for (size_t i = 0; i < r->logs.count; i++) out->log_bytes += r->logs.items[i]->header.capacity_bytes;

@@ -1,8 +1,8 @@
 /* core/store.h: an open store: its directories, its writers, its background thread.
  *
  * Locks: list_lock guards the list of writers and the counts, never held while working; work_lock is held by whoever
- * works for writers (syncing, sealing) and by a writer that closes; compact_lock by one compaction. In that order.
- * No append takes any of them. */
+ * works for writers (syncing, sealing) and by a writer that closes; compact_lock by one compaction, in the middle of
+ * which the background works for writers. Taken in the order compact_lock, work_lock, list_lock. No append takes any. */
 #ifndef SL_CORE_STORE_H
 #define SL_CORE_STORE_H
 

@@ -37,19 +37,27 @@ typedef struct listing {
 
 void sl_verify_report(sl_verify *v, const steplog_damage *finding)
 {
-    if (finding->is_notice) v->result.notice_count++;
-    else v->result.damage_count++;
+    if (finding->is_notice)
+        v->result.notice_count++;
+    else
+        v->result.damage_count++;
     if (v->options.callback && !v->must_stop && v->options.callback(v->options.context, finding) != 0) v->must_stop = 1;
 }
 
-void sl_verify_report_place(sl_verify *v, const char *file, int64_t offset, uint64_t bytes, int is_notice, const char *format, ...)
+void sl_verify_report_place(sl_verify *v, const char *file, int64_t offset, uint64_t bytes, int is_notice,
+                            const char *format, ...)
 {
     char what[sizeof(((steplog_error *)0)->text)];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    sl_verify_report(v, &(steplog_damage){.size_bytes = sizeof(steplog_damage), .file = file, .offset = offset, .bytes = bytes, .what = what, .is_notice = is_notice});
+    sl_verify_report(v, &(steplog_damage){.size_bytes = sizeof(steplog_damage),
+                                          .file = file,
+                                          .offset = offset,
+                                          .bytes = bytes,
+                                          .what = what,
+                                          .is_notice = is_notice});
 }
 
 void sl_verify_advance(sl_verify *v, uint64_t bytes)
@@ -64,7 +72,8 @@ void sl_verify_advance(sl_verify *v, uint64_t bytes)
 steplog_status sl_verify_refused(sl_verify *v, const char *file, int os_errno, uint64_t offset, steplog_error *err)
 {
     if (os_errno != EIO) return sl_fail_os(err, os_errno, (int64_t)offset, "cannot verify '%s'", file);
-    sl_verify_report_place(v, file, (int64_t)offset, 0, 0, "the disk can not read the file here: the rest of it was not checked");
+    sl_verify_report_place(v, file, (int64_t)offset, 0, 0,
+                           "the disk can not read the file here: the rest of it was not checked");
     return STEPLOG_OK;
 }
 
@@ -75,7 +84,8 @@ static file_kind kind_of(const char *directory, const char *name)
     steplog_id id;
     uint32_t number;
     if (strcmp(directory, SL_LOG_DIR) == 0) return sl_log_name_parse(name, &id, &number) ? FILE_LOG : FILE_OTHER;
-    return strncmp(directory, SL_SEGMENT_DIR "/", 4) == 0 && sl_segment_name_parse(name, &id) ? FILE_SEGMENT : FILE_OTHER;
+    return strncmp(directory, SL_SEGMENT_DIR "/", 4) == 0 && sl_segment_name_parse(name, &id) ? FILE_SEGMENT
+                                                                                              : FILE_OTHER;
 }
 
 static int add_file(void *context, const char *name)
@@ -84,10 +94,12 @@ static int add_file(void *context, const char *name)
     size_t bytes = strlen(l->directory) + strlen(name) + 2;
     uint32_t level;
     int is_known_dir = l->directory[0] ? strcmp(l->directory, SL_SEGMENT_DIR) == 0 && sl_level_parse(name, &level)
-                                       : strcmp(name, SL_LOG_DIR) == 0 || strcmp(name, SL_SEGMENT_DIR) == 0 || strcmp(name, SL_STORE_FILE_NAME) == 0;
+                                       : strcmp(name, SL_LOG_DIR) == 0 || strcmp(name, SL_SEGMENT_DIR) == 0 ||
+                                             strcmp(name, SL_STORE_FILE_NAME) == 0;
     if (is_known_dir) return 0;
     store_file file = {.kind = kind_of(l->directory, name)};
-    if ((file.name = sl_alloc(bytes))) snprintf(file.name, bytes, "%s%s%s", l->directory, l->directory[0] ? "/" : "", name);
+    if ((file.name = sl_alloc(bytes)))
+        snprintf(file.name, bytes, "%s%s%s", l->directory, l->directory[0] ? "/" : "", name);
     for (size_t i = 0; file.name && i < l->files.count; i++)
         if (strcmp(l->files.items[i].name, file.name) == 0) { /* listed before */
             sl_free(file.name);
@@ -99,7 +111,8 @@ static int add_file(void *context, const char *name)
     return 1;
 }
 
-static steplog_status list_directory(listing *l, const char *directory, sl_os_name_callback callback, void *context, steplog_error *err)
+static steplog_status list_directory(listing *l, const char *directory, sl_os_name_callback callback, void *context,
+                                     steplog_error *err)
 {
     l->directory = directory;
     int fd = directory[0] ? sl_os->open_dir(l->verify->store_dir, directory) : l->verify->store_dir;
@@ -154,7 +167,8 @@ static void measure(listing *l)
     sl_os_stat stat;
     l->verify->total_bytes = SL_STORE_FILE_BYTES;
     for (size_t i = 0; i < l->files.count; i++)
-        if (l->files.items[i].kind != FILE_OTHER && sl_os->stat_name(l->verify->store_dir, l->files.items[i].name, &stat) == 0)
+        if (l->files.items[i].kind != FILE_OTHER &&
+            sl_os->stat_name(l->verify->store_dir, l->files.items[i].name, &stat) == 0)
             l->verify->total_bytes += stat.bytes;
 }
 
@@ -169,7 +183,9 @@ static void report_other(sl_verify *v, const char *name)
     if (e == -ENOENT) return; /* it came and went */
     if (slash && strncmp(name, SL_SEGMENT_DIR "/", 4) == 0 && sl_temporary_name_parse(leaf, &id))
         sl_verify_report_place(v, name, -1, 0, 1, "a segment that is being written, or that an interruption left");
-    else sl_verify_report_place(v, name, -1, 0, 1, "%s that is no part of a store: readers ignore it", e == 0 && stat.is_directory ? "a directory" : "a file");
+    else
+        sl_verify_report_place(v, name, -1, 0, 1, "%s that is no part of a store: readers ignore it",
+                               e == 0 && stat.is_directory ? "a directory" : "a file");
 }
 
 static steplog_status check_files(listing *l, steplog_error *err)
@@ -180,9 +196,12 @@ static steplog_status check_files(listing *l, steplog_error *err)
         if (file->is_done) continue;
         int must_list_again = v->must_list_again;
         v->must_list_again = 0;
-        if (file->kind == FILE_LOG) SL_TRY(sl_verify_log(v, file->name, err));
-        else if (file->kind == FILE_SEGMENT) SL_TRY(sl_verify_segment(v, file->name, err));
-        else report_other(v, file->name);
+        if (file->kind == FILE_LOG)
+            SL_TRY(sl_verify_log(v, file->name, err));
+        else if (file->kind == FILE_SEGMENT)
+            SL_TRY(sl_verify_segment(v, file->name, err));
+        else
+            report_other(v, file->name);
         /* One that went away may come back under its name as another log. */
         file->is_done = !v->must_list_again;
         v->must_list_again |= must_list_again;
@@ -196,8 +215,10 @@ static void forget_missing(listing *l)
     sl_os_stat stat;
     for (size_t i = 0; i < l->files.count; i++) {
         store_file *file = &l->files.items[i];
-        if (file->is_done || sl_os->stat_name(l->verify->store_dir, file->name, &stat) != -ENOENT) l->files.items[kept++] = *file;
-        else sl_free(file->name);
+        if (file->is_done || sl_os->stat_name(l->verify->store_dir, file->name, &stat) != -ENOENT)
+            l->files.items[kept++] = *file;
+        else
+            sl_free(file->name);
     }
     l->files.count = kept;
 }
@@ -235,7 +256,9 @@ static int add_lost(const sl_run *run, const sl_incarnation *i, sl_ranges *expla
 {
     for (size_t n = 0; n < run->events.count; n++) {
         const sl_fact *fact = &run->events.items[n].fact;
-        if (fact->kind != STEPLOG_EVENT_GAP || !fact->has_target || fact->number <= 0 || !sl_id_equal(&fact->target, &i->id)) continue;
+        if (fact->kind != STEPLOG_EVENT_GAP || !fact->has_target || fact->number <= 0 ||
+            !sl_id_equal(&fact->target, &i->id))
+            continue;
         uint64_t end = fact->target_sequence + (uint64_t)fact->number;
         if (end > fact->target_sequence && !sl_ranges_add(explained, fact->target_sequence, end)) return 0;
     }
@@ -249,7 +272,8 @@ static int find_missing(const sl_run *run, const sl_incarnation *i, missing_list
                   add_lost(run, i, &explained) && sl_ranges_subtract(&missing, &explained);
     for (size_t n = 0; n < missing.count && is_good; n++)
         is_good = SL_VEC_PUSH(out, (missing_range){i->run, i->id, missing.items[n].begin, missing.items[n].end, 0});
-    if (is_good && i->salvageable_count) is_good = SL_VEC_PUSH(out, (missing_range){i->run, i->id, 0, i->salvageable_count, 1});
+    if (is_good && i->salvageable_count)
+        is_good = SL_VEC_PUSH(out, (missing_range){i->run, i->id, 0, i->salvageable_count, 1});
     SL_VEC_FREE(&missing);
     SL_VEC_FREE(&explained);
     return is_good;
@@ -257,7 +281,8 @@ static int find_missing(const sl_run *run, const sl_incarnation *i, missing_list
 
 static steplog_status look_for_missing(sl_verify *v, missing_list *out, int *is_settled, steplog_error *err)
 {
-    sl_read_context context = {.store_dir = v->store_dir, .host_id = v->host_id, .boot_id = v->boot_id, .is_local = v->is_local};
+    sl_read_context context = {
+        .store_dir = v->store_dir, .host_id = v->host_id, .boot_id = v->boot_id, .is_local = v->is_local};
     steplog_reader *r;
     out->count = 0;
     *is_settled = 1;
@@ -273,7 +298,8 @@ static steplog_status look_for_missing(sl_verify *v, missing_list *out, int *is_
     }
     /* A log that is in use may move on while it is read: look again before saying that something is missing. */
     for (size_t i = 0; i < r->logs.count; i++)
-        if (!sl_log_is_still_itself(r->logs.items[i]) || (out->count && r->logs.items[i]->lock != SL_OS_LOCK_FREE)) *is_settled = 0;
+        if (!sl_log_is_still_itself(r->logs.items[i]) || (out->count && r->logs.items[i]->lock != SL_OS_LOCK_FREE))
+            *is_settled = 0;
     sl_reader_free(r);
     return status;
 }
@@ -283,12 +309,17 @@ static void report_missing(sl_verify *v, const missing_range *range)
     char what[200], hex[STEPLOG_ID_TEXT_BYTES];
     steplog_id_format(&range->incarnation, hex);
     if (range->is_notice)
-        snprintf(what, sizeof what, "writer %s: %llu records lie behind a torn or missing one that no mark covers; they are not shown", hex,
-                 (unsigned long long)range->end);
+        snprintf(what, sizeof what,
+                 "writer %s: %llu records lie behind a torn or missing one that no mark covers; they are not shown",
+                 hex, (unsigned long long)range->end);
     else
         snprintf(what, sizeof what, "writer %s: records %llu to %llu are missing: no file holds them", hex,
                  (unsigned long long)range->begin, (unsigned long long)range->end - 1);
-    sl_verify_report(v, &(steplog_damage){.size_bytes = sizeof(steplog_damage), .offset = -1, .what = what, .has_run = 1, .run = range->run,
+    sl_verify_report(v, &(steplog_damage){.size_bytes = sizeof(steplog_damage),
+                                          .offset = -1,
+                                          .what = what,
+                                          .has_run = 1,
+                                          .run = range->run,
                                           .is_notice = range->is_notice});
 }
 
@@ -340,7 +371,8 @@ static steplog_status open_store(sl_verify *v, const char *path, steplog_error *
     return STEPLOG_OK;
 }
 
-steplog_status steplog_store_verify(const char *path, const steplog_verify_options *options, steplog_verify_result *out, steplog_error *err)
+steplog_status steplog_store_verify(const char *path, const steplog_verify_options *options, steplog_verify_result *out,
+                                    steplog_error *err)
 {
     sl_verify v = {.store_dir = -1};
     if (!path || !*path) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_verify: path is NULL or empty");
@@ -353,10 +385,14 @@ steplog_status steplog_store_verify(const char *path, const steplog_verify_optio
     SL_TRY_DONE(check_store_file(&v, path, err));
     if (!v.must_stop) SL_TRY_DONE(check_all_files(&v, err));
     if (!v.must_stop) SL_TRY_DONE(check_sequences(&v, err));
-    if (!v.must_stop && v.options.progress && v.options.progress(v.options.progress_context, v.total_bytes, v.total_bytes) != 0) v.must_stop = 1;
-    if (v.must_stop) status = STEPLOG_END;
+    if (!v.must_stop && v.options.progress &&
+        v.options.progress(v.options.progress_context, v.total_bytes, v.total_bytes) != 0)
+        v.must_stop = 1;
+    if (v.must_stop)
+        status = STEPLOG_END;
     else if (v.result.damage_count)
-        status = sl_fail(err, STEPLOG_CORRUPT, -1, "store '%s' has %llu damaged places", path, (unsigned long long)v.result.damage_count);
+        status = sl_fail(err, STEPLOG_CORRUPT, -1, "store '%s' has %llu damaged places", path,
+                         (unsigned long long)v.result.damage_count);
 done:
     if (v.store_dir >= 0) sl_os->close(v.store_dir);
     if (out) {

@@ -12,8 +12,8 @@ static void report(sl_chunk_check *c, int64_t column, uint64_t offset, uint64_t 
 }
 
 /* Gives the bytes of an axis part; those of a reference are copied to referenced. 1, 0 reported, -1 error. */
-static int find_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_buffer *referenced, const uint8_t **bytes,
-                     uint32_t *count, int *os_errno)
+static int find_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_buffer *referenced,
+                     const uint8_t **bytes, uint32_t *count, int *os_errno)
 {
     *bytes = head->part[part];
     *count = head->part_bytes[part];
@@ -25,8 +25,9 @@ static int find_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_
         *os_errno = item.os_errno;
         return -1;
     }
-    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK || !sl_chunk_head_decode(item.content, item.content_bytes, &other) ||
-        other.is_reference[part] || other.part_bytes[part] == 0) {
+    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK ||
+        !sl_chunk_head_decode(item.content, item.content_bytes, &other) || other.is_reference[part] ||
+        other.part_bytes[part] == 0) {
         report(c, -1, 0, 0, "the chunk refers to a part of the axis that is damaged or not there");
         return 0;
     }
@@ -40,7 +41,8 @@ static int find_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_
     return 1;
 }
 
-static int decode_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_buffer *referenced, int64_t *out, int *os_errno)
+static int decode_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_buffer *referenced, int64_t *out,
+                       int *os_errno)
 {
     const uint8_t *bytes;
     const char *what = "axis is damaged";
@@ -72,7 +74,8 @@ static void describe_rows(sl_chunk_check *c, const sl_chunk_head *head, const in
         if (entry->time_max_ns == STEPLOG_TIME_NONE || times[i] > entry->time_max_ns) entry->time_max_ns = times[i];
     }
     c->has_steps = 1;
-    if (((head->flags & SL_CHUNK_STEPS_SORTED) != 0) != is_sorted) report(c, -1, 0, 0, "the chunk does not say rightly whether its steps are sorted");
+    if (((head->flags & SL_CHUNK_STEPS_SORTED) != 0) != is_sorted)
+        report(c, -1, 0, 0, "the chunk does not say rightly whether its steps are sorted");
 }
 
 /* 1 good, 0 reported, -1 error. */
@@ -108,13 +111,14 @@ static int are_stats_right(const sl_column_info *info, double *values, const uin
     sl_column_stats_make(values, count, &made);
     return sl_bits_of(said->first) == sl_bits_of(made.first) && sl_bits_of(said->last) == sl_bits_of(made.last) &&
            is_same_or_nan(said->smallest, made.smallest) && is_same_or_nan(said->largest, made.largest) &&
-           said->smallest_at == made.smallest_at && said->largest_at == made.largest_at && said->nan_count == made.nan_count &&
-           said->positive_inf_count == made.positive_inf_count && said->negative_inf_count == made.negative_inf_count;
+           said->smallest_at == made.smallest_at && said->largest_at == made.largest_at &&
+           said->nan_count == made.nan_count && said->positive_inf_count == made.positive_inf_count &&
+           said->negative_inf_count == made.negative_inf_count;
 }
 
 /* Finds the payload of a column, copied where it has a page of its own. 1, 0 reported, -1 error. */
-static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info *info, sl_buffer *own, const uint8_t **payload,
-                        int *os_errno)
+static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info *info, sl_buffer *own,
+                        const uint8_t **payload, int *os_errno)
 {
     *payload = info->payload;
     if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return 1;
@@ -142,8 +146,8 @@ static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info
 }
 
 /* -1 error, else 0. */
-static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t column, const sl_column_info *info, sl_buffer *own,
-                        int *os_errno)
+static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t column, const sl_column_info *info,
+                        sl_buffer *own, int *os_errno)
 {
     double values[SL_CHUNK_ROWS_MAX];
     uint64_t present[SL_PRESENT_WORDS];
@@ -157,7 +161,8 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
     int is_own = (info->flags & SL_COLUMN_IS_OWN_PAGE) != 0;
     uint64_t offset = is_own ? c->offset - info->page_distance : c->offset;
     uint64_t bytes = is_own ? SL_PAGE_HEAD_BYTES + SL_PAD8(info->payload_bytes) : c->bytes;
-    if (sl_column_decode(info, payload, head->row_count, values, present, &what) < 0) report(c, column, offset, bytes, what);
+    if (sl_column_decode(info, payload, head->row_count, values, present, &what) < 0)
+        report(c, column, offset, bytes, what);
     else if ((info->flags & SL_COLUMN_HAS_STATS) && !are_stats_right(info, values, present, head->row_count))
         report(c, column, 0, 0, "the statistics of the column are not those of its values");
     return 0;
@@ -166,7 +171,8 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
 /* The COLUMN pages before the chunk are those that it names, in the order of columns. */
 static void check_column_pages(sl_chunk_check *c, size_t used, int is_in_order)
 {
-    if (!is_in_order || used != c->column_count) report(c, -1, 0, 0, "the COLUMN pages before the chunk are not those that it names");
+    if (!is_in_order || used != c->column_count)
+        report(c, -1, 0, 0, "the COLUMN pages before the chunk are not those that it names");
 }
 
 static int check_columns(sl_chunk_check *c, const sl_chunk_head *head, int *os_errno)
@@ -180,15 +186,18 @@ static int check_columns(sl_chunk_check *c, const sl_chunk_head *head, int *os_e
         if (info.flags & SL_COLUMN_IS_OWN_PAGE) {
             uint64_t at = info.page_distance < c->offset ? c->offset - info.page_distance : 0;
             if (at < c->found.entry.extent_offset) c->found.entry.extent_offset = at;
-            if (used >= c->column_count || c->columns[used].offset != at || c->columns[used].index != column) is_in_order = 0;
+            if (used >= c->column_count || c->columns[used].offset != at || c->columns[used].index != column)
+                is_in_order = 0;
             used++;
         }
         result = check_column(c, head, column, &info, &own, os_errno);
     }
     sl_buffer_free(&own);
     if (result < 0) return result;
-    if (walk.is_bad) report(c, -1, 0, 0, "the chunk's directory breaks a rule");
-    else check_column_pages(c, used, is_in_order);
+    if (walk.is_bad)
+        report(c, -1, 0, 0, "the chunk's directory breaks a rule");
+    else
+        check_column_pages(c, used, is_in_order);
     return 0;
 }
 
@@ -202,10 +211,15 @@ int sl_verify_chunk(sl_chunk_check *c, int *os_errno)
         report(c, -1, 0, 0, "the chunk's head breaks a rule");
         return 0;
     }
-    c->found = (sl_found_chunk){.writer = head.writer, .schema = head.schema,
-                                .entry = {.page_offset = c->offset, .page_bytes = (uint32_t)c->bytes, .row_count = (uint16_t)head.row_count,
-                                          .flags = (uint16_t)head.flags, .time_min_ns = STEPLOG_TIME_NONE,
-                                          .time_max_ns = STEPLOG_TIME_NONE, .extent_offset = c->offset}};
+    c->found = (sl_found_chunk){.writer = head.writer,
+                                .schema = head.schema,
+                                .entry = {.page_offset = c->offset,
+                                          .page_bytes = (uint32_t)c->bytes,
+                                          .row_count = (uint16_t)head.row_count,
+                                          .flags = (uint16_t)head.flags,
+                                          .time_min_ns = STEPLOG_TIME_NONE,
+                                          .time_max_ns = STEPLOG_TIME_NONE,
+                                          .extent_offset = c->offset}};
     c->name_count = head.column_count;
     int result = check_axis(c, &head, os_errno);
     if (result < 0) return -1;

@@ -6,7 +6,8 @@
 
 static void report(sl_segment_check *c, const sl_page_item *item, uint32_t writer, const char *what)
 {
-    sl_segment_check_report(c, &(sl_segment_place){.offset = item->offset, .bytes = item->bytes, .what = what, .writer = writer});
+    sl_segment_check_report(
+        c, &(sl_segment_place){.offset = item->offset, .bytes = item->bytes, .what = what, .writer = writer});
 }
 
 /* The page of a blob at offset: NULL when it is as it must be, else what is wrong. */
@@ -18,17 +19,24 @@ static const char *check_blob_page(sl_page_item *page, uint32_t index, uint64_t 
     uint64_t expected = bytes_left < SL_BLOB_PAGE_RAW_BYTES ? bytes_left : SL_BLOB_PAGE_RAW_BYTES;
     if (page->head.kind != SL_PAGE_BLOB || page->head.index != index || page->content_bytes != skip + expected)
         return "the page is not the piece of the blob that belongs here";
-    if (index == 0 && (!sl_record_prefix_decode(page->content, &prefix) || prefix.type != SL_ENTRY_BLOB || prefix.data_offset != 0 ||
-                       prefix.bytes != page_count))
+    if (index == 0 && (!sl_record_prefix_decode(page->content, &prefix) || prefix.type != SL_ENTRY_BLOB ||
+                       prefix.data_offset != 0 || prefix.bytes != page_count))
         return "the prefix of the blob's data breaks a rule";
     return NULL;
 }
 
-static void report_blob(sl_segment_check *c, const sl_record_prefix *prefix, const sl_blob *blob, uint64_t offset, uint64_t bytes, const char *what)
+static void report_blob(sl_segment_check *c, const sl_record_prefix *prefix, const sl_blob *blob, uint64_t offset,
+                        uint64_t bytes, const char *what)
 {
     char *name = sl_copy_bytes(blob->name, blob->name_bytes);
-    sl_segment_check_report(c, &(sl_segment_place){.offset = offset, .bytes = bytes, .what = what, .writer = prefix->writer, .series = name,
-                                                   .has_steps = 1, .step_first = blob->step, .step_last = blob->step});
+    sl_segment_check_report(c, &(sl_segment_place){.offset = offset,
+                                                   .bytes = bytes,
+                                                   .what = what,
+                                                   .writer = prefix->writer,
+                                                   .series = name,
+                                                   .has_steps = 1,
+                                                   .step_first = blob->step,
+                                                   .step_last = blob->step});
     sl_free(name);
 }
 
@@ -56,15 +64,23 @@ static int check_blob_data(sl_segment_check *c, const sl_record_prefix *prefix, 
         left -= page.content_bytes - skip;
         offset += page.bytes;
     }
-    if (XXH3_64bits_digest(&state) != blob->content_hash) report_blob(c, prefix, blob, prefix->data_offset, offset - prefix->data_offset, "content hash of a blob differs");
+    if (XXH3_64bits_digest(&state) != blob->content_hash)
+        report_blob(c, prefix, blob, prefix->data_offset, offset - prefix->data_offset,
+                    "content hash of a blob differs");
     return 1;
 }
 
-static int check_entry(sl_segment_check *c, const sl_page_item *item, const sl_record_prefix *prefix, uint32_t at, int *os_errno)
+static int check_entry(sl_segment_check *c, const sl_page_item *item, const sl_record_prefix *prefix, uint32_t at,
+                       int *os_errno)
 {
     const uint8_t *body = item->content + at;
-    sl_record_entry entry = {.writer = prefix->writer, .type = prefix->type, .page_offset = item->offset, .content_offset = at,
-                             .bytes = prefix->bytes, .sequence = prefix->sequence, .sequence_count = prefix->sequence_count};
+    sl_record_entry entry = {.writer = prefix->writer,
+                             .type = prefix->type,
+                             .page_offset = item->offset,
+                             .content_offset = at,
+                             .bytes = prefix->bytes,
+                             .sequence = prefix->sequence,
+                             .sequence_count = prefix->sequence_count};
     sl_fact fact;
     sl_blob blob;
     size_t head_bytes = 0;
@@ -99,7 +115,8 @@ int sl_verify_facts(sl_segment_check *c, const sl_page_item *item, int *os_errno
         report(c, item, UINT32_MAX, "a FACTS page breaks a rule: its index, or how long it is");
     while (at < item->content_bytes) {
         sl_record_prefix prefix;
-        if (item->content_bytes - at < SL_RECORD_PREFIX_BYTES || !sl_record_prefix_decode(item->content + at, &prefix) ||
+        if (item->content_bytes - at < SL_RECORD_PREFIX_BYTES ||
+            !sl_record_prefix_decode(item->content + at, &prefix) ||
             prefix.bytes > item->content_bytes - at - SL_RECORD_PREFIX_BYTES) {
             report(c, item, UINT32_MAX, "the prefix of a record breaks a rule: the records behind it are lost");
             return 1;

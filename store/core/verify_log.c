@@ -81,10 +81,15 @@ static void check_slots(log_check *c)
         uint64_t at = SL_LOG_MARK_OFFSET + i * SL_LOG_SLOT_STRIDE;
         sl_log_mark mark = {0};
         int found = sl_log_mark_decode(c->head + at, c->file_key, at, &mark);
-        if (found < 0) damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "mark slot fails its check: what is durable is known from the other one only");
-        if (found == 1 && (mark.offset < SL_LOG_HEADER_BYTES || mark.offset % 8 || mark.offset > c->header.capacity_bytes || mark.counter == 0))
-            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "mark slot passes its check but its offset or counter is impossible");
-        if (found == 1 && mark.counter == largest) damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "both mark slots have the same counter");
+        if (found < 0)
+            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
+                   "mark slot fails its check: what is durable is known from the other one only");
+        if (found == 1 && (mark.offset < SL_LOG_HEADER_BYTES || mark.offset % 8 ||
+                           mark.offset > c->header.capacity_bytes || mark.counter == 0))
+            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
+                   "mark slot passes its check but its offset or counter is impossible");
+        if (found == 1 && mark.counter == largest)
+            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "both mark slots have the same counter");
         if (found == 1 && mark.counter > largest) {
             largest = mark.counter;
             c->mark = mark;
@@ -98,8 +103,10 @@ static void check_slots(log_check *c)
         int found = sl_log_gap_decode(c->head + at, c->file_key, at, &gap);
         if (found < 0) damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "gap slot fails its check");
         if (found == 1 && (gap.counter == 0 || gap.step_first > gap.step_last))
-            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "gap slot passes its check but its steps or counter are impossible");
-        if (found == 1 && gap.counter == largest) damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "both gap slots have the same counter");
+            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
+                   "gap slot passes its check but its steps or counter are impossible");
+        if (found == 1 && gap.counter == largest)
+            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "both gap slots have the same counter");
         if (found == 1 && gap.counter > largest) largest = gap.counter;
         check_zeros(c, at + SL_LOG_SLOT_BYTES, at + SL_LOG_SLOT_STRIDE);
     }
@@ -112,7 +119,8 @@ static void check_name(log_check *c)
     uint32_t ordinal;
     const char *slash = strchr(c->name, '/');
     if (!slash || !sl_log_name_parse(slash + 1, &incarnation, &ordinal)) return;
-    if (!sl_id_equal(&incarnation, &c->header.incarnation)) damage(c, 32, 16, "the log's header names another incarnation than the file's name");
+    if (!sl_id_equal(&incarnation, &c->header.incarnation))
+        damage(c, 32, 16, "the log's header names another incarnation than the file's name");
     if (ordinal != c->header.ordinal) damage(c, 112, 4, "the log's header has another ordinal than the file's name");
 }
 
@@ -148,22 +156,30 @@ static void check_blob(log_check *c, const sl_log_item *item)
 {
     sl_blob blob;
     size_t head_bytes;
-    if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) || blob.data_bytes != item->content_bytes - head_bytes) {
+    if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) ||
+        blob.data_bytes != item->content_bytes - head_bytes) {
         damage(c, (int64_t)item->offset, item->bytes, "blob record breaks a rule");
         return;
     }
     if (sl_hash(item->content + head_bytes, (size_t)blob.data_bytes) == blob.content_hash) return;
     char *name = sl_copy_bytes(blob.name, blob.name_bytes);
-    put(c, &(steplog_damage){.offset = (int64_t)item->offset, .bytes = item->bytes, .what = "content hash of a blob differs", .series = name,
-                             .has_steps = 1, .step_first = blob.step, .step_last = blob.step});
+    put(c, &(steplog_damage){.offset = (int64_t)item->offset,
+                             .bytes = item->bytes,
+                             .what = "content hash of a blob differs",
+                             .series = name,
+                             .has_steps = 1,
+                             .step_first = blob.step,
+                             .step_last = blob.step});
     sl_free(name);
 }
 
 static void check_text(log_check *c, const sl_log_item *item)
 {
     sl_fact fact;
-    if (item->record_kind == SL_RECORD_BLOB) check_blob(c, item);
-    else if (!sl_fact_decode(item->content, item->content_bytes, &fact)) damage(c, (int64_t)item->offset, item->bytes, "fact record breaks a rule");
+    if (item->record_kind == SL_RECORD_BLOB)
+        check_blob(c, item);
+    else if (!sl_fact_decode(item->content, item->content_bytes, &fact))
+        damage(c, (int64_t)item->offset, item->bytes, "fact record breaks a rule");
 }
 
 static void check_writer(log_check *c, const sl_log_item *item)
@@ -180,7 +196,8 @@ static void take_item(log_check *c, const sl_log_item *item)
     if (item->offset == c->mark.offset || item->offset + item->bytes == c->mark.offset) c->is_mark_seen = 1;
     if (SL_RECORD_IS_NUMBERED(item->record_kind) && item->kind != SL_ITEM_DAMAGE && !c->has_numbered) {
         c->has_numbered = 1;
-        if (!c->dictionary.has_writer) damage(c, (int64_t)item->offset, item->bytes, "numbered record before the log says who its writer is");
+        if (!c->dictionary.has_writer)
+            damage(c, (int64_t)item->offset, item->bytes, "numbered record before the log says who its writer is");
     }
     switch (item->kind) {
     case SL_ITEM_ROW:
@@ -200,7 +217,8 @@ static void report_tail(log_check *c)
 {
     char text[160];
     uint64_t count = sl_log_walk_salvageable(&c->walk);
-    snprintf(text, sizeof text, "the log ends in a record that was not completed; %llu valid records behind it are not shown",
+    snprintf(text, sizeof text,
+             "the log ends in a record that was not completed; %llu valid records behind it are not shown",
              (unsigned long long)count);
     notice(c, (int64_t)c->walk.offset, 0, text);
 }
@@ -210,15 +228,18 @@ static steplog_status walk_records(log_check *c, steplog_error *err)
     sl_log_item item;
     steplog_status status = STEPLOG_OK;
     uint64_t at = SL_LOG_HEADER_BYTES;
-    sl_log_walk_init(&c->walk, read_file, c, c->file_key, c->header.capacity_bytes, c->header.first_sequence, c->mark.offset, &c->dictionary);
+    sl_log_walk_init(&c->walk, read_file, c, c->file_key, c->header.capacity_bytes, c->header.first_sequence,
+                     c->mark.offset, &c->dictionary);
     c->walk.is_same_boot = c->verify->is_local && sl_id_equal(&c->header.host_id, &c->verify->host_id) &&
                            sl_id_equal(&c->header.boot_id, &c->verify->boot_id) && !sl_id_is_zero(&c->verify->boot_id);
     for (;;) {
         sl_log_walk_next(&c->walk, &item);
         if (item.kind == SL_ITEM_END) break;
         if (item.kind == SL_ITEM_ERROR) {
-            if (!item.os_errno) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify log '%s'", c->name);
-            else status = sl_verify_refused(c->verify, c->name, item.os_errno, item.offset, err);
+            if (!item.os_errno)
+                status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify log '%s'", c->name);
+            else
+                status = sl_verify_refused(c->verify, c->name, item.os_errno, item.offset, err);
             return status;
         }
         take_item(c, &item);
@@ -226,8 +247,10 @@ static steplog_status walk_records(log_check *c, steplog_error *err)
         at = c->walk.offset;
         if (c->verify->must_stop) return STEPLOG_OK;
     }
-    if (c->mark.offset == SL_LOG_HEADER_BYTES || c->mark.offset == c->walk.offset || c->mark.counter == 0) c->is_mark_seen = 1;
-    if (!c->is_mark_seen) damage(c, SL_LOG_MARK_OFFSET, SL_LOG_SLOT_BYTES, "the mark's offset is not between two records");
+    if (c->mark.offset == SL_LOG_HEADER_BYTES || c->mark.offset == c->walk.offset || c->mark.counter == 0)
+        c->is_mark_seen = 1;
+    if (!c->is_mark_seen)
+        damage(c, SL_LOG_MARK_OFFSET, SL_LOG_SLOT_BYTES, "the mark's offset is not between two records");
     if (c->walk.is_torn && c->walk.offset < c->header.capacity_bytes) report_tail(c);
     return STEPLOG_OK;
 }
@@ -239,9 +262,11 @@ static int is_still_the_same(log_check *c)
 {
     uint8_t id[16];
     sl_os_stat open, named;
-    if (c->file_bytes >= SL_LOG_HEADER_BYTES && (sl_os_read_full(c->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, c->head + 16))) return 0;
-    return sl_os->stat(c->fd, &open) == 0 && sl_os->stat_name(c->verify->store_dir, c->name, &named) == 0 && open.device == named.device &&
-           open.inode == named.inode;
+    if (c->file_bytes >= SL_LOG_HEADER_BYTES &&
+        (sl_os_read_full(c->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, c->head + 16)))
+        return 0;
+    return sl_os->stat(c->fd, &open) == 0 && sl_os->stat_name(c->verify->store_dir, c->name, &named) == 0 &&
+           open.device == named.device && open.inode == named.inode;
 }
 
 static void clear(log_check *c)
@@ -269,7 +294,8 @@ static steplog_status check_once(log_check *c, steplog_error *err)
         notice(c, -1, 0, "shorter than a log's header: in the making, or cut; it holds no records");
         return STEPLOG_OK;
     }
-    if ((e = sl_os_read_full(c->fd, c->head, sizeof c->head, 0)) < 0 && e != -ENODATA) return sl_verify_refused(c->verify, c->name, -e, 0, err);
+    if ((e = sl_os_read_full(c->fd, c->head, sizeof c->head, 0)) < 0 && e != -ENODATA)
+        return sl_verify_refused(c->verify, c->name, -e, 0, err);
     steplog_status status = sl_log_header_decode(c->head, c->name, &c->header, &why);
     if (status == STEPLOG_MISSING) notice(c, -1, 0, "a spare log: prepared or kept for reuse, it holds no records");
     if (status == STEPLOG_NEWER) notice(c, -1, 0, why.text);
@@ -279,9 +305,11 @@ static steplog_status check_once(log_check *c, steplog_error *err)
     c->file_key = sl_file_key(&c->header.log_id);
     check_name(c);
     check_slots(c);
-    if (stat.bytes < c->header.capacity_bytes) notice(c, (int64_t)stat.bytes, 0, "the file is shorter than its capacity: a copy that was cut");
+    if (stat.bytes < c->header.capacity_bytes)
+        notice(c, (int64_t)stat.bytes, 0, "the file is shorter than its capacity: a copy that was cut");
     if (stat.bytes > c->header.capacity_bytes)
-        notice(c, (int64_t)c->header.capacity_bytes, stat.bytes - c->header.capacity_bytes, "bytes behind the capacity of the log belong to nothing");
+        notice(c, (int64_t)c->header.capacity_bytes, stat.bytes - c->header.capacity_bytes,
+               "bytes behind the capacity of the log belong to nothing");
     return walk_records(c, err);
 }
 
@@ -293,9 +321,12 @@ steplog_status sl_verify_log(sl_verify *v, const char *name, steplog_error *err)
     c->name = name;
     c->fd = sl_os->open(v->store_dir, name, SL_OS_READ);
     steplog_status status = STEPLOG_OK;
-    if (c->fd == -ENOENT) v->must_list_again = 1;
-    else if (c->fd == -EINVAL || c->fd == -ELOOP) sl_verify_report_place(v, name, -1, 0, 1, "not a regular file: readers ignore it");
-    else if (c->fd < 0) status = sl_verify_refused(v, name, -c->fd, 0, err);
+    if (c->fd == -ENOENT)
+        v->must_list_again = 1;
+    else if (c->fd == -EINVAL || c->fd == -ELOOP)
+        sl_verify_report_place(v, name, -1, 0, 1, "not a regular file: readers ignore it");
+    else if (c->fd < 0)
+        status = sl_verify_refused(v, name, -c->fd, 0, err);
     if (c->fd < 0) goto done;
     uint64_t done_before = v->done_bytes;
     int is_same = 0;

@@ -22,9 +22,15 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
 
 void sl_segment_check_report(sl_segment_check *c, const sl_segment_place *place)
 {
-    steplog_damage finding = {.size_bytes = sizeof finding, .file = c->name, .offset = (int64_t)place->offset, .bytes = place->bytes,
-                              .what = place->what, .series = place->series, .has_steps = place->has_steps,
-                              .step_first = place->step_first, .step_last = place->step_last};
+    steplog_damage finding = {.size_bytes = sizeof finding,
+                              .file = c->name,
+                              .offset = (int64_t)place->offset,
+                              .bytes = place->bytes,
+                              .what = place->what,
+                              .series = place->series,
+                              .has_steps = place->has_steps,
+                              .step_first = place->step_first,
+                              .step_last = place->step_last};
     if (place->writer < c->writers.count && c->writers.items[place->writer].attempt) {
         finding.has_run = 1;
         finding.run = c->writers.items[place->writer].run;
@@ -40,7 +46,8 @@ void sl_segment_check_report(sl_segment_check *c, const sl_segment_place *place)
 
 void sl_segment_check_damage(sl_segment_check *c, uint64_t offset, uint64_t bytes, const char *what)
 {
-    sl_segment_check_report(c, &(sl_segment_place){.offset = offset, .bytes = bytes, .what = what, .writer = UINT32_MAX});
+    sl_segment_check_report(c,
+                            &(sl_segment_place){.offset = offset, .bytes = bytes, .what = what, .writer = UINT32_MAX});
 }
 
 /* ---- numbers ---- */
@@ -64,7 +71,8 @@ void sl_segment_check_merge(sl_segment_check *c)
             continue;
         }
         if (last->end > next->begin)
-            sl_segment_check_report(c, &(sl_segment_place){.offset = SL_SEGMENT_HEADER_BYTES, .writer = next->writer,
+            sl_segment_check_report(c, &(sl_segment_place){.offset = SL_SEGMENT_HEADER_BYTES,
+                                                           .writer = next->writer,
                                                            .what = "two records of one writer have the same sequence"});
         if (next->end > last->end) last->end = next->end;
     }
@@ -82,7 +90,8 @@ static int add_chunk_numbers(sl_segment_check *c, const sl_chunk_check *chunk)
             continue;
         }
         if (!SL_VEC_PUSH(&c->numbers, run)) return 0;
-        if (!is_end) run = (sl_found_numbers){run.writer, (uint64_t)chunk->sequences[i], (uint64_t)chunk->sequences[i] + 1};
+        if (!is_end)
+            run = (sl_found_numbers){run.writer, (uint64_t)chunk->sequences[i], (uint64_t)chunk->sequences[i] + 1};
     }
     if (c->numbers.count > c->numbers_limit) sl_segment_check_merge(c);
     return 1;
@@ -99,14 +108,21 @@ static int take_writer(sl_segment_check *c, const sl_page_item *item)
         sl_segment_check_damage(c, item->offset, item->bytes, "the writer's description breaks a rule");
         return 1;
     }
-    if (item->head.index < c->writers.count ? c->writers.items[item->head.index].attempt != 0 : item->head.index > c->file_bytes / SL_PAGE_HEAD_BYTES) {
-        sl_segment_check_damage(c, item->offset, item->bytes, "two pages have the same writer ordinal, or it is impossible");
+    if (item->head.index < c->writers.count ? c->writers.items[item->head.index].attempt != 0
+                                            : item->head.index > c->file_bytes / SL_PAGE_HEAD_BYTES) {
+        sl_segment_check_damage(c, item->offset, item->bytes,
+                                "two pages have the same writer ordinal, or it is impossible");
         return 1;
     }
     while (c->writers.count <= item->head.index)
         if (!SL_VEC_PUSH(&c->writers, (sl_writer_entry){0})) return 0;
-    c->writers.items[item->head.index] = (sl_writer_entry){.run = d.run, .incarnation = d.incarnation, .attempt = d.attempt, .rank = d.rank,
-                                                           .flags = d.flags, .page_offset = item->offset, .start_time_ns = d.start_time_ns};
+    c->writers.items[item->head.index] = (sl_writer_entry){.run = d.run,
+                                                           .incarnation = d.incarnation,
+                                                           .attempt = d.attempt,
+                                                           .rank = d.rank,
+                                                           .flags = d.flags,
+                                                           .page_offset = item->offset,
+                                                           .start_time_ns = d.start_time_ns};
     return 1;
 }
 
@@ -114,11 +130,14 @@ static int is_schema_good(const sl_page_item *item, uint32_t *count)
 {
     sl_span span = sl_span_of(item->content, item->content_bytes);
     *count = sl_span_u32(&span);
-    if (span.is_bad || *count < 1 || *count > STEPLOG_ROW_METRICS_MAX || item->content_bytes > SL_SCHEMA_CONTENT_BYTES_MAX) return 0;
+    if (span.is_bad || *count < 1 || *count > STEPLOG_ROW_METRICS_MAX ||
+        item->content_bytes > SL_SCHEMA_CONTENT_BYTES_MAX)
+        return 0;
     for (uint32_t i = 0; i < *count; i++) {
         uint32_t bytes = sl_span_u32(&span);
         const uint8_t *name = sl_span_take(&span, bytes);
-        if (!name || bytes < 1 || bytes > STEPLOG_NAME_BYTES_MAX || !sl_utf8_check((const char *)name, bytes, NULL)) return 0;
+        if (!name || bytes < 1 || bytes > STEPLOG_NAME_BYTES_MAX || !sl_utf8_check((const char *)name, bytes, NULL))
+            return 0;
     }
     return span.left == 0;
 }
@@ -130,8 +149,10 @@ static int take_schema(sl_segment_check *c, const sl_page_item *item)
         sl_segment_check_damage(c, item->offset, item->bytes, "the schema breaks a rule");
         return 1;
     }
-    if (item->head.index < c->schemas.count ? c->schemas.items[item->head.index].name_count != 0 : item->head.index > c->file_bytes / SL_PAGE_HEAD_BYTES) {
-        sl_segment_check_damage(c, item->offset, item->bytes, "two pages have the same schema ordinal, or it is impossible");
+    if (item->head.index < c->schemas.count ? c->schemas.items[item->head.index].name_count != 0
+                                            : item->head.index > c->file_bytes / SL_PAGE_HEAD_BYTES) {
+        sl_segment_check_damage(c, item->offset, item->bytes,
+                                "two pages have the same schema ordinal, or it is impossible");
         return 1;
     }
     while (c->schemas.count <= item->head.index)
@@ -144,7 +165,8 @@ static int take_schema(sl_segment_check *c, const sl_page_item *item)
 static char *column_name(sl_segment_check *c, uint32_t schema, int64_t column)
 {
     sl_page_item item;
-    if (column < 0 || schema >= c->schemas.count || (uint64_t)column >= c->schemas.items[schema].name_count) return NULL;
+    if (column < 0 || schema >= c->schemas.count || (uint64_t)column >= c->schemas.items[schema].name_count)
+        return NULL;
     sl_page_read_one(&c->pages, c->schemas.items[schema].page_offset, &item);
     if (item.kind != SL_PAGE_ITEM_PAGE) return NULL;
     sl_span span = sl_span_of(item.content, item.content_bytes);
@@ -158,12 +180,18 @@ static char *column_name(sl_segment_check *c, uint32_t schema, int64_t column)
     return name ? sl_copy_bytes(name, bytes) : NULL;
 }
 
-static void report_chunk(void *context, sl_chunk_check *chunk, int64_t column, uint64_t offset, uint64_t bytes, const char *what)
+static void report_chunk(void *context, sl_chunk_check *chunk, int64_t column, uint64_t offset, uint64_t bytes,
+                         const char *what)
 {
     sl_segment_check *c = context;
     char *series = column_name(c, chunk->found.schema, column);
-    sl_segment_check_report(c, &(sl_segment_place){.offset = offset, .bytes = bytes, .what = what, .writer = chunk->found.writer, .series = series,
-                                                   .has_steps = chunk->has_steps, .step_first = chunk->found.entry.step_min,
+    sl_segment_check_report(c, &(sl_segment_place){.offset = offset,
+                                                   .bytes = bytes,
+                                                   .what = what,
+                                                   .writer = chunk->found.writer,
+                                                   .series = series,
+                                                   .has_steps = chunk->has_steps,
+                                                   .step_first = chunk->found.entry.step_min,
                                                    .step_last = chunk->found.entry.step_max});
     sl_free(series);
 }
@@ -171,20 +199,30 @@ static void report_chunk(void *context, sl_chunk_check *chunk, int64_t column, u
 /* 1, or -1 with os_errno. */
 static int take_chunk(sl_segment_check *c, const sl_page_item *item, int *os_errno)
 {
-    sl_chunk_check chunk = {.pages = &c->pages, .offset = item->offset, .bytes = item->bytes, .content = item->content,
-                            .content_bytes = item->content_bytes, .columns = c->columns.items, .column_count = c->columns.count,
-                            .report = report_chunk, .context = c};
+    sl_chunk_check chunk = {.pages = &c->pages,
+                            .offset = item->offset,
+                            .bytes = item->bytes,
+                            .content = item->content,
+                            .content_bytes = item->content_bytes,
+                            .columns = c->columns.items,
+                            .column_count = c->columns.count,
+                            .report = report_chunk,
+                            .context = c};
     *os_errno = 0;
     int result = sl_verify_chunk(&chunk, os_errno);
     c->verify->result.block_count += chunk.block_count;
     if (result <= 0) return result < 0 ? -1 : 1;
     const sl_found_chunk *found = &chunk.found;
-    if (item->head.index != found->schema) report_chunk(c, &chunk, -1, item->offset, item->bytes, "the index of the page is not the chunk's schema");
-    if (found->writer >= c->writers.count || !c->writers.items[found->writer].attempt || found->schema >= c->schemas.count ||
-        !c->schemas.items[found->schema].name_count) {
-        if (c->regions.count == 0) report_chunk(c, &chunk, -1, item->offset, item->bytes, "the chunk names a writer or schema that does not stand before it");
+    if (item->head.index != found->schema)
+        report_chunk(c, &chunk, -1, item->offset, item->bytes, "the index of the page is not the chunk's schema");
+    if (found->writer >= c->writers.count || !c->writers.items[found->writer].attempt ||
+        found->schema >= c->schemas.count || !c->schemas.items[found->schema].name_count) {
+        if (c->regions.count == 0)
+            report_chunk(c, &chunk, -1, item->offset, item->bytes,
+                         "the chunk names a writer or schema that does not stand before it");
     } else if (c->schemas.items[found->schema].name_count != chunk.name_count) {
-        report_chunk(c, &chunk, -1, item->offset, item->bytes, "the chunk has not as many columns as its schema has names");
+        report_chunk(c, &chunk, -1, item->offset, item->bytes,
+                     "the chunk has not as many columns as its schema has names");
     }
     c->verify->result.row_count += found->entry.row_count;
     c->verify->result.point_count += found->entry.value_count;
@@ -197,10 +235,14 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
     uint64_t before = c->tables[table].bytes;
     c->is_data_over = 1;
     for (int later = table + 1; later < SL_TABLE_COUNT; later++)
-        if (c->table_pages[later]) sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
-    if (c->regions.count == 0 && (item->head.index != c->table_pages[table] || before != (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES * entry_bytes))
-        sl_segment_check_damage(c, item->offset, item->bytes, "the pages of a table do not follow one another, each full");
-    if (item->content_bytes == 0 || item->content_bytes % entry_bytes || item->content_bytes / entry_bytes > SL_TABLE_PAGE_ENTRIES)
+        if (c->table_pages[later])
+            sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
+    if (c->regions.count == 0 && (item->head.index != c->table_pages[table] ||
+                                  before != (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES * entry_bytes))
+        sl_segment_check_damage(c, item->offset, item->bytes,
+                                "the pages of a table do not follow one another, each full");
+    if (item->content_bytes == 0 || item->content_bytes % entry_bytes ||
+        item->content_bytes / entry_bytes > SL_TABLE_PAGE_ENTRIES)
         sl_segment_check_damage(c, item->offset, item->bytes, "the page of a table does not hold whole entries");
     if (c->table_pages[table]++ == 0) c->table_offset[table] = item->offset;
     sl_buffer_put(&c->tables[table], item->content, item->content_bytes);
@@ -210,7 +252,8 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
 static void take_trailer(sl_segment_check *c, const sl_page_item *item)
 {
     c->is_data_over = 1;
-    if (item->offset + SL_TRAILER_BYTES != c->file_bytes || item->content_bytes != SL_TRAILER_CONTENT_BYTES || item->head.index != 0) {
+    if (item->offset + SL_TRAILER_BYTES != c->file_bytes || item->content_bytes != SL_TRAILER_CONTENT_BYTES ||
+        item->head.index != 0) {
         sl_segment_check_damage(c, item->offset, item->bytes, "a trailer is not the last 256 bytes of its segment");
         return;
     }
@@ -222,7 +265,8 @@ static void take_trailer(sl_segment_check *c, const sl_page_item *item)
 static void forget_columns(sl_segment_check *c, const sl_page_item *item)
 {
     if (c->columns.count && item->kind == SL_PAGE_ITEM_PAGE)
-        sl_segment_check_damage(c, c->columns.items[0].offset, 0, "COLUMN pages are not followed by the CHUNK page they belong to");
+        sl_segment_check_damage(c, c->columns.items[0].offset, 0,
+                                "COLUMN pages are not followed by the CHUNK page they belong to");
     c->columns.count = 0;
 }
 
@@ -231,19 +275,26 @@ static int take_page(sl_segment_check *c, const sl_page_item *item, int *os_errn
     unsigned kind = item->head.kind;
     int result = 1;
     *os_errno = 0;
-    if (c->is_data_over && kind >= SL_PAGE_WRITER && kind <= SL_PAGE_BLOB) sl_segment_check_damage(c, item->offset, item->bytes, "a page stands behind the tables");
-    if (kind == SL_PAGE_COLUMN) return SL_VEC_PUSH(&c->columns, (sl_found_column){item->offset, item->head.index}) ? 1 : -1;
+    if (c->is_data_over && kind >= SL_PAGE_WRITER && kind <= SL_PAGE_BLOB)
+        sl_segment_check_damage(c, item->offset, item->bytes, "a page stands behind the tables");
+    if (kind == SL_PAGE_COLUMN)
+        return SL_VEC_PUSH(&c->columns, (sl_found_column){item->offset, item->head.index}) ? 1 : -1;
     if (kind == SL_PAGE_CHUNK) {
         result = take_chunk(c, item, os_errno);
         c->columns.count = 0;
         return result;
     }
     forget_columns(c, item);
-    if (kind == SL_PAGE_WRITER) result = take_writer(c, item);
-    else if (kind == SL_PAGE_SCHEMA) result = take_schema(c, item);
-    else if (kind == SL_PAGE_FACTS) return sl_verify_facts(c, item, os_errno);
-    else if (kind == SL_PAGE_TRAILER) take_trailer(c, item);
-    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_RECORD_TABLE) result = take_table(c, (int)(kind - SL_PAGE_WRITER_TABLE), item);
+    if (kind == SL_PAGE_WRITER)
+        result = take_writer(c, item);
+    else if (kind == SL_PAGE_SCHEMA)
+        result = take_schema(c, item);
+    else if (kind == SL_PAGE_FACTS)
+        return sl_verify_facts(c, item, os_errno);
+    else if (kind == SL_PAGE_TRAILER)
+        take_trailer(c, item);
+    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_RECORD_TABLE)
+        result = take_table(c, (int)(kind - SL_PAGE_WRITER_TABLE), item);
     return result ? 1 : -1;
 }
 
@@ -291,7 +342,8 @@ static int check_header(sl_segment_check *c, const uint8_t *head)
         c->file_key = sl_file_key(&name_id);
         return has_name;
     }
-    if (has_name && !sl_id_equal(&name_id, &header.file_id)) sl_segment_check_damage(c, 16, 16, "the segment's header has another file id than its name");
+    if (has_name && !sl_id_equal(&name_id, &header.file_id))
+        sl_segment_check_damage(c, 16, 16, "the segment's header has another file id than its name");
     c->file_key = sl_file_key(&header.file_id);
     return 1;
 }
@@ -316,7 +368,8 @@ static steplog_status check_file(sl_segment_check *c, steplog_error *err)
     sl_page_walk_init(&c->pages, read_file, c, c->file_key, c->file_bytes);
     steplog_status status = walk_pages(c, err);
     if (status < 0 || c->verify->must_stop) return status;
-    return sl_verify_tables(c) ? STEPLOG_OK : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify segment '%s'", c->name);
+    return sl_verify_tables(c) ? STEPLOG_OK
+                               : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify segment '%s'", c->name);
 }
 
 steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *err)

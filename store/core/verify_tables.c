@@ -19,7 +19,8 @@ static int compare_chunks(const void *a, const void *b)
     const sl_found_chunk *x = a, *y = b;
     if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
     if (x->schema != y->schema) return x->schema < y->schema ? -1 : 1;
-    if (x->entry.sequence_first != y->entry.sequence_first) return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
+    if (x->entry.sequence_first != y->entry.sequence_first)
+        return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
     return 0;
 }
 
@@ -47,10 +48,14 @@ static uint64_t entry_offset(const sl_segment_check *c, int table, uint64_t entr
 {
     uint32_t bytes = sl_table_entry_bytes[table];
     uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)SL_TABLE_PAGE_ENTRIES * bytes;
-    return c->table_offset[table] + entry / SL_TABLE_PAGE_ENTRIES * stride + SL_PAGE_HEAD_BYTES + entry % SL_TABLE_PAGE_ENTRIES * bytes;
+    return c->table_offset[table] + entry / SL_TABLE_PAGE_ENTRIES * stride + SL_PAGE_HEAD_BYTES +
+           entry % SL_TABLE_PAGE_ENTRIES * bytes;
 }
 
-static uint64_t stored_count(const sl_segment_check *c, int table) { return c->tables[table].bytes / sl_table_entry_bytes[table]; }
+static uint64_t stored_count(const sl_segment_check *c, int table)
+{
+    return c->tables[table].bytes / sl_table_entry_bytes[table];
+}
 
 static void compare_entry(sl_segment_check *c, int table, uint64_t index, const void *entry, uint32_t writer)
 {
@@ -65,7 +70,9 @@ static void compare_entry(sl_segment_check *c, int table, uint64_t index, const 
     while (stored[at] == expected[at]) at++;
     snprintf(what, sizeof what, "entry %llu of the table of %s does not say what the pages say, from its byte %u on",
              (unsigned long long)index, table_names[table], at);
-    sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
+    sl_segment_check_report(
+        c,
+        &(sl_segment_place){.offset = entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
 }
 
 static void compare_count(sl_segment_check *c, int table, uint64_t expected)
@@ -87,8 +94,12 @@ static int make_groups(sl_segment_check *c, group_list *groups)
         const sl_found_chunk *chunk = &c->chunks.items[i];
         sl_group_entry *group = groups->count ? &groups->items[groups->count - 1] : NULL;
         if (!group || group->writer != chunk->writer || group->schema != chunk->schema) {
-            sl_group_entry fresh = {.writer = chunk->writer, .schema = chunk->schema, .chunk_first = (uint32_t)i,
-                                    .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+            sl_group_entry fresh = {.writer = chunk->writer,
+                                    .schema = chunk->schema,
+                                    .chunk_first = (uint32_t)i,
+                                    .step_min = INT64_MAX,
+                                    .step_max = INT64_MIN,
+                                    .time_min_ns = STEPLOG_TIME_NONE,
                                     .time_max_ns = STEPLOG_TIME_NONE};
             if (!SL_VEC_PUSH(groups, fresh)) return 0;
             group = &groups->items[groups->count - 1];
@@ -109,7 +120,9 @@ static int make_groups(sl_segment_check *c, group_list *groups)
 
 static void report_range(sl_segment_check *c, uint64_t index, const sl_range_entry *range, const char *what)
 {
-    sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, index), .bytes = SL_RANGE_ENTRY_BYTES, .what = what,
+    sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, index),
+                                                   .bytes = SL_RANGE_ENTRY_BYTES,
+                                                   .what = what,
                                                    .writer = range->writer});
 }
 
@@ -128,10 +141,13 @@ static int is_any_held(const sl_segment_check *c, const sl_range_entry *range)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const sl_found_numbers *held = &c->numbers.items[middle];
-        if (held->writer > range->writer || (held->writer == range->writer && held->end > range->sequence_begin)) high = middle;
-        else low = middle + 1;
+        if (held->writer > range->writer || (held->writer == range->writer && held->end > range->sequence_begin))
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return low < c->numbers.count && c->numbers.items[low].writer == range->writer && c->numbers.items[low].begin < range->sequence_end;
+    return low < c->numbers.count && c->numbers.items[low].writer == range->writer &&
+           c->numbers.items[low].begin < range->sequence_end;
 }
 
 /* Held ranges are what was found. Dropped ones stand nowhere but in the table: they must not cover what is held. */
@@ -150,16 +166,20 @@ static void compare_ranges(sl_segment_check *c)
         if (writer->range_count++ == 0) writer->range_first = (uint32_t)i;
         before = range;
         if (range.kind == SL_RANGE_DROPPED) {
-            if (range.sequence_end > INT64_MAX || is_any_held(c, &range)) report_range(c, i, &range, "a dropped range is impossible, or covers a record that is here");
+            if (range.sequence_end > INT64_MAX || is_any_held(c, &range))
+                report_range(c, i, &range, "a dropped range is impossible, or covers a record that is here");
             continue;
         }
         const sl_found_numbers *found = held_count < c->numbers.count ? &c->numbers.items[held_count++] : NULL;
-        if (found && found->writer == range.writer && found->begin == range.sequence_begin && found->end == range.sequence_end) continue;
+        if (found && found->writer == range.writer && found->begin == range.sequence_begin &&
+            found->end == range.sequence_end)
+            continue;
         report_range(c, i, &range, "a held range is not that of the rows and records found");
         return;
     }
     if (held_count < c->numbers.count)
-        sl_segment_check_damage(c, c->table_offset[SL_TABLE_RANGES], 0, "the held ranges do not cover the rows and records found");
+        sl_segment_check_damage(c, c->table_offset[SL_TABLE_RANGES], 0,
+                                "the held ranges do not cover the rows and records found");
 }
 
 /* ---- writers and trailer ---- */
@@ -172,7 +192,10 @@ static void compare_writers(sl_segment_check *c)
             const sl_writer_entry *before = &c->writers.items[i - 1];
             int order = memcmp(before->run.bytes, found->run.bytes, 16);
             if (order > 0 || (order == 0 && memcmp(before->incarnation.bytes, found->incarnation.bytes, 16) >= 0))
-                sl_segment_check_report(c, &(sl_segment_place){.offset = found->page_offset, .what = "writers are not in the order of run and incarnation", .writer = i});
+                sl_segment_check_report(
+                    c, &(sl_segment_place){.offset = found->page_offset,
+                                           .what = "writers are not in the order of run and incarnation",
+                                           .writer = i});
         }
         if (i >= stored_count(c, SL_TABLE_WRITERS)) break;
         sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + i * SL_WRITER_ENTRY_BYTES, &stored);
@@ -186,8 +209,12 @@ static void compare_writers(sl_segment_check *c)
 
 static void sum_up(const sl_segment_check *c, sl_trailer *t)
 {
-    *t = (sl_trailer){.file_bytes = c->file_bytes, .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
-                      .time_max_ns = STEPLOG_TIME_NONE, .lamport_max = c->lamport_max};
+    *t = (sl_trailer){.file_bytes = c->file_bytes,
+                      .step_min = INT64_MAX,
+                      .step_max = INT64_MIN,
+                      .time_min_ns = STEPLOG_TIME_NONE,
+                      .time_max_ns = STEPLOG_TIME_NONE,
+                      .lamport_max = c->lamport_max};
     for (size_t i = 0; i < c->chunks.count; i++) {
         const sl_chunk_entry *entry = &c->chunks.items[i].entry;
         t->row_count += entry->row_count;
@@ -195,8 +222,10 @@ static void sum_up(const sl_segment_check *c, sl_trailer *t)
         if (entry->step_min < t->step_min) t->step_min = entry->step_min;
         if (entry->step_max > t->step_max) t->step_max = entry->step_max;
         if (entry->time_min_ns == STEPLOG_TIME_NONE) continue;
-        if (t->time_min_ns == STEPLOG_TIME_NONE || entry->time_min_ns < t->time_min_ns) t->time_min_ns = entry->time_min_ns;
-        if (t->time_max_ns == STEPLOG_TIME_NONE || entry->time_max_ns > t->time_max_ns) t->time_max_ns = entry->time_max_ns;
+        if (t->time_min_ns == STEPLOG_TIME_NONE || entry->time_min_ns < t->time_min_ns)
+            t->time_min_ns = entry->time_min_ns;
+        if (t->time_max_ns == STEPLOG_TIME_NONE || entry->time_max_ns > t->time_max_ns)
+            t->time_max_ns = entry->time_max_ns;
     }
     uint64_t next = c->trailer_offset;
     for (int table = SL_TABLE_COUNT - 1; table >= 0; table--) { /* an empty one has the place of the next */
@@ -212,7 +241,8 @@ static void compare_trailer(sl_segment_check *c)
     sl_trailer t, stored = {0};
     char what[120];
     if (!c->has_trailer) {
-        sl_segment_check_damage(c, c->file_bytes < SL_TRAILER_BYTES ? 0 : c->file_bytes - SL_TRAILER_BYTES, SL_TRAILER_BYTES, "the segment does not end with its trailer");
+        sl_segment_check_damage(c, c->file_bytes < SL_TRAILER_BYTES ? 0 : c->file_bytes - SL_TRAILER_BYTES,
+                                SL_TRAILER_BYTES, "the segment does not end with its trailer");
         return;
     }
     sum_up(c, &t);
@@ -265,8 +295,8 @@ static uint32_t writer_of_chunk(const sl_segment_check *c, uint64_t chunk)
 {
     for (uint64_t i = 0; i < stored_count(c, SL_TABLE_GROUPS); i++) {
         sl_group_entry group;
-        if (sl_group_entry_decode(c->tables[SL_TABLE_GROUPS].data + i * SL_GROUP_ENTRY_BYTES, &group) && chunk >= group.chunk_first &&
-            chunk - group.chunk_first < group.chunk_count)
+        if (sl_group_entry_decode(c->tables[SL_TABLE_GROUPS].data + i * SL_GROUP_ENTRY_BYTES, &group) &&
+            chunk >= group.chunk_first && chunk - group.chunk_first < group.chunk_count)
             return group.writer;
     }
     return UINT32_MAX;
@@ -287,8 +317,8 @@ static void name_region(sl_segment_check *c, sl_found_region *region)
             tell(c, region, writer_of_chunk(c, i), &chunk);
     uint32_t told = UINT32_MAX;
     for (uint64_t i = 0; i < stored_count(c, SL_TABLE_RECORDS); i++)
-        if (sl_record_entry_decode(c->tables[SL_TABLE_RECORDS].data + i * SL_RECORD_ENTRY_BYTES, &record) && record.writer != told &&
-            touches(region, record.page_offset, record.page_offset + SL_PAGE_HEAD_BYTES)) {
+        if (sl_record_entry_decode(c->tables[SL_TABLE_RECORDS].data + i * SL_RECORD_ENTRY_BYTES, &record) &&
+            record.writer != told && touches(region, record.page_offset, record.page_offset + SL_PAGE_HEAD_BYTES)) {
             told = record.writer;
             tell(c, region, record.writer, NULL);
         }
@@ -308,18 +338,24 @@ int sl_verify_tables(sl_segment_check *c)
     if (c->records.count) qsort(c->records.items, c->records.count, sizeof *c->records.items, compare_records);
     int is_good = make_groups(c, &groups);
     for (size_t i = 0; i < c->records.count; i++)
-        if (c->records.items[i].writer < c->writers.count && c->writers.items[c->records.items[i].writer].record_count++ == 0)
+        if (c->records.items[i].writer < c->writers.count &&
+            c->writers.items[c->records.items[i].writer].record_count++ == 0)
             c->writers.items[c->records.items[i].writer].record_first = (uint32_t)i;
-    size_t counts[SL_TABLE_COUNT] = {c->writers.count, c->schemas.count, groups.count, c->chunks.count, 0, c->records.count};
+    size_t counts[SL_TABLE_COUNT] = {c->writers.count, c->schemas.count, groups.count, c->chunks.count, 0,
+                                     c->records.count};
     for (int table = 0; table < SL_TABLE_COUNT && is_good; table++)
         if (table != SL_TABLE_RANGES) compare_count(c, table, counts[table]);
     if (is_good) {
         compare_ranges(c);
         compare_writers(c);
-        for (size_t i = 0; i < c->schemas.count; i++) compare_entry(c, SL_TABLE_SCHEMAS, i, &c->schemas.items[i], UINT32_MAX);
-        for (size_t i = 0; i < groups.count; i++) compare_entry(c, SL_TABLE_GROUPS, i, &groups.items[i], groups.items[i].writer);
-        for (size_t i = 0; i < c->chunks.count; i++) compare_entry(c, SL_TABLE_CHUNKS, i, &c->chunks.items[i].entry, c->chunks.items[i].writer);
-        for (size_t i = 0; i < c->records.count; i++) compare_entry(c, SL_TABLE_RECORDS, i, &c->records.items[i], c->records.items[i].writer);
+        for (size_t i = 0; i < c->schemas.count; i++)
+            compare_entry(c, SL_TABLE_SCHEMAS, i, &c->schemas.items[i], UINT32_MAX);
+        for (size_t i = 0; i < groups.count; i++)
+            compare_entry(c, SL_TABLE_GROUPS, i, &groups.items[i], groups.items[i].writer);
+        for (size_t i = 0; i < c->chunks.count; i++)
+            compare_entry(c, SL_TABLE_CHUNKS, i, &c->chunks.items[i].entry, c->chunks.items[i].writer);
+        for (size_t i = 0; i < c->records.count; i++)
+            compare_entry(c, SL_TABLE_RECORDS, i, &c->records.items[i], c->records.items[i].writer);
         compare_trailer(c);
     }
     SL_VEC_FREE(&groups);

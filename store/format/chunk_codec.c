@@ -46,10 +46,12 @@ static int make_finite_stats(const double *values, size_t count, sl_column_stats
         least[0] = least[j] < least[0] ? least[j] : least[0];
         most[0] = most[j] > most[0] ? most[j] : most[0];
     }
-    for (at = 0; values[at] != least[0]; at++) {} /* the first of equals, -0 and 0 too */
+    for (at = 0; values[at] != least[0]; at++) {
+    } /* the first of equals, -0 and 0 too */
     out->smallest = values[at];
     out->smallest_at = (uint16_t)at;
-    for (at = 0; values[at] != most[0]; at++) {}
+    for (at = 0; values[at] != most[0]; at++) {
+    }
     out->largest = values[at];
     out->largest_at = (uint16_t)at;
     return 1;
@@ -113,7 +115,8 @@ void sl_column_encode(const double *values, const uint64_t *present, uint32_t ro
     if (present) {
         uint32_t count = 0, words = row_count / 64;
         for (uint32_t word = 0; word < words; word++) count += (uint32_t)__builtin_popcountll(present[word]);
-        if (row_count % 64) count += (uint32_t)__builtin_popcountll(present[words] & (((uint64_t)1 << (row_count % 64)) - 1));
+        if (row_count % 64)
+            count += (uint32_t)__builtin_popcountll(present[words] & (((uint64_t)1 << (row_count % 64)) - 1));
         if (count < row_count) {
             count = 0;
             for (uint32_t row = 0; row < row_count; row++)
@@ -184,11 +187,10 @@ steplog_status sl_column_decode(const sl_column_info *info, const uint8_t *paylo
     }
     SL_TRY(decode_presence(info, payload, row_count, present, what));
     SL_TRY(sl_value_decode(payload + info->presence_bytes, info->payload_bytes - info->presence_bytes,
-                                    info->value_count, values, what));
+                           info->value_count, values, what));
     /* Spread the dense values to their rows, from the back so that nothing is overwritten unread. */
     uint32_t next = info->value_count;
-    for (uint32_t row = row_count; row-- > 0;)
-        values[row] = present[row / 64] >> (row % 64) & 1 ? values[--next] : 0.0;
+    for (uint32_t row = row_count; row-- > 0;) values[row] = present[row / 64] >> (row % 64) & 1 ? values[--next] : 0.0;
     return STEPLOG_OK;
 }
 
@@ -209,7 +211,8 @@ int sl_chunk_head_decode(const uint8_t *content, uint32_t bytes, sl_chunk_head *
     out->directory_bytes = sl_span_u32(&span);
     for (int i = 0; i < SL_PART_COUNT; i++) {
         out->part[i] = sl_span_take(&span, out->part_bytes[i]);
-        out->reference[i] = out->is_reference[i] && out->part[i] && out->part_bytes[i] == 8 ? sl_load64(out->part[i]) : 0;
+        out->reference[i] = out->is_reference[i] && out->part[i] && out->part_bytes[i] == 8 ? sl_load64(out->part[i])
+                                                                                            : 0;
         if (out->is_reference[i] && out->part_bytes[i] != 8) return 0;
     }
     out->directory = sl_span_take(&span, out->directory_bytes);
@@ -265,13 +268,15 @@ int sl_chunk_directory_next(sl_chunk_walk *walk, sl_column_info *out)
         if (out->stats.smallest_at >= out->value_count || out->stats.largest_at >= out->value_count) span->is_bad = 1;
     }
     uint8_t both = SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS;
-    if (!(out->flags & SL_COLUMN_HAS_VALUES) || out->flags > 31 || (out->flags & both) == both ||
-        payload_bytes == 0 || payload_bytes > SL_PAGE_CONTENT_BYTES_MAX)
+    if (!(out->flags & SL_COLUMN_HAS_VALUES) || out->flags > 31 || (out->flags & both) == both || payload_bytes == 0 ||
+        payload_bytes > SL_PAGE_CONTENT_BYTES_MAX)
         span->is_bad = 1;
     out->payload_bytes = (uint32_t)payload_bytes;
     if (!(out->flags & SL_COLUMN_IS_OWN_PAGE) && !span->is_bad) {
-        if (payload_bytes > head->inline_bytes - walk->inline_offset) span->is_bad = 1;
-        else out->payload = head->inline_payloads + walk->inline_offset;
+        if (payload_bytes > head->inline_bytes - walk->inline_offset)
+            span->is_bad = 1;
+        else
+            out->payload = head->inline_payloads + walk->inline_offset;
         walk->inline_offset += (uint32_t)payload_bytes;
     }
     walk->is_bad = span->is_bad;
@@ -314,8 +319,10 @@ void sl_chunk_encode(const sl_chunk_head *head, sl_buffer *out)
         sl_buffer_u32(out, head->is_reference[i] ? 8 | SL_CHUNK_PART_IS_REFERENCE : head->part_bytes[i]);
     sl_buffer_u32(out, head->directory_bytes);
     for (int i = 0; i < SL_PART_COUNT; i++) {
-        if (head->is_reference[i]) sl_buffer_u64(out, head->reference[i]);
-        else sl_buffer_put(out, head->part[i], head->part_bytes[i]);
+        if (head->is_reference[i])
+            sl_buffer_u64(out, head->reference[i]);
+        else
+            sl_buffer_put(out, head->part[i], head->part_bytes[i]);
     }
     sl_buffer_put(out, head->directory, head->directory_bytes);
     sl_buffer_put(out, head->inline_payloads, head->inline_bytes);

@@ -86,7 +86,9 @@ static void seal_slot(uint8_t *slot, uint64_t file_key, uint64_t at)
 static int check_slot(const uint8_t *slot, size_t used, uint64_t file_key, uint64_t at)
 {
     if (sl_is_zero(slot, SL_LOG_SLOT_BYTES)) return 0;
-    return sl_is_zero(slot + used, 56 - used) && sl_load64(slot + 56) == sl_check(sl_hash(slot, 56), file_key, at, 0, 0) ? 1 : -1;
+    return sl_is_zero(slot + used, 56 - used) && sl_load64(slot + 56) == sl_check(sl_hash(slot, 56), file_key, at, 0, 0)
+               ? 1
+               : -1;
 }
 
 void sl_log_mark_encode(const sl_log_mark *mark, uint64_t file_key, uint64_t at, uint8_t out[SL_LOG_SLOT_BYTES])

@@ -53,7 +53,8 @@ int sl_page_head_decode(const uint8_t in[SL_PAGE_HEAD_BYTES], sl_page_head *out)
                           .raw_bytes = sl_load32(in + 8),
                           .index = sl_load32(in + 12),
                           .check = sl_load64(in + 16)};
-    int may_be_lz4 = out->kind == SL_PAGE_WRITER || out->kind == SL_PAGE_SCHEMA || out->kind == SL_PAGE_FACTS || out->kind == SL_PAGE_BLOB;
+    int may_be_lz4 = out->kind == SL_PAGE_WRITER || out->kind == SL_PAGE_SCHEMA || out->kind == SL_PAGE_FACTS ||
+                     out->kind == SL_PAGE_BLOB;
     if (in[0] != 'P' || in[1] != 'G' || out->flags > (may_be_lz4 ? SL_PAGE_IS_LZ4 : 0)) return 0;
     if (out->content_bytes > SL_PAGE_CONTENT_BYTES_MAX || out->raw_bytes > SL_PAGE_CONTENT_BYTES_MAX) return 0;
     return out->flags ? out->content_bytes < out->raw_bytes : out->content_bytes == out->raw_bytes;

@@ -30,7 +30,8 @@ static void damage(sl_page_item *item, uint64_t bytes, const char *what)
 
 /* Reads bytes [held, bytes) of the page at offset behind those that walk->page has; at least as many as to make
  * bytes_min. Returns how many it has then, or 0. */
-static size_t read_bytes(sl_page_walk *walk, size_t held, size_t bytes_min, size_t bytes, uint64_t offset, sl_page_item *item)
+static size_t read_bytes(sl_page_walk *walk, size_t held, size_t bytes_min, size_t bytes, uint64_t offset,
+                         sl_page_item *item)
 {
     if (bytes <= held) return held;
     walk->page.bytes = held;
@@ -73,7 +74,8 @@ void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
         item->kind = SL_PAGE_ITEM_ERROR;
         return;
     }
-    steplog_status status = sl_page_content(walk->page.data, &item->head, &walk->scratch, &item->content, &item->content_bytes);
+    steplog_status status = sl_page_content(walk->page.data, &item->head, &walk->scratch, &item->content,
+                                            &item->content_bytes);
     if (status == STEPLOG_CORRUPT) damage(item, item->bytes, "page does not decompress");
     if (status == STEPLOG_NOMEM) item->kind = SL_PAGE_ITEM_ERROR;
 }
@@ -107,7 +109,8 @@ void sl_page_walk_next(sl_page_walk *walk, sl_page_item *item)
     if (item->kind == SL_PAGE_ITEM_DAMAGE) {
         const char *what = item->what;
         uint64_t found = find_page(walk, walk->offset + 8);
-        *item = (sl_page_item){.kind = SL_PAGE_ITEM_DAMAGE, .offset = walk->offset, .bytes = found - walk->offset, .what = what};
+        *item = (sl_page_item){
+            .kind = SL_PAGE_ITEM_DAMAGE, .offset = walk->offset, .bytes = found - walk->offset, .what = what};
     }
     walk->offset = item->kind == SL_PAGE_ITEM_ERROR ? walk->file_bytes : item->offset + item->bytes;
 }

@@ -9,8 +9,10 @@ static size_t find(const sl_ranges *set, uint64_t number)
     size_t low = 0, high = set->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (set->items[middle].end > number) high = middle;
-        else low = middle + 1;
+        if (set->items[middle].end > number)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return low;
 }
@@ -54,7 +56,8 @@ int sl_ranges_subtract(sl_ranges *set, const sl_ranges *other)
         uint64_t begin = set->items[i].begin, end = set->items[i].end;
         while (j < other->count && other->items[j].end <= begin) j++;
         for (size_t k = j; k < other->count && other->items[k].begin < end; k++) {
-            if (other->items[k].begin > begin && !SL_VEC_PUSH(&result, (sl_range){begin, other->items[k].begin})) goto failed;
+            if (other->items[k].begin > begin && !SL_VEC_PUSH(&result, (sl_range){begin, other->items[k].begin}))
+                goto failed;
             begin = other->items[k].end;
             if (begin >= end) break;
         }

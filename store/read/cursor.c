@@ -10,7 +10,10 @@
 
 /* ---- the arrays ---- */
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a cursor"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a cursor");
+}
 
 static int allocate_columns(sl_batch_arrays *b, size_t count)
 {
@@ -20,7 +23,8 @@ static int allocate_columns(sl_batch_arrays *b, size_t count)
     if (present) b->present = present;
     const double **value_pointers = sl_resize((void *)(uintptr_t)b->value_pointers, count, sizeof *value_pointers);
     if (value_pointers) b->value_pointers = value_pointers;
-    const uint64_t **present_pointers = sl_resize((void *)(uintptr_t)b->present_pointers, count, sizeof *present_pointers);
+    const uint64_t **present_pointers = sl_resize((void *)(uintptr_t)b->present_pointers, count,
+                                                  sizeof *present_pointers);
     if (present_pointers) b->present_pointers = present_pointers;
     if (!values || !present || !value_pointers || !present_pointers) return 0;
     b->column_capacity = count;
@@ -85,9 +89,15 @@ void sl_batch_free(sl_batch_arrays *b)
 
 void sl_batch_give(const sl_batch_arrays *b, steplog_batch *out)
 {
-    *out = (steplog_batch){.row_count = b->row_count, .column_count = b->column_count, .steps = b->steps, .times_ns = b->times,
-                           .attempts = b->attempts, .writers = b->writers, .sequences = b->sequences,
-                           .values = b->value_pointers, .present = b->present_pointers};
+    *out = (steplog_batch){.row_count = b->row_count,
+                           .column_count = b->column_count,
+                           .steps = b->steps,
+                           .times_ns = b->times,
+                           .attempts = b->attempts,
+                           .writers = b->writers,
+                           .sequences = b->sequences,
+                           .values = b->value_pointers,
+                           .present = b->present_pointers};
 }
 
 /* ---- opening ---- */
@@ -98,13 +108,15 @@ static steplog_status check_view(const steplog_view *view, steplog_error *err)
     if (view->size_bytes < sizeof *view) return sl_fail(err, STEPLOG_MISUSE, -1, "view: size_bytes is not set");
     if (view->flags & ~(uint32_t)(STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER | STEPLOG_VIEW_FOLLOW))
         return sl_fail(err, STEPLOG_MISUSE, -1, "view: unknown flags %#x", (unsigned)view->flags);
-    if ((view->flags & STEPLOG_VIEW_FOLLOW) && view->last_count) return sl_fail(err, STEPLOG_MISUSE, -1, "view: last_count does not go with FOLLOW");
+    if ((view->flags & STEPLOG_VIEW_FOLLOW) && view->last_count)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "view: last_count does not go with FOLLOW");
     return STEPLOG_OK;
 }
 
 static int is_empty_view(const steplog_view *view)
 {
-    return (view->has_end && view->step_end == INT64_MIN) || (view->has_begin && view->has_end && view->step_begin >= view->step_end);
+    return (view->has_end && view->step_end == INT64_MIN) ||
+           (view->has_begin && view->has_end && view->step_begin >= view->step_end);
 }
 
 /* Collects the pieces, taking the snapshot again when a log went away under it. */
@@ -113,7 +125,8 @@ static steplog_status collect(steplog_cursor *c, const sl_piece_view *view, step
     for (int tries = 0; tries < 100; tries++) {
         sl_pieces_free(&c->set);
         c->set = (sl_piece_set){.is_arrival_order = (c->view.flags & STEPLOG_VIEW_ARRIVAL_ORDER) != 0};
-        steplog_status status = sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, view, &c->set, err);
+        steplog_status status = sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, view, &c->set,
+                                                  err);
         if (status != STEPLOG_WAIT) return status;
         SL_TRY(sl_snapshot_take(c->reader, err));
     }
@@ -172,7 +185,8 @@ static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_e
 }
 
 static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, const steplog_series *series, size_t count,
-                                  const char *selector, const steplog_view *view, steplog_cursor **out, steplog_error *err)
+                                  const char *selector, const steplog_view *view, steplog_cursor **out,
+                                  steplog_error *err)
 {
     steplog_cursor *c = sl_alloc_zero(1, sizeof *c);
     if (!c) return no_memory(err);
@@ -190,11 +204,16 @@ static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, cons
         c->seen_count = sl_alloc_zero(count, sizeof *c->seen_count);
         sl_piece_view wanted = {.all_attempts = (c->view.flags & STEPLOG_VIEW_ALL_ATTEMPTS) != 0,
                                 .step_begin = c->view.has_begin ? c->view.step_begin : INT64_MIN,
-                                .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1 : INT64_MAX};
-        if (!c->seen_at || !c->seen_count) status = no_memory(err);
-        else if (is_empty_view(&c->view)) sl_merge_init(&c->merge, &c->set);
-        else if (c->view.last_count) status = open_last(c, wanted, err);
-        else if ((status = collect(c, &wanted, err)) >= 0) restart(c);
+                                .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1
+                                                                                             : INT64_MAX};
+        if (!c->seen_at || !c->seen_count)
+            status = no_memory(err);
+        else if (is_empty_view(&c->view))
+            sl_merge_init(&c->merge, &c->set);
+        else if (c->view.last_count)
+            status = open_last(c, wanted, err);
+        else if ((status = collect(c, &wanted, err)) >= 0)
+            restart(c);
     }
     if (status < 0) {
         steplog_cursor_close(c);
@@ -204,14 +223,16 @@ static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, cons
     return STEPLOG_OK;
 }
 
-steplog_status steplog_cursor_open(steplog_reader *r, const steplog_series *series, size_t count, const steplog_view *view,
-                                   steplog_cursor **out, steplog_error *err)
+steplog_status steplog_cursor_open(steplog_reader *r, const steplog_series *series, size_t count,
+                                   const steplog_view *view, steplog_cursor **out, steplog_error *err)
 {
     if (out) *out = NULL;
-    if (!r || !series || !count || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_open: an argument is NULL or no series is given");
+    if (!r || !series || !count || !out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_open: an argument is NULL or no series is given");
     SL_TRY(check_view(view, err));
     for (size_t i = 0; i < count; i++) {
-        if (series[i].index >= r->series.count) return sl_fail(err, STEPLOG_MISUSE, -1, "series %zu is not of this reader", i);
+        if (series[i].index >= r->series.count)
+            return sl_fail(err, STEPLOG_MISUSE, -1, "series %zu is not of this reader", i);
         if (!sl_id_equal(&r->series.items[series[i].index].run, &r->series.items[series[0].index].run))
             return sl_fail(err, STEPLOG_MISUSE, -1, "series of more than one run in a cursor");
         for (size_t j = 0; j < i && count <= 4096; j++)
@@ -220,21 +241,23 @@ steplog_status steplog_cursor_open(steplog_reader *r, const steplog_series *seri
     return open_cursor(r, &r->series.items[series[0].index].run, series, count, NULL, view, out, err);
 }
 
-steplog_status steplog_cursor_open_matching(steplog_reader *r, const steplog_id *run, const char *selector, const steplog_view *view,
-                                            steplog_cursor **out, steplog_error *err)
+steplog_status steplog_cursor_open_matching(steplog_reader *r, const steplog_id *run, const char *selector,
+                                            const steplog_view *view, steplog_cursor **out, steplog_error *err)
 {
     sl_selector parsed;
     steplog_series *list = NULL;
     size_t count = 0;
     if (out) *out = NULL;
-    if (!r || !run || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_open_matching: an argument is NULL");
+    if (!r || !run || !out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_cursor_open_matching: an argument is NULL");
     SL_TRY(check_view(view, err));
     SL_TRY(sl_selector_parse(selector, &parsed, err));
     int is_follow = view && (view->flags & STEPLOG_VIEW_FOLLOW);
     steplog_status status = sl_reader_find(r, run, &parsed, &list, &count, err);
     sl_selector_free(&parsed);
     if (is_follow && status == STEPLOG_MISSING) status = STEPLOG_OK;
-    if (status >= 0 && count == 0 && !is_follow) status = sl_fail(err, STEPLOG_MISSING, -1, "no series matches '%s'", selector ? selector : "*");
+    if (status >= 0 && count == 0 && !is_follow)
+        status = sl_fail(err, STEPLOG_MISSING, -1, "no series matches '%s'", selector ? selector : "*");
     if (status >= 0) status = open_cursor(r, run, list, count, selector ? selector : "*", view, out, err);
     sl_free(list);
     return status;
@@ -307,7 +330,8 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
             if (shift && from / 64 + w + 1 < SL_PRESENT_WORDS) to[w] |= source[w + 1] << (64 - shift);
         }
         if (count % 64) to[words - 1] &= ((uint64_t)1 << (count % 64)) - 1;
-        memcpy(b->values + (size_t)col * b->rows_max, rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from, count * sizeof *b->values);
+        memcpy(b->values + (size_t)col * b->rows_max, rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from,
+               count * sizeof *b->values);
         zero_missing(b->values + (size_t)col * b->rows_max, to, count);
         b->value_pointers[col] = b->values + (size_t)col * b->rows_max;
         b->present_pointers[col] = to;
@@ -429,7 +453,9 @@ static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
     for (;;) {
         SL_TRY(sl_merge_top(&c->merge, &piece, err));
         if (!piece) break;
-        uint32_t length = c->batch.row_count == 0 && (is_arrival || piece->rows->is_increasing) ? sl_merge_run_length(&c->merge) : 0;
+        uint32_t length = c->batch.row_count == 0 && (is_arrival || piece->rows->is_increasing)
+                              ? sl_merge_run_length(&c->merge)
+                              : 0;
         if (length > c->batch.rows_max) length = c->batch.rows_max;
         if (length && !(c->has_step && !is_arrival && c->step == piece->rows->steps[piece->row])) {
             lend(c, piece, length);

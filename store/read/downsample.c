@@ -58,7 +58,9 @@ static int add_block(m4_pass *pass, sl_piece_set *set, const sl_piece *piece)
         bucket_of(pass, piece->step_min) != bucket_of(pass, piece->step_max))
         return 0;
     if (sl_segment_chunk(piece->segment, piece->entry.page_offset, &piece->entry, &set->chunk, NULL) < 0) return 0;
-    const sl_column_info *info = piece->columns->stored[0] < set->chunk.infos.count ? &set->chunk.infos.items[piece->columns->stored[0]] : NULL;
+    const sl_column_info *info = piece->columns->stored[0] < set->chunk.infos.count
+                                     ? &set->chunk.infos.items[piece->columns->stored[0]]
+                                     : NULL;
     if (!info || !(info->flags & SL_COLUMN_HAS_STATS) || info->value_count != set->chunk.head.row_count) return 0;
     if (sl_segment_axis(piece->segment, &set->chunk, SL_PART_STEPS, steps, NULL) < 0) return 0;
     const sl_column_stats *stats = &info->stats;
@@ -101,7 +103,8 @@ static steplog_status reduce(m4_pass *pass, sl_piece_set *set, steplog_error *er
         set->pieces.count = end; /* the merge sees this stretch only */
         for (sl_piece *piece; (status = sl_merge_top(&merge, &piece, err)) >= 0 && piece; sl_merge_advance(&merge, 1)) {
             uint32_t row = piece->row;
-            if (piece->rows->present[row / 64] >> (row % 64) & 1) add_point(pass, piece->rows->steps[row], piece->rows->values[row]);
+            if (piece->rows->present[row / 64] >> (row % 64) & 1)
+                add_point(pass, piece->rows->steps[row], piece->rows->values[row]);
         }
         set->pieces.count = all;
         i = end;
@@ -110,7 +113,8 @@ static steplog_status reduce(m4_pass *pass, sl_piece_set *set, steplog_error *er
     return status;
 }
 
-static steplog_status collect(steplog_reader *r, const steplog_id *run, steplog_series series, const sl_piece_view *view, sl_piece_set *set, steplog_error *err)
+static steplog_status collect(steplog_reader *r, const steplog_id *run, steplog_series series,
+                              const sl_piece_view *view, sl_piece_set *set, steplog_error *err)
 {
     for (int tries = 0; tries < 100; tries++) {
         *set = (sl_piece_set){0};
@@ -135,17 +139,21 @@ static void find_range(const sl_piece_set *set, int64_t *first, int64_t *last, i
     }
 }
 
-steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const steplog_view *view, size_t pixel_count, steplog_m4 *out,
-                                 int64_t *begin, int64_t *end, steplog_error *err)
+steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const steplog_view *view, size_t pixel_count,
+                                 steplog_m4 *out, int64_t *begin, int64_t *end, steplog_error *err)
 {
     if (!r || !out || series.index >= r->series.count || (view && view->size_bytes < sizeof *view))
-        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_m4: an argument is NULL, or not a series of this reader");
-    if (pixel_count < 1 || pixel_count > 65536) return sl_fail(err, STEPLOG_MISUSE, -1, "%zu pixels: expected 1 to 65536", pixel_count);
+        return sl_fail(err, STEPLOG_MISUSE, -1,
+                       "steplog_reader_m4: an argument is NULL, or not a series of this reader");
+    if (pixel_count < 1 || pixel_count > 65536)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "%zu pixels: expected 1 to 65536", pixel_count);
     steplog_id run = r->series.items[series.index].run;
     sl_piece_view wanted = {.all_attempts = view && (view->flags & STEPLOG_VIEW_ALL_ATTEMPTS),
                             .step_begin = view && view->has_begin ? view->step_begin : INT64_MIN,
-                            .step_last = view && view->has_end && view->step_end > INT64_MIN ? view->step_end - 1 : INT64_MAX};
-    if (view && ((view->has_end && view->step_end == INT64_MIN) || (view->has_begin && view->has_end && view->step_begin >= view->step_end)))
+                            .step_last = view && view->has_end && view->step_end > INT64_MIN ? view->step_end - 1
+                                                                                             : INT64_MAX};
+    if (view && ((view->has_end && view->step_end == INT64_MIN) ||
+                 (view->has_begin && view->has_end && view->step_begin >= view->step_end)))
         return sl_fail(err, STEPLOG_MISSING, -1, "the view holds no step");
     sl_piece_set set;
     SL_TRY(collect(r, &run, series, &wanted, &set, err));
@@ -158,8 +166,7 @@ steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const
     if (status >= 0) {
         if (!view || !view->has_begin) pass.begin = first;
         if (!view || !view->has_end) pass.last = last;
-        for (size_t i = 0; i < pixel_count; i++)
-            out[i] = (steplog_m4){.value = {0, 0, NAN, NAN}};
+        for (size_t i = 0; i < pixel_count; i++) out[i] = (steplog_m4){.value = {0, 0, NAN, NAN}};
         status = reduce(&pass, &set, err);
         if (begin) *begin = pass.begin;
         if (end) *end = pass.last == INT64_MAX ? INT64_MAX : pass.last + 1;

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/glob.h"
 
-#define LIST_INTERVAL_NS 20000000   /* 20 ms between listings while nothing comes */
-#define GAP_BELIEVED_NS 200000000   /* a missing number is believed after this long */
+#define LIST_INTERVAL_NS 20000000 /* 20 ms between listings while nothing comes */
+#define GAP_BELIEVED_NS 200000000 /* a missing number is believed after this long */
 #define SPIN_NS 50000
 #define SLEEP_NS 200000
 
@@ -42,7 +42,10 @@ struct sl_follow {
     size_t turn; /* which writer is asked first */
 };
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to follow a run"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to follow a run");
+}
 
 static void leave_log(followed *f)
 {
@@ -108,7 +111,8 @@ static steplog_status add_columns(steplog_cursor *c, steplog_error *err)
     sl_free(list);
     if (status >= 0 && c->series.count > before) {
         status = sl_batch_grow(&c->batch, c->series.count, err);
-        for (size_t n = 0; n < c->follow->writers.count; n++) c->follow->writers.items[n]->map.count = 0; /* look names up again */
+        for (size_t n = 0; n < c->follow->writers.count; n++)
+            c->follow->writers.items[n]->map.count = 0; /* look names up again */
         /* Segment pieces were collected for the old columns. */
         for (size_t n = 0; n < c->follow->writers.count; n++)
             if (c->follow->writers.items[n]->is_in_segments) leave_segments(c->follow->writers.items[n]);
@@ -132,8 +136,10 @@ static steplog_status list_again(steplog_cursor *c, steplog_error *err)
     for (size_t n = 0; n < count && status >= 0; n++) {
         const sl_incarnation *i = &c->reader->incarnations.items[writers[n]];
         followed *f = know_writer(follow, i);
-        if (!f) status = no_memory(err);
-        else f->key_hash = i->key_hash, f->writer = (uint32_t)n;
+        if (!f)
+            status = no_memory(err);
+        else
+            f->key_hash = i->key_hash, f->writer = (uint32_t)n;
     }
     sl_free(writers);
     return status < 0 ? status : add_columns(c, err);
@@ -156,7 +162,8 @@ static uint32_t find_column(const steplog_cursor *c, const followed *f, const sl
 {
     for (size_t i = 0; i < c->series.count; i++) {
         const sl_series *series = &c->reader->series.items[c->series.items[i].index];
-        if (series->key_hash == f->key_hash && series->name_bytes == name->bytes && memcmp(series->name, name->text, name->bytes) == 0)
+        if (series->key_hash == f->key_hash && series->name_bytes == name->bytes &&
+            memcmp(series->name, name->text, name->bytes) == 0)
             return (uint32_t)i + MAP_FIRST;
     }
     return MAP_NONE;
@@ -172,10 +179,12 @@ static uint32_t column_of(steplog_cursor *c, followed *f, uint32_t metric)
     if (*place != MAP_UNKNOWN) return *place;
     const sl_dictionary_name *name = sl_dictionary_name_of(&f->log->dictionary, metric);
     uint32_t column = find_column(c, f, name);
-    int is_wanted = c->follow->has_selector && sl_glob_match(c->follow->selector.text, c->follow->selector.text_bytes, name->text, name->bytes);
+    int is_wanted = c->follow->has_selector &&
+                    sl_glob_match(c->follow->selector.text, c->follow->selector.text_bytes, name->text, name->bytes);
     if (column == MAP_NONE && is_wanted) {
         const sl_incarnation *i = sl_reader_incarnation(c->reader, &f->id);
-        if (!i || sl_selector_matches_key(&c->follow->selector, i->rank, i->labels, i->has_description ? i->description.label_count : 0)) {
+        if (!i || sl_selector_matches_key(&c->follow->selector, i->rank, i->labels,
+                                          i->has_description ? i->description.label_count : 0)) {
             c->follow->must_list = 1;
             return MAP_UNKNOWN;
         }
@@ -189,8 +198,32 @@ static int is_step_wanted(const steplog_view *view, int64_t step)
     return (!view->has_begin || step >= view->step_begin) && (!view->has_end || step < view->step_end);
 }
 
-/* Adds a row of a log to the batch. 0: it has to wait for a listing; nothing was added. */
-static int emit_item(steplog_cursor *c, followed *f, const sl_log_item *item)
+static int covers(const sl_tombstone *t, const followed *f, const sl_log_item *item)
+{
+    return item->sequence <= t->sequence_last && sl_id_equal(&t->incarnation, &f->id) &&
+           (!t->has_steps || (item->step >= t->step_begin && item->step < t->step_end));
+}
+
+static int is_row_removed(const sl_run *run, const followed *f, const sl_log_item *item)
+{
+    for (size_t i = 0; i < run->tombstones.count; i++)
+        if (!run->tombstones.items[i].metric && covers(&run->tombstones.items[i], f, item)) return 1;
+    return 0;
+}
+
+static int is_value_removed(const sl_run *run, const followed *f, const sl_log_item *item, uint32_t metric)
+{
+    for (size_t i = 0; i < run->tombstones.count; i++) {
+        const sl_tombstone *t = &run->tombstones.items[i];
+        if (!t->metric || !covers(t, f, item)) continue;
+        const sl_dictionary_name *name = sl_dictionary_name_of(&f->log->dictionary, metric);
+        if (name->bytes == t->metric_bytes && memcmp(name->text, t->metric, name->bytes) == 0) return 1;
+    }
+    return 0;
+}
+
+/* Adds a row of a log to the batch, without what was removed. 0: it has to wait for a listing; nothing was added. */
+static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl_log_item *item)
 {
     sl_batch_arrays *b = &c->batch;
     const sl_dictionary_schema *schema = NULL;
@@ -200,15 +233,20 @@ static int emit_item(steplog_cursor *c, followed *f, const sl_log_item *item)
         schema = sl_dictionary_schema_of(&f->log->dictionary, item->index);
         count = schema->count;
     }
-    for (uint32_t m = 0; m < count; m++)
-        if (column_of(c, f, schema ? schema->metrics[m] : item->index) == MAP_UNKNOWN) return 0;
+    if (is_row_removed(run, f, item)) return 1;
+    for (uint32_t m = 0; m < count; m++) {
+        uint32_t metric = schema ? schema->metrics[m] : item->index;
+        if (!is_value_removed(run, f, item, metric) && column_of(c, f, metric) == MAP_UNKNOWN) return 0;
+    }
     if (!is_step_wanted(&c->view, item->step)) return 1;
     const uint8_t *at = item->values;
     for (uint32_t m = 0; m < count; m++) {
         if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
-        uint32_t column = column_of(c, f, schema ? schema->metrics[m] : item->index);
+        uint32_t metric = schema ? schema->metrics[m] : item->index;
         double value = item->kind == SL_ITEM_POINT ? item->value : sl_double_of(sl_load64(at));
         if (item->kind == SL_ITEM_ROW) at += 8;
+        if (is_value_removed(run, f, item, metric)) continue;
+        uint32_t column = column_of(c, f, metric);
         if (column < MAP_FIRST) continue;
         sl_batch_put(b, row, column - MAP_FIRST, value);
         has_value = 1;
@@ -225,13 +263,22 @@ static int emit_item(steplog_cursor *c, followed *f, const sl_log_item *item)
 
 static steplog_status follow_log(steplog_cursor *c, followed *f, steplog_error *err)
 {
+    sl_run *run = sl_reader_run(c->reader, &c->run);
+    if (!run) { /* its last file went away */
+        leave_log(f);
+        c->follow->must_list = 1;
+        return STEPLOG_OK;
+    }
+    SL_TRY(sl_run_load(c->reader, run, err)); /* the caller may have taken a new snapshot */
     while (c->batch.row_count < c->batch.rows_max) {
         sl_log_item item;
         uint64_t offset = f->walk.offset, sequence = f->walk.next_sequence;
         sl_point_base base = f->walk.base;
         sl_log_walk_next(&f->walk, &item);
         if (item.kind == SL_ITEM_ERROR)
-            return item.os_errno ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", f->log->name) : no_memory(err);
+            return item.os_errno
+                       ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", f->log->name)
+                       : no_memory(err);
         if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_DAMAGE) {
             if (!sl_log_is_still_itself(f->log)) {
                 leave_log(f);
@@ -242,7 +289,8 @@ static steplog_status follow_log(steplog_cursor *c, followed *f, steplog_error *
             f->next_sequence = f->walk.next_sequence; /* damage: passed over, reported by the snapshot */
             continue;
         }
-        if ((item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) && item.sequence >= f->next_sequence && !emit_item(c, f, &item)) {
+        if ((item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) && item.sequence >= f->next_sequence &&
+            !emit_item(c, run, f, &item)) {
             f->walk.offset = offset;
             f->walk.next_sequence = sequence;
             f->walk.base = base;
@@ -270,7 +318,8 @@ static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_er
         if (sequence >= f->next_sequence && sequence < f->segments_end) {
             for (uint32_t n = 0; n < piece->rows->column_count; n++)
                 if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
-                    sl_batch_put(&c->batch, row, piece->columns->output[n], piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+                    sl_batch_put(&c->batch, row, piece->columns->output[n],
+                                 piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
             c->batch.steps[row] = piece->rows->steps[from];
             c->batch.times[row] = piece->rows->times[from];
             c->batch.sequences[row] = sequence;
@@ -288,13 +337,18 @@ static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_er
 
 static steplog_status enter_segments(steplog_cursor *c, followed *f, const sl_ranges *held, steplog_error *err)
 {
-    sl_piece_view view = {.all_attempts = 1, .step_begin = c->view.has_begin ? c->view.step_begin : INT64_MIN,
-                          .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1 : INT64_MAX,
-                          .without_logs = 1, .sequence_from = f->next_sequence, .only_incarnation = &f->id};
+    sl_piece_view view = {.all_attempts = 1,
+                          .step_begin = c->view.has_begin ? c->view.step_begin : INT64_MIN,
+                          .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1
+                                                                                       : INT64_MAX,
+                          .without_logs = 1,
+                          .sequence_from = f->next_sequence,
+                          .only_incarnation = &f->id};
     f->set = (sl_piece_set){.is_arrival_order = 1};
     f->segments_end = sl_ranges_first_missing(held, f->next_sequence);
     f->is_in_segments = 1;
-    if (c->series.count) SL_TRY(sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, &view, &f->set, err));
+    if (c->series.count)
+        SL_TRY(sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, &view, &f->set, err));
     sl_merge_init(&f->merge, &f->set);
     return STEPLOG_OK;
 }
@@ -302,12 +356,15 @@ static steplog_status enter_segments(steplog_cursor *c, followed *f, const sl_ra
 static void enter_log(followed *f, sl_log *log)
 {
     const sl_log_stretch *start = NULL;
-    for (size_t i = 0; i < log->stretches.count && log->stretches.items[i].sequence <= f->next_sequence; i++) start = &log->stretches.items[i];
+    for (size_t i = 0; i < log->stretches.count && log->stretches.items[i].sequence <= f->next_sequence; i++)
+        start = &log->stretches.items[i];
     sl_log_retain(log);
     f->log = log;
     f->map.count = 0;
-    if (start) sl_log_replay(log, start->offset, start->sequence, &start->base, &f->walk);
-    else sl_log_replay(log, SL_LOG_HEADER_BYTES, log->header.first_sequence, NULL, &f->walk);
+    if (start)
+        sl_log_replay(log, start->offset, start->sequence, &start->base, &f->walk);
+    else
+        sl_log_replay(log, SL_LOG_HEADER_BYTES, log->header.first_sequence, NULL, &f->walk);
     f->walk.is_replay = 0; /* it may run ahead of the snapshot: names and schemas go into the same dictionary */
 }
 
@@ -319,7 +376,8 @@ static steplog_status find_place(steplog_cursor *c, followed *f, steplog_error *
     steplog_status status = STEPLOG_OK;
     if (!i) return STEPLOG_OK;
     for (size_t s = 0; s < i->sources.count; s++)
-        if (i->sources.items[s].segment && !sl_ranges_add_all(&in_segments, &i->sources.items[s].assigned)) status = no_memory(err);
+        if (i->sources.items[s].segment && !sl_ranges_add_all(&in_segments, &i->sources.items[s].assigned))
+            status = no_memory(err);
     if (status >= 0 && !sl_ranges_add_all(&in_segments, &i->dropped)) status = no_memory(err);
     if (status >= 0 && sl_ranges_has(&in_segments, f->next_sequence)) {
         status = enter_segments(c, f, &in_segments, err);
@@ -327,7 +385,8 @@ static steplog_status find_place(steplog_cursor *c, followed *f, steplog_error *
         sl_log *best = NULL;
         for (size_t s = 0; s < i->sources.count; s++) {
             sl_log *log = i->sources.items[s].log;
-            if (log && !log->is_gone && log->header.first_sequence <= f->next_sequence && f->next_sequence <= log->walk.next_sequence &&
+            if (log && !log->is_gone && log->header.first_sequence <= f->next_sequence &&
+                f->next_sequence <= log->walk.next_sequence &&
                 (!best || log->header.first_sequence > best->header.first_sequence))
                 best = log;
         }
@@ -416,7 +475,8 @@ steplog_status sl_follow_next(steplog_cursor *c, int32_t wait_ms, steplog_error 
         if (c->batch.row_count) return STEPLOG_OK;
         int64_t now = sl_os->monotonic_time_ns();
         int is_due = now - c->follow->listed_ns >= LIST_INTERVAL_NS;
-        if (is_due || (c->follow->must_list && now - c->follow->listed_ns >= 1000000) || (c->follow->must_list && !may_move)) {
+        if (is_due || (c->follow->must_list && now - c->follow->listed_ns >= 1000000) ||
+            (c->follow->must_list && !may_move)) {
             SL_TRY(list_again(c, err));
             may_move = 1;
             continue;

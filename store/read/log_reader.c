@@ -23,8 +23,14 @@ static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *wha
 {
     if (!is_notice) log->has_damage = 1;
     if (!log->damage) return;
-    steplog_damage finding = {.size_bytes = sizeof finding, .file = log->name, .offset = (int64_t)offset, .bytes = bytes, .what = what,
-                              .has_run = 1, .run = log->header.run, .is_notice = is_notice};
+    steplog_damage finding = {.size_bytes = sizeof finding,
+                              .file = log->name,
+                              .offset = (int64_t)offset,
+                              .bytes = bytes,
+                              .what = what,
+                              .has_run = 1,
+                              .run = log->header.run,
+                              .is_notice = is_notice};
     sl_damage_add(log->damage, &finding);
 }
 
@@ -57,14 +63,19 @@ static int read_slots(sl_log *log)
     return 1;
 }
 
-steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *host_id, const steplog_id *boot_id, int is_local,
-                           sl_damage_list *damage, sl_log **out, steplog_error *err)
+steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *host_id, const steplog_id *boot_id,
+                           int is_local, sl_damage_list *damage, sl_log **out, steplog_error *err)
 {
     *out = NULL;
     sl_log *log = sl_alloc_zero(1, sizeof *log);
     if (!log) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a log");
-    *log = (sl_log){.reference_count = 1, .damage = damage, .step_min = INT64_MAX, .step_max = INT64_MIN,
-                    .time_min_ns = STEPLOG_TIME_NONE, .time_max_ns = STEPLOG_TIME_NONE, .lock = SL_OS_LOCK_UNKNOWN};
+    *log = (sl_log){.reference_count = 1,
+                    .damage = damage,
+                    .step_min = INT64_MAX,
+                    .step_max = INT64_MIN,
+                    .time_min_ns = STEPLOG_TIME_NONE,
+                    .time_max_ns = STEPLOG_TIME_NONE,
+                    .lock = SL_OS_LOCK_UNKNOWN};
     snprintf(log->name, sizeof log->name, "%s", name);
     steplog_status status;
     log->fd = sl_os->open(store_dir, name, SL_OS_READ);
@@ -135,8 +146,12 @@ static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *b
 {
     sl_log_stretch *stretch = log->stretches.count ? &log->stretches.items[log->stretches.count - 1] : NULL;
     if (!stretch || stretch->row_count == STRETCH_ROWS) {
-        sl_log_stretch fresh = {.offset = item->offset, .sequence = item->sequence, .base = *base, .sequence_first = item->sequence,
-                                .step_min = INT64_MAX, .step_max = INT64_MIN};
+        sl_log_stretch fresh = {.offset = item->offset,
+                                .sequence = item->sequence,
+                                .base = *base,
+                                .sequence_first = item->sequence,
+                                .step_min = INT64_MAX,
+                                .step_max = INT64_MIN};
         if (!SL_VEC_PUSH(&log->stretches, fresh)) return 0;
         stretch = &log->stretches.items[log->stretches.count - 1];
     }
@@ -157,12 +172,17 @@ static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *b
 
 static int take_text(sl_log *log, const sl_log_item *item)
 {
-    sl_log_text text = {.offset = item->offset, .sequence_at_offset = item->sequence, .sequence = item->sequence,
-                        .sequence_count = item->sequence_count, .record_kind = item->record_kind, .bytes = item->content_bytes};
+    sl_log_text text = {.offset = item->offset,
+                        .sequence_at_offset = item->sequence,
+                        .sequence = item->sequence,
+                        .sequence_count = item->sequence_count,
+                        .record_kind = item->record_kind,
+                        .bytes = item->content_bytes};
     if (item->record_kind == SL_RECORD_BLOB) {
         sl_blob blob;
         size_t head_bytes;
-        if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) || blob.data_bytes != item->content_bytes - head_bytes) {
+        if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) ||
+            blob.data_bytes != item->content_bytes - head_bytes) {
             report(log, item->offset, item->bytes, "blob record breaks a rule", 0);
             return 1;
         }
@@ -185,8 +205,8 @@ static int take_text(sl_log *log, const sl_log_item *item)
 static int is_writer_as_in_header(sl_log *log)
 {
     const sl_log_dictionary *d = &log->dictionary;
-    return !d->has_writer ||
-           (sl_id_equal(&d->writer.incarnation, &log->header.incarnation) && sl_id_equal(&d->writer.run, &log->header.run));
+    return !d->has_writer || (sl_id_equal(&d->writer.incarnation, &log->header.incarnation) &&
+                              sl_id_equal(&d->writer.run, &log->header.run));
 }
 
 steplog_status sl_log_advance(sl_log *log, steplog_error *err)
@@ -200,16 +220,19 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
         sl_log_walk_next(&log->walk, &item);
         if (item.kind == SL_ITEM_END) break;
         if (item.kind == SL_ITEM_ERROR)
-            return item.os_errno ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", log->name)
-                                 : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+            return item.os_errno
+                       ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", log->name)
+                       : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
         if (item.kind == SL_ITEM_DAMAGE) {
             if (!sl_log_is_still_itself(log)) return STEPLOG_OK;
             report(log, item.offset, item.bytes, item.what, 0);
             continue;
         }
         int is_good = 1;
-        if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) is_good = take_row(log, &item, &base);
-        else if (item.kind == SL_ITEM_TEXT) is_good = take_text(log, &item);
+        if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT)
+            is_good = take_row(log, &item, &base);
+        else if (item.kind == SL_ITEM_TEXT)
+            is_good = take_text(log, &item);
         else if (!is_writer_as_in_header(log)) {
             report(log, item.offset, item.bytes, "the writer's description is of another writer than the header", 0);
             log->walk.offset = log->header.capacity_bytes;
@@ -231,14 +254,16 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
 
 void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_point_base *base, sl_log_walk *walk)
 {
-    sl_log_walk_init(walk, read_file, log, log->file_key, log->header.capacity_bytes, sequence, log->mark.offset, &log->dictionary);
+    sl_log_walk_init(walk, read_file, log, log->file_key, log->header.capacity_bytes, sequence, log->mark.offset,
+                     &log->dictionary);
     walk->offset = offset;
     walk->is_replay = 1;
     walk->is_same_boot = log->is_same_boot;
     if (base) walk->base = *base;
 }
 
-steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *buffer, uint64_t bytes, steplog_error *err)
+steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *buffer, uint64_t bytes,
+                                steplog_error *err)
 {
     sl_log_walk walk;
     sl_log_item item;
@@ -251,6 +276,6 @@ steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *b
     sl_log_walk_free(&walk);
     if (is_good) return STEPLOG_OK;
     if (!sl_log_is_still_itself(log)) return STEPLOG_MISSING;
-    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)text->offset, "blob in '%s' at offset %llu can not be read again", log->name,
-                   (unsigned long long)text->offset);
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)text->offset, "blob in '%s' at offset %llu can not be read again",
+                   log->name, (unsigned long long)text->offset);
 }

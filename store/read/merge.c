@@ -58,7 +58,8 @@ void sl_merge_init(sl_merge *m, sl_piece_set *set)
 {
     *m = (sl_merge){.set = set, .is_arrival_order = set->is_arrival_order};
     if (set->pieces.count)
-        qsort(set->pieces.items, set->pieces.count, sizeof *set->pieces.items, m->is_arrival_order ? compare_by_arrival : compare_by_step);
+        qsort(set->pieces.items, set->pieces.count, sizeof *set->pieces.items,
+              m->is_arrival_order ? compare_by_arrival : compare_by_step);
 }
 
 void sl_merge_free(sl_merge *m) { SL_VEC_FREE(&m->heap); }
@@ -107,7 +108,8 @@ steplog_status sl_merge_top(sl_merge *m, sl_piece **out, steplog_error *err)
         if (piece->rows->row_count == 0) {
             sl_piece_release_rows(piece);
         } else {
-            if (!SL_VEC_PUSH(&m->heap, (uint32_t)m->next)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
+            if (!SL_VEC_PUSH(&m->heap, (uint32_t)m->next))
+                return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
             sift_up(m, m->heap.count - 1);
         }
         m->next++;

@@ -8,7 +8,10 @@
 
 #include <stdlib.h>
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
+}
 
 sl_rows *sl_rows_new(uint32_t column_count)
 {
@@ -70,19 +73,23 @@ static int is_row_kept(const sl_filter *filter, int64_t step, uint64_t sequence,
     if (check_assigned && !sl_ranges_has(&filter->assigned, sequence)) return 0;
     for (size_t i = 0; i < filter->tombstones.count; i++) {
         const sl_tombstone *t = &filter->tombstones.items[i];
-        if (!t->metric && sequence <= t->sequence_last && (!t->has_steps || (step >= t->step_begin && step < t->step_end))) return 0;
+        if (!t->metric && sequence <= t->sequence_last &&
+            (!t->has_steps || (step >= t->step_begin && step < t->step_end)))
+            return 0;
     }
     return 1;
 }
 
 /* Clears the presence of values that a tombstone of one metric covers. Names are those of the piece's columns. */
-static void remove_values(const sl_filter *filter, const sl_columns *columns, const char *const *names, const uint32_t *name_bytes, sl_rows *rows)
+static void remove_values(const sl_filter *filter, const sl_columns *columns, const char *const *names,
+                          const uint32_t *name_bytes, sl_rows *rows)
 {
     for (size_t i = 0; i < filter->tombstones.count; i++) {
         const sl_tombstone *t = &filter->tombstones.items[i];
         for (uint32_t c = 0; t->metric && c < columns->count; c++) {
             uint32_t stored = columns->stored[c];
-            if (name_bytes[stored] != t->metric_bytes || memcmp(names[stored], t->metric, t->metric_bytes) != 0) continue;
+            if (name_bytes[stored] != t->metric_bytes || memcmp(names[stored], t->metric, t->metric_bytes) != 0)
+                continue;
             for (uint32_t row = 0; row < rows->row_count; row++)
                 if ((uint64_t)rows->sequences[row] <= t->sequence_last &&
                     (!t->has_steps || (rows->steps[row] >= t->step_begin && rows->steps[row] < t->step_end)))
@@ -117,7 +124,8 @@ static int is_everything_present(const sl_rows *rows)
         const uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
         for (uint32_t w = 0; w < rows->row_count / 64; w++)
             if (present[w] != UINT64_MAX) return 0;
-        if (rows->row_count % 64 && present[rows->row_count / 64] != ((uint64_t)1 << (rows->row_count % 64)) - 1) return 0;
+        if (rows->row_count % 64 && present[rows->row_count / 64] != ((uint64_t)1 << (rows->row_count % 64)) - 1)
+            return 0;
         if (c == 0) return 1; /* one full column is enough for each row to have a value */
     }
     return 0;
@@ -129,7 +137,9 @@ static void filter_rows(const sl_piece *piece, sl_rows *rows)
     if (piece->is_whole && rows->column_count && is_everything_present(rows)) return;
     uint32_t kept = 0;
     for (uint32_t row = 0; row < rows->row_count; row++) {
-        if (!is_row_kept(filter, rows->steps[row], (uint64_t)rows->sequences[row], !piece->is_whole) || !has_any_value(rows, row)) continue;
+        if (!is_row_kept(filter, rows->steps[row], (uint64_t)rows->sequences[row], !piece->is_whole) ||
+            !has_any_value(rows, row))
+            continue;
         if (kept < row) move_row(rows, row, kept);
         kept++;
     }
@@ -142,7 +152,8 @@ static _Thread_local const sl_rows *sorting_rows;
 static int compare_rows(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    if (sorting_rows->steps[x] != sorting_rows->steps[y]) return sorting_rows->steps[x] < sorting_rows->steps[y] ? -1 : 1;
+    if (sorting_rows->steps[x] != sorting_rows->steps[y])
+        return sorting_rows->steps[x] < sorting_rows->steps[y] ? -1 : 1;
     return x < y ? -1 : x > y;
 }
 
@@ -201,9 +212,12 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error
     for (uint32_t c = 0; c < piece->columns->count; c++) {
         uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
         if (piece->columns->stored[c] >= set->chunk.infos.count) continue;
-        status = sl_segment_column(segment, &set->chunk, piece->columns->stored[c], rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, present, err);
-        if (status == STEPLOG_CORRUPT) memset(present, 0, SL_PRESENT_WORDS * sizeof *present);
-        else if (status < 0) return status;
+        status = sl_segment_column(segment, &set->chunk, piece->columns->stored[c],
+                                   rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, present, err);
+        if (status == STEPLOG_CORRUPT)
+            memset(present, 0, SL_PRESENT_WORDS * sizeof *present);
+        else if (status < 0)
+            return status;
     }
     if (piece->filter->tombstones.count) {
         const sl_schema_names *names = sl_segment_names(segment, set->chunk.head.schema);
@@ -239,7 +253,8 @@ static sl_columns *new_columns(wanted *w)
 }
 
 /* Fills columns with the wanted series of a key whose names are in a list. */
-static void match_names(const wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes, uint32_t count, sl_columns *columns)
+static void match_names(const wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes,
+                        uint32_t count, sl_columns *columns)
 {
     columns->count = 0;
     for (size_t i = 0; i < w->count; i++) {
@@ -261,7 +276,8 @@ static int key_is_wanted(const wanted *w, uint64_t key_hash)
     return 0;
 }
 
-static sl_filter *new_filter(wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source, int64_t step_last)
+static sl_filter *new_filter(wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source,
+                             int64_t step_last)
 {
     sl_filter *filter = sl_alloc_zero(1, sizeof *filter);
     if (!filter) return NULL;
@@ -295,7 +311,8 @@ static uint32_t writer_number(const wanted *w, const sl_incarnation *i)
     return UINT32_MAX;
 }
 
-static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter, uint32_t writer)
+static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const sl_source *source,
+                                      const sl_filter *filter, uint32_t writer)
 {
     sl_segment *segment = source->segment;
     const sl_writer_entry *entry = &segment->writers.items[source->writer];
@@ -306,8 +323,10 @@ static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const 
         const sl_schema_names *names = sl_segment_names(segment, group->schema);
         if (!names || group->step_min > filter->step_last || group->step_max < filter->step_begin) continue;
         sl_columns *columns = new_columns(w);
-        if (!columns) status = no_memory(w->err);
-        else match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
+        if (!columns)
+            status = no_memory(w->err);
+        else
+            match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
         if (status < 0 || columns->count == 0) continue;
         status = sl_segment_chunks(segment, entry->group_first + g, &chunks, w->err);
         for (size_t c = 0; c < chunks.count && status >= 0; c++) {
@@ -315,14 +334,23 @@ static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const 
             if (chunk->step_min > filter->step_last || chunk->step_max < filter->step_begin) continue;
             if (!sl_ranges_has_any(&filter->assigned, chunk->sequence_first, chunk->sequence_last + 1)) continue;
             if (w->view.only_incarnation && chunk->sequence_last < w->view.sequence_from) continue;
-            sl_piece piece = {.segment = segment, .entry = *chunk, .columns = columns, .filter = filter, .sequence_first = chunk->sequence_first,
-                              .incarnation = i->id, .attempt = i->attempt, .writer = writer,
+            sl_piece piece = {.segment = segment,
+                              .entry = *chunk,
+                              .columns = columns,
+                              .filter = filter,
+                              .sequence_first = chunk->sequence_first,
+                              .incarnation = i->id,
+                              .attempt = i->attempt,
+                              .writer = writer,
                               .step_min = chunk->step_min > filter->step_begin ? chunk->step_min : filter->step_begin,
                               .step_max = chunk->step_max < filter->step_last ? chunk->step_max : filter->step_last};
-            piece.is_whole = filter->tombstones.count == 0 && chunk->step_min >= filter->step_begin && chunk->step_max <= filter->step_last &&
+            piece.is_whole = filter->tombstones.count == 0 && chunk->step_min >= filter->step_begin &&
+                             chunk->step_max <= filter->step_last &&
                              sl_ranges_has_all(&filter->assigned, chunk->sequence_first, chunk->sequence_last + 1);
-            if (SL_VEC_PUSH(&w->set->pieces, piece)) sl_segment_retain(segment);
-            else status = no_memory(w->err);
+            if (SL_VEC_PUSH(&w->set->pieces, piece))
+                sl_segment_retain(segment);
+            else
+                status = no_memory(w->err);
         }
     }
     SL_VEC_FREE(&chunks);
@@ -338,7 +366,8 @@ static uint32_t *map_metrics(const wanted *w, const sl_log *log, uint64_t key_ha
         if (series->key_hash != key_hash) continue;
         for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
             const sl_dictionary_name *name = sl_dictionary_name_of(&log->dictionary, m);
-            if (name && name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0) map[m] = (uint32_t)i + 1;
+            if (name && name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0)
+                map[m] = (uint32_t)i + 1;
         }
     }
     return map;
@@ -351,7 +380,8 @@ static void put_value(sl_rows *rows, uint32_t column, uint32_t row, double value
 }
 
 /* Puts the wanted values of a row or point of a log into rows; local[output] is the column there. 1 when there was one. */
-static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t *map, const uint32_t *local, sl_rows *rows)
+static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t *map, const uint32_t *local,
+                     sl_rows *rows)
 {
     uint32_t row = rows->row_count;
     int has_value = 0;
@@ -373,7 +403,8 @@ static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t 
     return has_value;
 }
 
-static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter *filter, const uint32_t *map, const uint32_t *local, sl_rows *rows)
+static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter *filter, const uint32_t *map,
+                     const uint32_t *local, sl_rows *rows)
 {
     uint32_t row = rows->row_count;
     if (!is_row_kept(filter, item->step, item->sequence, 1) || !take_item(log, item, map, local, rows)) return;
@@ -384,7 +415,8 @@ static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter
         if (tombstone->has_steps && (item->step < tombstone->step_begin || item->step >= tombstone->step_end)) continue;
         for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
             const sl_dictionary_name *name = sl_dictionary_name_of(&log->dictionary, m);
-            if (map[m] && name && name->bytes == tombstone->metric_bytes && memcmp(name->text, tombstone->metric, name->bytes) == 0)
+            if (map[m] && name && name->bytes == tombstone->metric_bytes &&
+                memcmp(name->text, tombstone->metric, name->bytes) == 0)
                 rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
         }
     }
@@ -395,10 +427,19 @@ static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter
     rows->row_count++;
 }
 
-static steplog_status add_log_piece(wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter, sl_rows *rows, uint32_t writer)
+static steplog_status add_log_piece(wanted *w, const sl_incarnation *i, const sl_columns *columns,
+                                    const sl_filter *filter, sl_rows *rows, uint32_t writer)
 {
-    sl_piece piece = {.columns = columns, .filter = filter, .rows = rows, .sequence_first = (uint64_t)rows->sequences[0], .incarnation = i->id,
-                      .attempt = i->attempt, .writer = writer, .step_min = INT64_MAX, .step_max = INT64_MIN, .is_whole = 1};
+    sl_piece piece = {.columns = columns,
+                      .filter = filter,
+                      .rows = rows,
+                      .sequence_first = (uint64_t)rows->sequences[0],
+                      .incarnation = i->id,
+                      .attempt = i->attempt,
+                      .writer = writer,
+                      .step_min = INT64_MAX,
+                      .step_max = INT64_MIN,
+                      .is_whole = 1};
     if (!settle_order(rows, !w->set->is_arrival_order)) return no_memory(w->err);
     for (uint32_t r = 0; r < rows->row_count; r++) {
         if (rows->steps[r] < piece.step_min) piece.step_min = rows->steps[r];
@@ -407,7 +448,8 @@ static steplog_status add_log_piece(wanted *w, const sl_incarnation *i, const sl
     return SL_VEC_PUSH(&w->set->pieces, piece) ? STEPLOG_OK : no_memory(w->err);
 }
 
-static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter, uint32_t writer)
+static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter,
+                                  uint32_t writer)
 {
     sl_log *log = source->log;
     steplog_status status = STEPLOG_OK;
@@ -438,7 +480,8 @@ static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_s
         sl_log_replay(log, stretch->offset, stretch->sequence, &stretch->base, &walk);
         while (walk.offset < stretch->offset_end && status >= 0) {
             sl_log_walk_next(&walk, &item);
-            if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR || (item.kind == SL_ITEM_DAMAGE && !sl_log_is_still_itself(log))) {
+            if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR ||
+                (item.kind == SL_ITEM_DAMAGE && !sl_log_is_still_itself(log))) {
                 status = sl_log_is_still_itself(log) ? STEPLOG_OK : STEPLOG_WAIT;
                 break;
             }
@@ -476,17 +519,20 @@ static int step_limit(const wanted *w, const sl_window *window, int is_bounded, 
     return *step_last >= w->view.step_begin;
 }
 
-static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded, int64_t bound, int depth)
+static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded,
+                                  int64_t bound, int depth)
 {
     SL_TRY(sl_run_load(w->reader, run, w->err));
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
     if (!windows) return no_memory(w->err);
-    sl_run_windows(w->reader, run, attempt_max, lamport_max, windows);
-    steplog_status status = STEPLOG_OK;
+    steplog_status status = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) ? STEPLOG_OK
+                                                                                              : no_memory(w->err);
     for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {
         const sl_incarnation *i = &w->reader->incarnations.items[run->incarnations.items[n]];
         int64_t step_last;
-        if (i->row_count == 0 || !key_is_wanted(w, i->key_hash) || !step_limit(w, &windows[n], is_bounded, bound, &step_last)) continue;
+        if (i->row_count == 0 || !key_is_wanted(w, i->key_hash) ||
+            !step_limit(w, &windows[n], is_bounded, bound, &step_last))
+            continue;
         if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
         if (depth && i->attempt > attempt_max) continue;
         for (size_t s = 0; s < i->sources.count && status == STEPLOG_OK; s++) {
@@ -494,20 +540,24 @@ static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, 
             if (source->assigned.count == 0 || (source->log && w->view.without_logs)) continue;
             sl_filter *filter = new_filter(w, run, i, source, step_last);
             uint32_t writer = depth ? UINT32_MAX : writer_number(w, i);
-            if (!filter) status = no_memory(w->err);
-            else status = source->segment ? collect_segment(w, i, source, filter, writer) : collect_log(w, i, source, filter, writer);
+            if (!filter)
+                status = no_memory(w->err);
+            else
+                status = source->segment ? collect_segment(w, i, source, filter, writer)
+                                         : collect_log(w, i, source, filter, writer);
         }
     }
     sl_free(windows);
-    if (status != STEPLOG_OK || !run->has_parent || depth >= SL_FORK_DEPTH_MAX || w->view.only_incarnation) return status;
+    if (status != STEPLOG_OK || !run->has_parent || depth >= SL_FORK_DEPTH_MAX || w->view.only_incarnation)
+        return status;
     sl_run *parent = sl_reader_run(w->reader, &run->parent);
     if (!parent) return STEPLOG_OK;
     int64_t parent_bound = is_bounded && bound < run->parent_step ? bound : run->parent_step;
     return collect_run(w, parent, run->parent_attempt, run->parent_lamport, 1, parent_bound, depth + 1);
 }
 
-steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series, size_t count,
-                                 const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
+steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series,
+                                 size_t count, const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
 {
     wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
     uint32_t *writers = NULL;

@@ -97,7 +97,8 @@ static uint64_t stored_bytes_of(const steplog_reader *r, const sl_run *run)
             /* A segment's bytes are shared out by points; what has none counts by writers. */
             uint64_t points = 0, all = segment->trailer.value_count;
             const sl_writer_entry *w = &segment->writers.items[i->sources.items[s].writer];
-            for (uint32_t g = 0; g < w->group_count; g++) points += segment->groups.items[w->group_first + g].value_count;
+            for (uint32_t g = 0; g < w->group_count; g++)
+                points += segment->groups.items[w->group_first + g].value_count;
             double share = all ? (double)points / (double)all : 1.0 / (double)segment->writers.count;
             bytes += (uint64_t)(share * (double)segment->file_bytes);
         }
@@ -109,11 +110,21 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
 {
     SL_TRY(sl_run_load(r, run, err));
     size_t size_bytes = out->size_bytes;
-    *out = (steplog_run_info){.size_bytes = size_bytes, .id = run->id, .name = run->name, .project = run->project,
-                              .status = status_of(r, run), .attempt = run->attempt, .attempt_count = run->attempt_count,
-                              .time_first_ns = STEPLOG_TIME_NONE, .time_last_ns = STEPLOG_TIME_NONE, .blob_count = run->blobs.count,
-                              .stored_bytes = stored_bytes_of(r, run), .has_parent = run->has_parent, .parent = run->parent,
-                              .parent_attempt = run->parent_attempt, .parent_step = run->parent_step};
+    *out = (steplog_run_info){.size_bytes = size_bytes,
+                              .id = run->id,
+                              .name = run->name,
+                              .project = run->project,
+                              .status = status_of(r, run),
+                              .attempt = run->attempt,
+                              .attempt_count = run->attempt_count,
+                              .time_first_ns = STEPLOG_TIME_NONE,
+                              .time_last_ns = STEPLOG_TIME_NONE,
+                              .blob_count = run->blobs.count,
+                              .stored_bytes = stored_bytes_of(r, run),
+                              .has_parent = run->has_parent,
+                              .parent = run->parent,
+                              .parent_attempt = run->parent_attempt,
+                              .parent_step = run->parent_step};
     for (size_t n = 0; n < run->incarnations.count; n++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
         if (i->flags & SL_WRITER_IS_FACTS_ONLY) continue;
@@ -122,11 +133,15 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
         out->writer_count++;
         out->row_count += i->row_count;
         out->point_count += i->point_count;
-        if (out->time_first_ns == STEPLOG_TIME_NONE || (i->time_min_ns != STEPLOG_TIME_NONE && i->time_min_ns < out->time_first_ns))
+        if (out->time_first_ns == STEPLOG_TIME_NONE ||
+            (i->time_min_ns != STEPLOG_TIME_NONE && i->time_min_ns < out->time_first_ns))
             out->time_first_ns = i->time_min_ns;
-        if (i->time_max_ns != STEPLOG_TIME_NONE && i->time_max_ns > out->time_last_ns) out->time_last_ns = i->time_max_ns;
+        if (i->time_max_ns != STEPLOG_TIME_NONE && i->time_max_ns > out->time_last_ns)
+            out->time_last_ns = i->time_max_ns;
         if (i->row_count == 0) continue;
-        int64_t step_last = i->visible_is_bounded && i->visible_end <= i->step_max && i->visible_end > INT64_MIN ? i->visible_end - 1 : i->step_max;
+        int64_t step_last = i->visible_is_bounded && i->visible_end <= i->step_max && i->visible_end > INT64_MIN
+                                ? i->visible_end - 1
+                                : i->step_max;
         if (!out->has_steps || i->step_min < out->step_first) out->step_first = i->step_min;
         if (i->is_visible && (!out->has_steps || step_last > out->step_last)) out->step_last = step_last;
         out->has_steps = 1;
@@ -134,7 +149,8 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
     for (size_t n = 0; n < run->events.count; n++) {
         const sl_event *event = &run->events.items[n];
         out->gap_count += event->fact.kind == STEPLOG_EVENT_GAP;
-        if (out->time_last_ns == STEPLOG_TIME_NONE && event->fact.time_ns > out->time_last_ns) out->time_last_ns = event->fact.time_ns;
+        if (out->time_last_ns == STEPLOG_TIME_NONE && event->fact.time_ns > out->time_last_ns)
+            out->time_last_ns = event->fact.time_ns;
     }
     sl_selector all = {.text = (char *)(uintptr_t) "*", .text_bytes = 1};
     steplog_series *list = NULL;
@@ -147,16 +163,20 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
 
 steplog_status steplog_reader_run(steplog_reader *r, size_t index, steplog_run_info *out, steplog_error *err)
 {
-    if (!r || !out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_run: an argument is NULL or size_bytes is not set");
+    if (!r || !out || out->size_bytes < sizeof *out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_run: an argument is NULL or size_bytes is not set");
     if (!list_shown(r)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list runs");
-    if (index >= r->shown.count) return sl_fail(err, STEPLOG_MISSING, -1, "there are %zu runs, there is no number %zu", r->shown.count, index);
+    if (index >= r->shown.count)
+        return sl_fail(err, STEPLOG_MISSING, -1, "there are %zu runs, there is no number %zu", r->shown.count, index);
     return describe_run(r, &r->runs.items[r->shown.items[index]], out, err);
 }
 
-steplog_status steplog_reader_run_by_id(steplog_reader *r, const steplog_id *id, steplog_run_info *out, steplog_error *err)
+steplog_status steplog_reader_run_by_id(steplog_reader *r, const steplog_id *id, steplog_run_info *out,
+                                        steplog_error *err)
 {
     if (!r || !id || !out || out->size_bytes < sizeof *out)
-        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_run_by_id: an argument is NULL or size_bytes is not set");
+        return sl_fail(err, STEPLOG_MISUSE, -1,
+                       "steplog_reader_run_by_id: an argument is NULL or size_bytes is not set");
     sl_run *run = sl_reader_run(r, id);
     if (!run || !is_shown(r, run)) return sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     return describe_run(r, run, out, err);
@@ -194,10 +214,12 @@ static int has_prefix(const sl_run *run, const char *prefix)
     return 1;
 }
 
-steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector, steplog_id *out, size_t capacity, size_t *found, steplog_error *err)
+steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector, steplog_id *out, size_t capacity,
+                                        size_t *found, steplog_error *err)
 {
     size_t bad = 0;
-    if (!r || !selector || !found || (!out && capacity)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_find_runs: an argument is NULL");
+    if (!r || !selector || !found || (!out && capacity))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_find_runs: an argument is NULL");
     *found = 0;
     run_search search = {out, capacity, 0};
     if (strcmp(selector, "@latest") == 0) {
@@ -208,11 +230,15 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
         for (size_t i = 0; i < r->runs.count && is_hex(selector); i++)
             if (is_shown(r, &r->runs.items[i]) && has_prefix(&r->runs.items[i], selector)) by_prefix++;
         for (size_t i = 0; i < r->runs.count && by_prefix == 1; i++)
-            if (is_shown(r, &r->runs.items[i]) && has_prefix(&r->runs.items[i], selector)) add_found(&search, &r->runs.items[i]);
+            if (is_shown(r, &r->runs.items[i]) && has_prefix(&r->runs.items[i], selector))
+                add_found(&search, &r->runs.items[i]);
         for (size_t i = 0; i < r->runs.count && by_prefix != 1; i++)
-            if (is_shown(r, &r->runs.items[i]) && r->runs.items[i].name && strcmp(r->runs.items[i].name, selector) == 0) add_found(&search, &r->runs.items[i]);
+            if (is_shown(r, &r->runs.items[i]) && r->runs.items[i].name && strcmp(r->runs.items[i].name, selector) == 0)
+                add_found(&search, &r->runs.items[i]);
         if (search.found == 0) {
-            if (by_prefix > 1) return sl_fail(err, STEPLOG_MISSING, -1, "'%s' begins the ids of %zu runs: give more digits", selector, by_prefix);
+            if (by_prefix > 1)
+                return sl_fail(err, STEPLOG_MISSING, -1, "'%s' begins the ids of %zu runs: give more digits", selector,
+                               by_prefix);
             if (!sl_glob_check(selector, strlen(selector), &bad))
                 return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "run '%s' at byte %zu: bad glob", selector, bad);
             for (size_t i = 0; i < r->runs.count; i++)
@@ -248,11 +274,13 @@ size_t steplog_reader_writer_count(steplog_reader *r, const steplog_id *id)
     return count;
 }
 
-steplog_status steplog_reader_writer(steplog_reader *r, const steplog_id *id, size_t index, steplog_writer_info *out, steplog_error *err)
+steplog_status steplog_reader_writer(steplog_reader *r, const steplog_id *id, size_t index, steplog_writer_info *out,
+                                     steplog_error *err)
 {
     uint32_t *list;
     size_t count;
-    if (!r || !id || !out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_writer: an argument is NULL or size_bytes is not set");
+    if (!r || !id || !out || out->size_bytes < sizeof *out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_writer: an argument is NULL or size_bytes is not set");
     sl_run *run = loaded_run(r, id);
     if (!run) return sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     SL_TRY(sl_run_writers(r, run, &list, &count, err));
@@ -261,13 +289,25 @@ steplog_status steplog_reader_writer(steplog_reader *r, const steplog_id *id, si
     if (!i) return sl_fail(err, STEPLOG_MISSING, -1, "the run has %zu writers, there is no number %zu", count, index);
     uint64_t first = i->covered.count ? i->covered.items[0].begin : 0;
     uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
-    *out = (steplog_writer_info){.size_bytes = out->size_bytes, .incarnation = i->id, .run = i->run, .attempt = i->attempt, .rank = i->rank,
-                                 .is_resume = (i->flags & SL_WRITER_IS_RESUME) != 0, .liveness = i->liveness, .exit_code = i->exit_code,
-                                 .host = i->host, .step_axis = i->step_axis, .start_time_ns = i->start_time_ns,
-                                 .is_mapped = (i->flags & SL_WRITER_IS_MAPPED) != 0, .first_sequence = first, .last_sequence = last,
+    *out = (steplog_writer_info){.size_bytes = out->size_bytes,
+                                 .incarnation = i->id,
+                                 .run = i->run,
+                                 .attempt = i->attempt,
+                                 .rank = i->rank,
+                                 .is_resume = (i->flags & SL_WRITER_IS_RESUME) != 0,
+                                 .liveness = i->liveness,
+                                 .exit_code = i->exit_code,
+                                 .host = i->host,
+                                 .step_axis = i->step_axis,
+                                 .start_time_ns = i->start_time_ns,
+                                 .is_mapped = (i->flags & SL_WRITER_IS_MAPPED) != 0,
+                                 .first_sequence = first,
+                                 .last_sequence = last,
                                  .missing_count = last ? last - first + 1 - sl_ranges_count(&i->covered) : 0,
-                                 .salvageable_count = i->salvageable_count, .durable_sequence = i->durable_sequence,
-                                 .unsealed_bytes = i->unsealed_bytes, .refused_count = i->refused_count};
+                                 .salvageable_count = i->salvageable_count,
+                                 .durable_sequence = i->durable_sequence,
+                                 .unsealed_bytes = i->unsealed_bytes,
+                                 .refused_count = i->refused_count};
     if (i->has_description) {
         out->resume_step = i->description.resume_step;
         out->pid = i->description.process_id;
@@ -298,18 +338,31 @@ size_t steplog_reader_event_count(steplog_reader *r, const steplog_id *id)
     return run ? run->events.count : 0;
 }
 
-steplog_status steplog_reader_event(steplog_reader *r, const steplog_id *id, size_t index, steplog_event *out, steplog_error *err)
+steplog_status steplog_reader_event(steplog_reader *r, const steplog_id *id, size_t index, steplog_event *out,
+                                    steplog_error *err)
 {
-    if (!out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_event: size_bytes is not set");
+    if (!out || out->size_bytes < sizeof *out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_event: size_bytes is not set");
     sl_run *run = loaded_run(r, id);
     if (!run || index >= run->events.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or record");
     const sl_event *event = &run->events.items[index];
     const sl_fact *fact = &event->fact;
-    *out = (steplog_event){.size_bytes = out->size_bytes, .kind = (steplog_event_kind)fact->kind, .is_in_force = event->is_in_force,
-                           .lamport = fact->lamport, .time_ns = fact->time_ns, .incarnation = r->incarnations.items[event->incarnation].id,
-                           .sequence = event->sequence, .key = event->key, .value = event->value, .attempt = fact->attempt,
-                           .parent_attempt = fact->parent_attempt, .number = fact->number, .has_steps = fact->has_steps,
-                           .step_begin = fact->step_begin, .step_end = fact->step_end, .target = fact->target,
+    *out = (steplog_event){.size_bytes = out->size_bytes,
+                           .kind = (steplog_event_kind)fact->kind,
+                           .is_in_force = event->is_in_force,
+                           .lamport = fact->lamport,
+                           .time_ns = fact->time_ns,
+                           .incarnation = r->incarnations.items[event->incarnation].id,
+                           .sequence = event->sequence,
+                           .key = event->key,
+                           .value = event->value,
+                           .attempt = fact->attempt,
+                           .parent_attempt = fact->parent_attempt,
+                           .number = fact->number,
+                           .has_steps = fact->has_steps,
+                           .step_begin = fact->step_begin,
+                           .step_end = fact->step_end,
+                           .target = fact->target,
                            .target_sequence = fact->target_sequence};
     return STEPLOG_OK;
 }
@@ -320,19 +373,28 @@ size_t steplog_reader_blob_count(steplog_reader *r, const steplog_id *id)
     return run ? run->blobs.count : 0;
 }
 
-steplog_status steplog_reader_blob(steplog_reader *r, const steplog_id *id, size_t index, steplog_blob_info *out, steplog_error *err)
+steplog_status steplog_reader_blob(steplog_reader *r, const steplog_id *id, size_t index, steplog_blob_info *out,
+                                   steplog_error *err)
 {
-    if (!out || out->size_bytes < sizeof *out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_blob: size_bytes is not set");
+    if (!out || out->size_bytes < sizeof *out)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_blob: size_bytes is not set");
     sl_run *run = loaded_run(r, id);
     if (!run || index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or blob");
     const sl_blob_place *blob = &run->blobs.items[index];
-    *out = (steplog_blob_info){.size_bytes = out->size_bytes, .name = blob->name, .content_type = blob->content_type, .step = blob->blob.step,
-                               .time_ns = blob->blob.time_ns, .bytes = blob->blob.data_bytes, .content_hash = blob->blob.content_hash,
-                               .attempt = r->incarnations.items[blob->incarnation].attempt, .rank = r->incarnations.items[blob->incarnation].rank};
+    *out = (steplog_blob_info){.size_bytes = out->size_bytes,
+                               .name = blob->name,
+                               .content_type = blob->content_type,
+                               .step = blob->blob.step,
+                               .time_ns = blob->blob.time_ns,
+                               .bytes = blob->blob.data_bytes,
+                               .content_hash = blob->blob.content_hash,
+                               .attempt = r->incarnations.items[blob->incarnation].attempt,
+                               .rank = r->incarnations.items[blob->incarnation].rank};
     return STEPLOG_OK;
 }
 
-steplog_status steplog_reader_blob_read(steplog_reader *r, const steplog_id *id, size_t index, void *buffer, size_t capacity, steplog_error *err)
+steplog_status steplog_reader_blob_read(steplog_reader *r, const steplog_id *id, size_t index, void *buffer,
+                                        size_t capacity, steplog_error *err)
 {
     for (int tries = 0; tries < 100; tries++) {
         sl_run *run = loaded_run(r, id);
@@ -340,11 +402,15 @@ steplog_status steplog_reader_blob_read(steplog_reader *r, const steplog_id *id,
         const sl_blob_place *blob = &run->blobs.items[index];
         uint64_t bytes = blob->blob.data_bytes;
         if (!buffer || capacity < bytes)
-            return sl_fail(err, STEPLOG_MISUSE, -1, "a blob of %llu bytes does not fit into %zu", (unsigned long long)bytes, capacity);
-        steplog_status status = blob->segment ? sl_segment_blob_data(blob->segment, blob->data_offset, buffer, bytes, err)
-                                              : sl_log_blob_data(blob->log, &blob->log->texts.items[blob->text], buffer, bytes, err);
+            return sl_fail(err, STEPLOG_MISUSE, -1, "a blob of %llu bytes does not fit into %zu",
+                           (unsigned long long)bytes, capacity);
+        steplog_status status = blob->segment
+                                    ? sl_segment_blob_data(blob->segment, blob->data_offset, buffer, bytes, err)
+                                    : sl_log_blob_data(blob->log, &blob->log->texts.items[blob->text], buffer, bytes,
+                                                       err);
         if (status >= 0 && sl_hash(buffer, (size_t)bytes) != blob->blob.content_hash)
-            return sl_fail(err, STEPLOG_CORRUPT, -1, "the content of blob '%s' does not have the hash that was recorded", blob->name);
+            return sl_fail(err, STEPLOG_CORRUPT, -1,
+                           "the content of blob '%s' does not have the hash that was recorded", blob->name);
         if (status != STEPLOG_MISSING) return status;
         SL_TRY(sl_snapshot_take(r, err)); /* its log was sealed meanwhile */
     }

@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a run"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a run");
+}
 
 void sl_incarnation_clear(sl_incarnation *i)
 {
@@ -76,12 +79,15 @@ static steplog_status load_description(sl_incarnation *i, steplog_error *err)
         sl_source *source = &i->sources.items[s];
         steplog_status status = STEPLOG_OK;
         if (source->segment) {
-            status = sl_segment_writer_description(source->segment, source->writer, &i->description_bytes, &i->description);
+            status = sl_segment_writer_description(source->segment, source->writer, &i->description_bytes,
+                                                   &i->description);
         } else if (source->log->dictionary.has_writer) {
             sl_buffer_clear(&i->description_bytes);
-            sl_buffer_put(&i->description_bytes, source->log->dictionary.writer_bytes.data, source->log->dictionary.writer_bytes.bytes);
+            sl_buffer_put(&i->description_bytes, source->log->dictionary.writer_bytes.data,
+                          source->log->dictionary.writer_bytes.bytes);
             if (i->description_bytes.is_out_of_memory) return no_memory(err);
-            if (!sl_writer_description_decode(i->description_bytes.data, i->description_bytes.bytes, &i->description)) continue;
+            if (!sl_writer_description_decode(i->description_bytes.data, i->description_bytes.bytes, &i->description))
+                continue;
         } else {
             continue;
         }
@@ -107,8 +113,10 @@ static void widen(sl_incarnation *i, int64_t step_min, int64_t step_max, int64_t
 {
     if (step_min < i->step_min) i->step_min = step_min;
     if (step_max > i->step_max) i->step_max = step_max;
-    if (time_min_ns != STEPLOG_TIME_NONE && (i->time_min_ns == STEPLOG_TIME_NONE || time_min_ns < i->time_min_ns)) i->time_min_ns = time_min_ns;
-    if (time_max_ns != STEPLOG_TIME_NONE && (i->time_max_ns == STEPLOG_TIME_NONE || time_max_ns > i->time_max_ns)) i->time_max_ns = time_max_ns;
+    if (time_min_ns != STEPLOG_TIME_NONE && (i->time_min_ns == STEPLOG_TIME_NONE || time_min_ns < i->time_min_ns))
+        i->time_min_ns = time_min_ns;
+    if (time_max_ns != STEPLOG_TIME_NONE && (i->time_max_ns == STEPLOG_TIME_NONE || time_max_ns > i->time_max_ns))
+        i->time_max_ns = time_max_ns;
 }
 
 /* Counts what a source contributes. Where only a part of it counts, rows and points are in proportion. */
@@ -127,7 +135,8 @@ static void count_source(sl_incarnation *i, const sl_source *source, uint64_t he
     } else {
         rows = source->log->row_count;
         points = source->log->point_count;
-        if (rows) widen(i, source->log->step_min, source->log->step_max, source->log->time_min_ns, source->log->time_max_ns);
+        if (rows)
+            widen(i, source->log->step_min, source->log->step_max, source->log->time_min_ns, source->log->time_max_ns);
     }
     if (assigned < held) {
         rows = (uint64_t)((double)rows * (double)assigned / (double)held);
@@ -145,8 +154,10 @@ static int apply_prefix_rule(sl_incarnation *i)
         const sl_source *source = &i->sources.items[s];
         if (source->log) {
             if (source->log->mark.sequence > durable) durable = source->log->mark.sequence;
-            if (source->log->is_same_boot && source->log->held.count && source->log->held.items[source->log->held.count - 1].end - 1 > durable)
-                durable = source->log->held.items[source->log->held.count - 1].end - 1; /* no power cut can be the reason */
+            if (source->log->is_same_boot && source->log->held.count &&
+                source->log->held.items[source->log->held.count - 1].end - 1 > durable)
+                durable = source->log->held.items[source->log->held.count - 1].end -
+                          1; /* no power cut can be the reason */
             continue;
         }
         const sl_writer_entry *w = &source->segment->writers.items[source->writer];
@@ -163,7 +174,8 @@ static int apply_prefix_rule(sl_incarnation *i)
     uint64_t before = sl_ranges_count(&i->covered);
     is_good = is_good && sl_ranges_subtract(&i->covered, &hidden);
     i->salvageable_count += before - sl_ranges_count(&i->covered);
-    for (size_t s = 0; s < i->sources.count && is_good; s++) is_good = sl_ranges_subtract(&i->sources.items[s].assigned, &hidden);
+    for (size_t s = 0; s < i->sources.count && is_good; s++)
+        is_good = sl_ranges_subtract(&i->sources.items[s].assigned, &hidden);
     SL_VEC_FREE(&hidden);
     return is_good;
 }
@@ -176,8 +188,9 @@ static int assign(sl_incarnation *i)
         source->assigned.count = 0;
         int is_good = source->segment ? sl_segment_ranges(source->segment, source->writer, &source->assigned, &dropped)
                                       : sl_ranges_copy(&source->assigned, &source->log->held);
-        is_good = is_good && sl_ranges_subtract(&source->assigned, &i->covered) && sl_ranges_add_all(&i->covered, &source->assigned) &&
-                  sl_ranges_add_all(&i->covered, &dropped) && sl_ranges_add_all(&i->dropped, &dropped);
+        is_good = is_good && sl_ranges_subtract(&source->assigned, &i->covered) &&
+                  sl_ranges_add_all(&i->covered, &source->assigned) && sl_ranges_add_all(&i->covered, &dropped) &&
+                  sl_ranges_add_all(&i->dropped, &dropped);
         SL_VEC_FREE(&dropped);
         if (!is_good) return 0;
     }
@@ -196,7 +209,8 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
         sl_log *log = i->sources.items[s].log;
         if (!log) continue;
         SL_TRY(sl_log_advance(log, err));
-        i->unsealed_bytes += log->walk.offset < log->header.capacity_bytes ? log->walk.offset : log->header.capacity_bytes;
+        i->unsealed_bytes += log->walk.offset < log->header.capacity_bytes ? log->walk.offset
+                                                                           : log->header.capacity_bytes;
         i->salvageable_count += log->salvageable_count;
         if (log->gap.counter) i->refused_count += log->gap.refused_count;
         if (log->lock == SL_OS_LOCK_HELD) is_alive = 1;
@@ -206,12 +220,16 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
     for (size_t s = 0; s < i->sources.count; s++) {
         sl_source *source = &i->sources.items[s];
         sl_ranges held = {0};
-        if (source->segment ? !sl_segment_ranges(source->segment, source->writer, &held, NULL) : !sl_ranges_copy(&held, &source->log->held)) return no_memory(err);
+        if (source->segment ? !sl_segment_ranges(source->segment, source->writer, &held, NULL)
+                            : !sl_ranges_copy(&held, &source->log->held))
+            return no_memory(err);
         count_source(i, source, sl_ranges_count(&held));
         SL_VEC_FREE(&held);
     }
-    if (is_alive) i->liveness = STEPLOG_LIVENESS_ALIVE;
-    else if (has_unknown_lock) i->liveness = STEPLOG_LIVENESS_UNKNOWN;
+    if (is_alive)
+        i->liveness = STEPLOG_LIVENESS_ALIVE;
+    else if (has_unknown_lock)
+        i->liveness = STEPLOG_LIVENESS_UNKNOWN;
     return load_description(i, err);
 }
 
@@ -228,7 +246,9 @@ static int push_event(sl_run *run, uint32_t incarnation, uint64_t sequence, cons
     }
     if (event.fact.has_key) event.key = sl_copy_bytes(event.fact.key, event.fact.key_bytes);
     if (event.fact.has_value) event.value = sl_copy_bytes(event.fact.value, event.fact.value_bytes);
-    if ((!event.fact.has_key || event.key) && (!event.fact.has_value || event.value) && SL_VEC_PUSH(&run->events, event)) return 1;
+    if ((!event.fact.has_key || event.key) && (!event.fact.has_value || event.value) &&
+        SL_VEC_PUSH(&run->events, event))
+        return 1;
     sl_free(event.bytes);
     sl_free(event.key);
     sl_free(event.value);
@@ -264,7 +284,8 @@ static steplog_status load_segment_records(sl_run *run, uint32_t index, sl_sourc
         steplog_status status = sl_segment_record(segment, entry, &prefix, &content, err);
         if (status == STEPLOG_CORRUPT) continue; /* reported */
         if (status < 0) return status;
-        sl_blob_place place = {.incarnation = index, .sequence = entry->sequence, .segment = segment, .data_offset = prefix.data_offset};
+        sl_blob_place place = {
+            .incarnation = index, .sequence = entry->sequence, .segment = segment, .data_offset = prefix.data_offset};
         if (entry->type == SL_ENTRY_FACT ? !push_event(run, index, entry->sequence, content, entry->bytes)
                                          : !push_blob(run, &place, content, entry->bytes))
             return no_memory(err);
@@ -304,7 +325,8 @@ static _Thread_local const steplog_reader *sorting_reader;
 
 static int compare_places(uint32_t a, uint64_t a_sequence, uint32_t b, uint64_t b_sequence)
 {
-    int order = memcmp(sorting_reader->incarnations.items[a].id.bytes, sorting_reader->incarnations.items[b].id.bytes, 16);
+    int order = memcmp(sorting_reader->incarnations.items[a].id.bytes, sorting_reader->incarnations.items[b].id.bytes,
+                       16);
     if (order) return order;
     return a_sequence < b_sequence ? -1 : a_sequence > b_sequence;
 }
@@ -347,10 +369,14 @@ static int make_tombstones(sl_run *run)
     for (size_t i = 0; i < run->events.count; i++) {
         const sl_event *event = &run->events.items[i];
         if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || !event->fact.has_target) continue;
-        sl_tombstone tombstone = {.incarnation = event->fact.target, .sequence_last = event->fact.target_sequence,
-                                  .metric = event->fact.has_key ? event->key : NULL, .metric_bytes = event->fact.key_bytes,
-                                  .has_steps = event->fact.has_steps, .step_begin = event->fact.step_begin,
-                                  .step_end = event->fact.step_end, .time_ns = event->fact.time_ns,
+        sl_tombstone tombstone = {.incarnation = event->fact.target,
+                                  .sequence_last = event->fact.target_sequence,
+                                  .metric = event->fact.has_key ? event->key : NULL,
+                                  .metric_bytes = event->fact.key_bytes,
+                                  .has_steps = event->fact.has_steps,
+                                  .step_begin = event->fact.step_begin,
+                                  .step_end = event->fact.step_end,
+                                  .time_ns = event->fact.time_ns,
                                   .is_whole = !event->fact.has_key && !event->fact.has_steps};
         if (!SL_VEC_PUSH(&run->tombstones, tombstone)) return 0;
     }
@@ -391,7 +417,8 @@ static void settle_history(steplog_reader *r, sl_run *run)
     size_t kept = 0;
     for (size_t i = 0; i < run->events.count; i++) {
         sl_event *event = &run->events.items[i];
-        if (is_kept_for_ever(event) || !sl_run_is_removed(run, &r->incarnations.items[event->incarnation].id, event->sequence)) {
+        if (is_kept_for_ever(event) ||
+            !sl_run_is_removed(run, &r->incarnations.items[event->incarnation].id, event->sequence)) {
             run->events.items[kept++] = *event;
             continue;
         }
@@ -445,7 +472,8 @@ static void read_ends_and_fork(steplog_reader *r, sl_run *run)
             run->parent_lamport = (uint64_t)event->fact.number;
         }
         if (event->fact.kind == STEPLOG_EVENT_GAP && event->key && strcmp(event->key, "refused") == 0)
-            writer->refused_count = writer->refused_count > (uint64_t)event->fact.number ? writer->refused_count : (uint64_t)event->fact.number;
+            writer->refused_count = writer->refused_count > (uint64_t)event->fact.number ? writer->refused_count
+                                                                                         : (uint64_t)event->fact.number;
     }
 }
 
@@ -460,7 +488,8 @@ static void settle_windows(steplog_reader *r, sl_run *run, sl_window *windows)
         i->visible_is_bounded = windows[n].has_end;
         i->visible_end = windows[n].step_end;
         uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
-        if (!(i->flags & SL_WRITER_IS_FACTS_ONLY) && last > 0 && !sl_run_is_removed(run, &i->id, last)) has_anything = 1;
+        if (!(i->flags & SL_WRITER_IS_FACTS_ONLY) && last > 0 && !sl_run_is_removed(run, &i->id, last))
+            has_anything = 1;
         if (i->liveness == STEPLOG_LIVENESS_ALIVE && !(i->flags & SL_WRITER_IS_FACTS_ONLY)) has_anything = 1;
     }
     /* What is left of a removed run are the records that say so. */
@@ -483,7 +512,8 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
         SL_TRY(load_coverage(i, err));
         for (size_t s = 0; s < i->sources.count; s++) {
             sl_source *source = &i->sources.items[s];
-            SL_TRY(source->segment ? load_segment_records(run, index, source, err) : load_log_records(run, index, source, err));
+            SL_TRY(source->segment ? load_segment_records(run, index, source, err)
+                                   : load_log_records(run, index, source, err));
         }
     }
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);

@@ -47,14 +47,21 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return fd < 0 ? fd : sl_os->pread(fd, buffer, bytes, offset);
 }
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
+}
 
-void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, const char *what, const sl_chunk_head *head,
-                       const sl_chunk_entry *entry, const char *series)
+void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, const char *what,
+                       const sl_chunk_head *head, const sl_chunk_entry *entry, const char *series)
 {
     if (!segment->damage) return;
-    steplog_damage finding = {.size_bytes = sizeof finding, .file = segment->name, .offset = (int64_t)offset, .bytes = bytes,
-                              .what = what, .series = series};
+    steplog_damage finding = {.size_bytes = sizeof finding,
+                              .file = segment->name,
+                              .offset = (int64_t)offset,
+                              .bytes = bytes,
+                              .what = what,
+                              .series = series};
     if (head && head->writer < segment->writers.count) {
         finding.has_run = 1;
         finding.run = segment->writers.items[head->writer].run;
@@ -107,7 +114,8 @@ static int read_table(sl_segment *s, int table)
         uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
         if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != sl_table_page_kind[table] || item.head.index != page ||
             item.content_bytes != entries * entry_bytes) {
-            sl_segment_report(s, item.offset, item.bytes, "segment table is damaged: the index was rebuilt", NULL, NULL, NULL);
+            sl_segment_report(s, item.offset, item.bytes, "segment table is damaged: the index was rebuilt", NULL, NULL,
+                              NULL);
             return 0;
         }
         for (uint32_t i = 0; i < entries; i++)
@@ -116,7 +124,7 @@ static int read_table(sl_segment *s, int table)
     return 1;
 }
 
-/* Entries refer to each other by index: nothing may lead outside. */
+/* Entries refer to each other by index: nothing may lead outside, and writers share nothing. */
 static int are_tables_consistent(const sl_segment *s)
 {
     uint64_t chunk_count = s->trailer.tables[SL_TABLE_CHUNKS].entry_count;
@@ -128,6 +136,10 @@ static int are_tables_consistent(const sl_segment *s)
             return 0;
         for (uint32_t g = 0; g < w->group_count; g++)
             if (s->groups.items[w->group_first + g].writer != i) return 0;
+        for (uint32_t n = 0; n < w->range_count; n++)
+            if (s->ranges.items[w->range_first + n].writer != i) return 0;
+        for (uint32_t n = 0; n < w->record_count; n++)
+            if (s->records.items[w->record_first + n].writer != i) return 0;
     }
     for (size_t i = 0; i < s->groups.count; i++) {
         const sl_group_entry *g = &s->groups.items[i];
@@ -160,15 +172,16 @@ static void clear_tables(sl_segment *s)
 
 static int read_directory(sl_segment *s)
 {
-    static const int tables[] = {SL_TABLE_WRITERS, SL_TABLE_SCHEMAS, SL_TABLE_GROUPS, SL_TABLE_RANGES, SL_TABLE_RECORDS};
+    static const int tables[] = {SL_TABLE_WRITERS, SL_TABLE_SCHEMAS, SL_TABLE_GROUPS, SL_TABLE_RANGES,
+                                 SL_TABLE_RECORDS};
     int result = read_trailer(s);
     if (result == 0)
         sl_segment_report(s, s->file_bytes < SL_TRAILER_BYTES ? 0 : s->file_bytes - SL_TRAILER_BYTES, SL_TRAILER_BYTES,
                           "segment trailer is damaged: the index was rebuilt", NULL, NULL, NULL);
     for (size_t i = 0; i < sizeof tables / sizeof *tables && result == 1; i++) result = read_table(s, tables[i]);
     if (result == 1 && !are_tables_consistent(s)) {
-        sl_segment_report(s, s->trailer.tables[0].offset, 0, "segment tables contradict each other: the index was rebuilt", NULL,
-                          NULL, NULL);
+        sl_segment_report(s, s->trailer.tables[0].offset, 0,
+                          "segment tables contradict each other: the index was rebuilt", NULL, NULL, NULL);
         result = 0;
     }
     return result;
@@ -188,7 +201,12 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
     *out = NULL;
     sl_segment *s = sl_alloc_zero(1, sizeof *s);
     if (!s) return no_memory(err);
-    *s = (sl_segment){.reference_count = 1, .open_segments = open_segments, .store_dir = store_dir, .level = level, .fd = -1, .damage = damage};
+    *s = (sl_segment){.reference_count = 1,
+                      .open_segments = open_segments,
+                      .store_dir = store_dir,
+                      .level = level,
+                      .fd = -1,
+                      .damage = damage};
     snprintf(s->name, sizeof s->name, "%s", name);
     steplog_status status = STEPLOG_OK;
     steplog_error why = {0};
@@ -199,7 +217,7 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
     }
     if ((e = sl_os->stat(s->fd, &stat)) < 0 || (e = sl_os_read_full(s->fd, head, sizeof head, 0)) < 0) {
         status = e == -ENODATA ? sl_fail(err, STEPLOG_CORRUPT, 0, "'%s' is shorter than a segment's header", name)
-                                    : sl_fail_os(err, -e, 0, "cannot read segment '%s'", name);
+                               : sl_fail_os(err, -e, 0, "cannot read segment '%s'", name);
         goto failed;
     }
     s->file_bytes = stat.bytes;
@@ -262,10 +280,12 @@ static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, s
 {
     sl_page_read_one(&s->pages, offset, item);
     if (item->kind == SL_PAGE_ITEM_ERROR)
-        return item->os_errno ? sl_fail_os(err, item->os_errno, (int64_t)offset, "cannot read '%s'", s->name) : no_memory(err);
+        return item->os_errno ? sl_fail_os(err, item->os_errno, (int64_t)offset, "cannot read '%s'", s->name)
+                              : no_memory(err);
     if (item->kind == SL_PAGE_ITEM_PAGE && item->head.kind == kind) return STEPLOG_OK;
     const char *what = item->kind == SL_PAGE_ITEM_PAGE ? "page is of another kind than expected" : item->what;
-    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name, (unsigned long long)offset, what);
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name,
+                   (unsigned long long)offset, what);
 }
 
 const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
@@ -278,8 +298,8 @@ const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
     uint32_t count = status >= 0 && item.content_bytes >= 4 ? sl_load32(item.content) : 0;
     if (status < 0 || count != s->schemas.items[schema].name_count || count > item.content_bytes / 4) {
         if (status != STEPLOG_NOMEM)
-            sl_segment_report(s, s->schemas.items[schema].page_offset, item.bytes, "schema page is damaged: its series have no names",
-                              NULL, NULL, NULL);
+            sl_segment_report(s, s->schemas.items[schema].page_offset, item.bytes,
+                              "schema page is damaged: its series have no names", NULL, NULL, NULL);
         return NULL;
     }
     names->content = sl_copy_bytes(item.content, item.content_bytes);
@@ -304,15 +324,16 @@ const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
     return NULL;
 }
 
-steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_buffer *scratch, sl_writer_description *out)
+steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_buffer *scratch,
+                                             sl_writer_description *out)
 {
     sl_page_item item;
     if (writer >= s->writers.count) return STEPLOG_CORRUPT;
     steplog_status status = read_page(s, s->writers.items[writer].page_offset, SL_PAGE_WRITER, &item, NULL);
     if (status < 0) {
         if (status == STEPLOG_CORRUPT)
-            sl_segment_report(s, s->writers.items[writer].page_offset, item.bytes, "writer page is damaged: labels are not known",
-                              NULL, NULL, NULL);
+            sl_segment_report(s, s->writers.items[writer].page_offset, item.bytes,
+                              "writer page is damaged: labels are not known", NULL, NULL, NULL);
         return status;
     }
     sl_buffer_clear(scratch);
@@ -335,13 +356,16 @@ steplog_status sl_segment_chunks(sl_segment *s, uint32_t group, sl_chunk_list *o
         uint64_t page = at / SL_TABLE_PAGE_ENTRIES;
         uint32_t entries = sl_table_page_entries(&s->trailer, SL_TABLE_CHUNKS, page);
         sl_page_item item;
-        steplog_status status = read_page(s, sl_table_page_offset(&s->trailer, SL_TABLE_CHUNKS, page), SL_PAGE_CHUNK_TABLE, &item, err);
+        steplog_status status = read_page(s, sl_table_page_offset(&s->trailer, SL_TABLE_CHUNKS, page),
+                                          SL_PAGE_CHUNK_TABLE, &item, err);
         if (status == STEPLOG_CORRUPT || (status >= 0 && item.content_bytes != entries * SL_CHUNK_ENTRY_BYTES)) {
-            sl_segment_report(s, item.offset, item.bytes, "chunk table is damaged: the index was rebuilt", NULL, NULL, NULL);
+            sl_segment_report(s, item.offset, item.bytes, "chunk table is damaged: the index was rebuilt", NULL, NULL,
+                              NULL);
             uint32_t writer = g->writer, schema = g->schema;
             SL_TRY(sl_segment_rebuild_chunks(s, err));
             for (uint32_t i = 0; i < s->groups.count; i++)
-                if (s->groups.items[i].writer == writer && s->groups.items[i].schema == schema) return sl_segment_chunks(s, i, out, err);
+                if (s->groups.items[i].writer == writer && s->groups.items[i].schema == schema)
+                    return sl_segment_chunks(s, i, out, err);
             out->count = 0;
             return STEPLOG_OK;
         }
@@ -350,7 +374,8 @@ steplog_status sl_segment_chunks(sl_segment *s, uint32_t group, sl_chunk_list *o
             sl_chunk_entry entry;
             if (sl_chunk_entry_decode(item.content + at % SL_TABLE_PAGE_ENTRIES * SL_CHUNK_ENTRY_BYTES, &entry))
                 out->items[out->count++] = entry;
-            else sl_segment_report(s, item.offset, item.bytes, "chunk entry breaks a rule", NULL, NULL, NULL);
+            else
+                sl_segment_report(s, item.offset, item.bytes, "chunk entry breaks a rule", NULL, NULL, NULL);
         }
     }
     return STEPLOG_OK;
@@ -367,33 +392,39 @@ int sl_segment_ranges(const sl_segment *s, uint32_t writer, sl_ranges *held, sl_
     return 1;
 }
 
-steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl_record_prefix *prefix, const uint8_t **content,
-                                 steplog_error *err)
+steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl_record_prefix *prefix,
+                                 const uint8_t **content, steplog_error *err)
 {
     sl_page_item item;
     steplog_status status = read_page(s, entry->page_offset, SL_PAGE_FACTS, &item, err);
-    if (status >= 0 && (entry->content_offset < SL_RECORD_PREFIX_BYTES || entry->content_offset > item.content_bytes ||
-                        entry->bytes > item.content_bytes - entry->content_offset ||
-                        !sl_record_prefix_decode(item.content + entry->content_offset - SL_RECORD_PREFIX_BYTES, prefix) ||
-                        prefix->sequence != entry->sequence || prefix->bytes != entry->bytes))
-        status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)entry->page_offset, "'%s': a record is not where its entry says", s->name);
+    if (status >= 0 &&
+        (entry->content_offset < SL_RECORD_PREFIX_BYTES || entry->content_offset > item.content_bytes ||
+         entry->bytes > item.content_bytes - entry->content_offset ||
+         !sl_record_prefix_decode(item.content + entry->content_offset - SL_RECORD_PREFIX_BYTES, prefix) ||
+         prefix->sequence != entry->sequence || prefix->bytes != entry->bytes))
+        status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)entry->page_offset,
+                         "'%s': a record is not where its entry says", s->name);
     if (status == STEPLOG_CORRUPT)
-        sl_segment_report(s, entry->page_offset, item.bytes, "facts page is damaged", &(sl_chunk_head){.writer = entry->writer}, NULL, NULL);
+        sl_segment_report(s, entry->page_offset, item.bytes, "facts page is damaged",
+                          &(sl_chunk_head){.writer = entry->writer}, NULL, NULL);
     if (status >= 0) *content = item.content + entry->content_offset;
     return status;
 }
 
-steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes, steplog_error *err)
+steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
+                                    steplog_error *err)
 {
     uint64_t done = 0, offset = data_offset;
     for (uint32_t index = 0; done < bytes || index == 0; index++) {
         sl_page_item item;
         steplog_status status = read_page(s, offset, SL_PAGE_BLOB, &item, err);
         uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
-        if (status >= 0 && (item.head.index != index || item.content_bytes < skip || item.content_bytes - skip > bytes - done ||
-                            (item.content_bytes == skip && bytes > 0)))
-            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': blob pages do not agree with the blob's size", s->name);
-        if (status == STEPLOG_CORRUPT) sl_segment_report(s, offset, item.bytes, "blob page is damaged", NULL, NULL, NULL);
+        if (status >= 0 && (item.head.index != index || item.content_bytes < skip ||
+                            item.content_bytes - skip > bytes - done || (item.content_bytes == skip && bytes > 0)))
+            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset,
+                             "'%s': blob pages do not agree with the blob's size", s->name);
+        if (status == STEPLOG_CORRUPT)
+            sl_segment_report(s, offset, item.bytes, "blob page is damaged", NULL, NULL, NULL);
         if (status < 0) return status;
         memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
         done += item.content_bytes - skip;
@@ -404,8 +435,8 @@ steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t
 
 /* ---- chunks ---- */
 
-static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_buffer *page, sl_chunk_head *head, uint64_t *bytes,
-                                      steplog_error *err)
+static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_buffer *page, sl_chunk_head *head,
+                                      uint64_t *bytes, steplog_error *err)
 {
     sl_page_item item;
     steplog_status status = read_page(s, offset, SL_PAGE_CHUNK, &item, err);
@@ -422,7 +453,8 @@ static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_buffer 
     return STEPLOG_OK;
 }
 
-steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk, steplog_error *err)
+steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk,
+                                steplog_error *err)
 {
     uint64_t bytes = 0;
     chunk->page_offset = page_offset;
@@ -433,14 +465,17 @@ steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_ch
         sl_column_info info;
         while (sl_chunk_directory_next(&walk, &info))
             if (!SL_VEC_PUSH(&chunk->infos, info)) return no_memory(err);
-        if (walk.is_bad || (entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
+        if (walk.is_bad ||
+            (entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
             (s->schemas.count && chunk->head.schema < s->schemas.count &&
              s->schemas.items[chunk->head.schema].name_count != chunk->head.column_count))
-            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset, "'%s' at offset %llu: chunk directory breaks a rule", s->name,
+            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset,
+                             "'%s' at offset %llu: chunk directory breaks a rule", s->name,
                              (unsigned long long)page_offset);
     }
     if (status == STEPLOG_CORRUPT)
-        sl_segment_report(s, page_offset, bytes, "chunk page is damaged: its axis and short columns are lost", NULL, entry, NULL);
+        sl_segment_report(s, page_offset, bytes, "chunk page is damaged: its axis and short columns are lost", NULL,
+                          entry, NULL);
     return status;
 }
 
@@ -477,8 +512,8 @@ steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t
     return status;
 }
 
-static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint64_t offset, uint64_t bytes, const char *what,
-                          steplog_error *err)
+static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint64_t offset, uint64_t bytes,
+                          const char *what, steplog_error *err)
 {
     const sl_schema_names *names = sl_segment_names(s, chunk->head.schema);
     const char *name = names && column < names->count ? names->names[column] : NULL;
@@ -494,10 +529,12 @@ static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint6
     }
     sl_segment_report(s, offset, bytes, what, &chunk->head, has_steps ? &entry : NULL, text);
     sl_free(text);
-    sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name, (unsigned long long)offset, what);
+    sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name, (unsigned long long)offset,
+            what);
 }
 
-steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t column, const uint8_t **payload, steplog_error *err)
+steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t column, const uint8_t **payload,
+                                  steplog_error *err)
 {
     const sl_column_info *info = &chunk->infos.items[column];
     *payload = info->payload;
@@ -507,8 +544,10 @@ steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t colum
     steplog_status status = read_page(s, offset, SL_PAGE_COLUMN, &item, err);
     if (status < 0 && status != STEPLOG_CORRUPT) return status;
     if (status < 0 || item.head.index != column || item.content_bytes != info->payload_bytes) {
-        report_column(s, chunk, column, offset, item.bytes, status < 0 ? item.what ? item.what : "column page is of another kind"
-                                                                       : "column page does not agree with its chunk", err);
+        report_column(s, chunk, column, offset, item.bytes,
+                      status < 0 ? item.what ? item.what : "column page is of another kind"
+                                 : "column page does not agree with its chunk",
+                      err);
         return STEPLOG_CORRUPT;
     }
     sl_buffer_clear(&chunk->column);
@@ -520,8 +559,8 @@ steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t colum
     return STEPLOG_OK;
 }
 
-steplog_status sl_segment_column(sl_segment *s, sl_chunk *chunk, uint32_t column, double *values, uint64_t present[SL_PRESENT_WORDS],
-                                 steplog_error *err)
+steplog_status sl_segment_column(sl_segment *s, sl_chunk *chunk, uint32_t column, double *values,
+                                 uint64_t present[SL_PRESENT_WORDS], steplog_error *err)
 {
     const uint8_t *payload;
     const char *what = NULL;

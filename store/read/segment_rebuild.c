@@ -25,15 +25,21 @@ static void find_writer(rebuild *r, const sl_page_item *item)
 {
     sl_segment *s = r->segment;
     sl_writer_description d;
-    if (!sl_writer_description_decode(item->content, item->content_bytes, &d) || item->head.index > s->writers.count + 1000000u) return;
+    if (!sl_writer_description_decode(item->content, item->content_bytes, &d) ||
+        item->head.index > s->writers.count + 1000000u)
+        return;
     while (s->writers.count <= item->head.index)
         if (!SL_VEC_PUSH(&s->writers, (sl_writer_entry){0})) {
             r->is_out_of_memory = 1;
             return;
         }
-    s->writers.items[item->head.index] =
-        (sl_writer_entry){.run = d.run, .incarnation = d.incarnation, .attempt = d.attempt, .rank = d.rank, .flags = d.flags,
-                          .page_offset = item->offset, .start_time_ns = d.start_time_ns};
+    s->writers.items[item->head.index] = (sl_writer_entry){.run = d.run,
+                                                           .incarnation = d.incarnation,
+                                                           .attempt = d.attempt,
+                                                           .rank = d.rank,
+                                                           .flags = d.flags,
+                                                           .page_offset = item->offset,
+                                                           .start_time_ns = d.start_time_ns};
 }
 
 static void find_schema(rebuild *r, const sl_page_item *item)
@@ -45,8 +51,8 @@ static void find_schema(rebuild *r, const sl_page_item *item)
             r->is_out_of_memory = 1;
             return;
         }
-    s->schemas.items[item->head.index] =
-        (sl_schema_entry){.page_offset = item->offset, .name_count = sl_load32(item->content), .page_bytes = (uint32_t)item->bytes};
+    s->schemas.items[item->head.index] = (sl_schema_entry){
+        .page_offset = item->offset, .name_count = sl_load32(item->content), .page_bytes = (uint32_t)item->bytes};
 }
 
 /* A chunk entry from the chunk itself. The walk's buffers are not touched: it is read again. */
@@ -54,28 +60,39 @@ static void find_chunk(rebuild *r, uint64_t offset, uint64_t bytes)
 {
     int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
     sl_segment *s = r->segment;
-    if (sl_segment_chunk(s, offset, NULL, &r->chunk, NULL) < 0 || sl_segment_axis(s, &r->chunk, SL_PART_STEPS, steps, NULL) < 0 ||
+    if (sl_segment_chunk(s, offset, NULL, &r->chunk, NULL) < 0 ||
+        sl_segment_axis(s, &r->chunk, SL_PART_STEPS, steps, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_TIMES, times, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_SEQUENCES, sequences, NULL) < 0)
         return;
     uint32_t count = r->chunk.head.row_count;
     found_chunk found = {.writer = r->chunk.head.writer, .schema = r->chunk.head.schema};
-    found.entry = (sl_chunk_entry){.page_offset = offset, .page_bytes = (uint32_t)bytes, .row_count = (uint16_t)count,
-                                   .flags = (uint16_t)r->chunk.head.flags, .sequence_first = (uint64_t)sequences[0],
-                                   .sequence_last = (uint64_t)sequences[count - 1], .step_min = INT64_MAX, .step_max = INT64_MIN,
-                                   .time_min_ns = STEPLOG_TIME_NONE, .time_max_ns = STEPLOG_TIME_NONE, .extent_offset = offset};
+    found.entry = (sl_chunk_entry){.page_offset = offset,
+                                   .page_bytes = (uint32_t)bytes,
+                                   .row_count = (uint16_t)count,
+                                   .flags = (uint16_t)r->chunk.head.flags,
+                                   .sequence_first = (uint64_t)sequences[0],
+                                   .sequence_last = (uint64_t)sequences[count - 1],
+                                   .step_min = INT64_MAX,
+                                   .step_max = INT64_MIN,
+                                   .time_min_ns = STEPLOG_TIME_NONE,
+                                   .time_max_ns = STEPLOG_TIME_NONE,
+                                   .extent_offset = offset};
     for (uint32_t i = 0; i < count; i++) {
         if (sequences[i] < 1 || (i && sequences[i] <= sequences[i - 1])) return;
         if (steps[i] < found.entry.step_min) found.entry.step_min = steps[i];
         if (steps[i] > found.entry.step_max) found.entry.step_max = steps[i];
         if (times[i] == STEPLOG_TIME_NONE) continue;
-        if (found.entry.time_min_ns == STEPLOG_TIME_NONE || times[i] < found.entry.time_min_ns) found.entry.time_min_ns = times[i];
-        if (found.entry.time_max_ns == STEPLOG_TIME_NONE || times[i] > found.entry.time_max_ns) found.entry.time_max_ns = times[i];
+        if (found.entry.time_min_ns == STEPLOG_TIME_NONE || times[i] < found.entry.time_min_ns)
+            found.entry.time_min_ns = times[i];
+        if (found.entry.time_max_ns == STEPLOG_TIME_NONE || times[i] > found.entry.time_max_ns)
+            found.entry.time_max_ns = times[i];
     }
     for (size_t c = 0; c < r->chunk.infos.count; c++) {
         const sl_column_info *info = &r->chunk.infos.items[c];
         if (info->flags & SL_COLUMN_HAS_VALUES) found.entry.value_count += info->value_count;
-        if ((info->flags & SL_COLUMN_IS_OWN_PAGE) && info->page_distance <= offset && offset - info->page_distance < found.entry.extent_offset)
+        if ((info->flags & SL_COLUMN_IS_OWN_PAGE) && info->page_distance <= offset &&
+            offset - info->page_distance < found.entry.extent_offset)
             found.entry.extent_offset = offset - info->page_distance;
     }
     if (!SL_VEC_PUSH(&r->chunks, found)) r->is_out_of_memory = 1;
@@ -90,8 +107,13 @@ static void find_facts(rebuild *r, const sl_page_item *item)
         if (!sl_record_prefix_decode(item->content + at, &prefix)) return;
         at += SL_RECORD_PREFIX_BYTES;
         if (prefix.bytes > item->content_bytes - at) return;
-        sl_record_entry entry = {.writer = prefix.writer, .type = prefix.type, .page_offset = item->offset, .content_offset = at,
-                                 .bytes = prefix.bytes, .sequence = prefix.sequence, .sequence_count = prefix.sequence_count};
+        sl_record_entry entry = {.writer = prefix.writer,
+                                 .type = prefix.type,
+                                 .page_offset = item->offset,
+                                 .content_offset = at,
+                                 .bytes = prefix.bytes,
+                                 .sequence = prefix.sequence,
+                                 .sequence_count = prefix.sequence_count};
         if (prefix.type == SL_ENTRY_FACT && sl_fact_decode(item->content + at, prefix.bytes, &fact)) {
             entry.fact_kind = fact.kind;
             entry.lamport = fact.lamport;
@@ -106,7 +128,8 @@ static int compare_chunks(const void *a, const void *b)
     const found_chunk *x = a, *y = b;
     if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
     if (x->schema != y->schema) return x->schema < y->schema ? -1 : 1;
-    if (x->entry.sequence_first != y->entry.sequence_first) return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
+    if (x->entry.sequence_first != y->entry.sequence_first)
+        return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
     return 0;
 }
 
@@ -131,16 +154,22 @@ static steplog_status collect(rebuild *r, int chunks_only, steplog_error *err)
             if (!chunks_only) sl_segment_report(s, item.offset, item.bytes, item.what, NULL, NULL, NULL);
             continue;
         }
-        if (item.head.kind == SL_PAGE_CHUNK) find_chunk(r, item.offset, item.bytes);
-        else if (chunks_only) continue;
-        else if (item.head.kind == SL_PAGE_WRITER) find_writer(r, &item);
-        else if (item.head.kind == SL_PAGE_SCHEMA) find_schema(r, &item);
-        else if (item.head.kind == SL_PAGE_FACTS) find_facts(r, &item);
+        if (item.head.kind == SL_PAGE_CHUNK)
+            find_chunk(r, item.offset, item.bytes);
+        else if (chunks_only)
+            continue;
+        else if (item.head.kind == SL_PAGE_WRITER)
+            find_writer(r, &item);
+        else if (item.head.kind == SL_PAGE_SCHEMA)
+            find_schema(r, &item);
+        else if (item.head.kind == SL_PAGE_FACTS)
+            find_facts(r, &item);
     }
     int is_error = item.kind == SL_PAGE_ITEM_ERROR, os_errno = item.os_errno;
     sl_page_walk_free(&walk);
     sl_chunk_free(&r->chunk);
-    if (r->is_out_of_memory || (is_error && !os_errno)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
+    if (r->is_out_of_memory || (is_error && !os_errno))
+        return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
     if (is_error) return sl_fail_os(err, os_errno, -1, "cannot read segment '%s'", s->name);
     return STEPLOG_OK;
 }
@@ -150,11 +179,17 @@ static int make_groups(rebuild *r)
     sl_segment *s = r->segment;
     for (size_t i = 0; i < r->chunks.count; i++) {
         const found_chunk *found = &r->chunks.items[i];
-        if (found->writer >= s->writers.count || found->schema >= s->schemas.count || !s->writers.items[found->writer].attempt) continue;
+        if (found->writer >= s->writers.count || found->schema >= s->schemas.count ||
+            !s->writers.items[found->writer].attempt)
+            continue;
         sl_group_entry *group = s->groups.count ? &s->groups.items[s->groups.count - 1] : NULL;
         if (!group || group->writer != found->writer || group->schema != found->schema) {
-            sl_group_entry fresh = {.writer = found->writer, .schema = found->schema, .chunk_first = (uint32_t)s->rebuilt_chunks.count,
-                                    .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+            sl_group_entry fresh = {.writer = found->writer,
+                                    .schema = found->schema,
+                                    .chunk_first = (uint32_t)s->rebuilt_chunks.count,
+                                    .step_min = INT64_MAX,
+                                    .step_max = INT64_MIN,
+                                    .time_min_ns = STEPLOG_TIME_NONE,
                                     .time_max_ns = STEPLOG_TIME_NONE};
             sl_writer_entry *writer = &s->writers.items[found->writer];
             if (writer->group_count++ == 0) writer->group_first = (uint32_t)s->groups.count;
@@ -186,7 +221,9 @@ static int make_ranges(rebuild *r)
             const sl_group_entry *group = &s->groups.items[writer->group_first + g];
             for (uint32_t c = 0; c < group->chunk_count && is_good; c++) {
                 uint64_t at = s->rebuilt_chunks.items[group->chunk_first + c].page_offset;
-                if (sl_segment_chunk(s, at, NULL, &chunk, NULL) < 0 || sl_segment_axis(s, &chunk, SL_PART_SEQUENCES, sequences, NULL) < 0) continue;
+                if (sl_segment_chunk(s, at, NULL, &chunk, NULL) < 0 ||
+                    sl_segment_axis(s, &chunk, SL_PART_SEQUENCES, sequences, NULL) < 0)
+                    continue;
                 for (uint32_t i = 0; i < chunk.head.row_count && is_good; i++)
                     is_good = sl_ranges_add(&held, (uint64_t)sequences[i], (uint64_t)sequences[i] + 1);
             }
@@ -199,7 +236,8 @@ static int make_ranges(rebuild *r)
         writer->range_first = (uint32_t)s->ranges.count;
         writer->range_count = (uint32_t)held.count;
         for (size_t i = 0; i < held.count && is_good; i++)
-            is_good = SL_VEC_PUSH(&s->ranges, (sl_range_entry){w, SL_RANGE_HELD, held.items[i].begin, held.items[i].end});
+            is_good = SL_VEC_PUSH(&s->ranges,
+                                  (sl_range_entry){w, SL_RANGE_HELD, held.items[i].begin, held.items[i].end});
         SL_VEC_FREE(&held);
         if (!is_good) return 0;
     }
@@ -231,7 +269,8 @@ steplog_status sl_segment_rebuild(sl_segment *s, steplog_error *err)
     if (status >= 0) {
         if (r.chunks.count) qsort(r.chunks.items, r.chunks.count, sizeof *r.chunks.items, compare_chunks);
         place_records(s);
-        if (!make_groups(&r) || !make_ranges(&r)) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
+        if (!make_groups(&r) || !make_ranges(&r))
+            status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
     }
     for (size_t i = 0; status >= 0 && i < s->groups.count; i++) {
         s->trailer.row_count += s->groups.items[i].row_count;
@@ -248,7 +287,8 @@ steplog_status sl_segment_rebuild_chunks(sl_segment *s, steplog_error *err)
     if (status >= 0) {
         if (r.chunks.count) qsort(r.chunks.items, r.chunks.count, sizeof *r.chunks.items, compare_chunks);
         s->groups.count = 0;
-        for (size_t i = 0; i < s->writers.count; i++) s->writers.items[i].group_first = s->writers.items[i].group_count = 0;
+        for (size_t i = 0; i < s->writers.count; i++)
+            s->writers.items[i].group_first = s->writers.items[i].group_count = 0;
         s->is_rebuilt = 1;
         if (!make_groups(&r)) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
     }

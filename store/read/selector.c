@@ -28,14 +28,19 @@ static steplog_status parse_labels(const char *text, size_t at, sl_selector *out
     while (text[at] != '}') {
         size_t equal = find_stop(text, at, "=,}");
         if (text[equal] != '=' || equal == at)
-            return sl_fail(err, STEPLOG_MISUSE, (int64_t)equal, "selector '%s' at byte %zu: expected label=value", text, equal);
+            return sl_fail(err, STEPLOG_MISUSE, (int64_t)equal, "selector '%s' at byte %zu: expected label=value", text,
+                           equal);
         size_t end = find_stop(text, equal + 1, ",}");
-        if (!text[end]) return sl_fail(err, STEPLOG_MISUSE, (int64_t)end, "selector '%s': expected '}' at its end", text);
+        if (!text[end])
+            return sl_fail(err, STEPLOG_MISUSE, (int64_t)end, "selector '%s': expected '}' at its end", text);
         steplog_pair pair = {sl_copy_bytes(text + at, equal - at), sl_copy_bytes(text + equal + 1, end - equal - 1)};
-        if (!pair.key || !pair.value || !SL_VEC_PUSH(&out->labels, pair)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a selector");
+        if (!pair.key || !pair.value || !SL_VEC_PUSH(&out->labels, pair))
+            return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a selector");
         at = text[end] == ',' ? end + 1 : end;
     }
-    if (text[at + 1]) return sl_fail(err, STEPLOG_MISUSE, (int64_t)at + 1, "selector '%s' at byte %zu: expected its end after '}'", text, at + 1);
+    if (text[at + 1])
+        return sl_fail(err, STEPLOG_MISUSE, (int64_t)at + 1, "selector '%s' at byte %zu: expected its end after '}'",
+                       text, at + 1);
     return STEPLOG_OK;
 }
 
@@ -49,11 +54,14 @@ steplog_status sl_selector_parse(const char *text, sl_selector *out, steplog_err
     out->text_bytes = end;
     if (!out->text) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a selector");
     steplog_status status = STEPLOG_OK;
-    if (!sl_glob_check(text, end, &bad)) status = sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "selector '%s' at byte %zu: bad glob", text, bad);
-    else if (text[end] == '{') status = parse_labels(text, end + 1, out, err);
+    if (!sl_glob_check(text, end, &bad))
+        status = sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "selector '%s' at byte %zu: bad glob", text, bad);
+    else if (text[end] == '{')
+        status = parse_labels(text, end + 1, out, err);
     for (size_t i = 0; i < out->labels.count && status >= 0; i++)
         if (!sl_glob_check(out->labels.items[i].value, strlen(out->labels.items[i].value), &bad))
-            status = sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "selector '%s': bad glob for label '%s'", text, out->labels.items[i].key);
+            status = sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "selector '%s': bad glob for label '%s'", text,
+                             out->labels.items[i].key);
     if (status < 0) sl_selector_free(out);
     return status;
 }
@@ -74,7 +82,9 @@ int sl_selector_matches_key(const sl_selector *s, uint32_t rank, const steplog_p
     return 1;
 }
 
-int sl_selector_matches(const sl_selector *s, const char *name, uint32_t name_bytes, uint32_t rank, const steplog_pair *labels, size_t label_count)
+int sl_selector_matches(const sl_selector *s, const char *name, uint32_t name_bytes, uint32_t rank,
+                        const steplog_pair *labels, size_t label_count)
 {
-    return sl_glob_match(s->text, s->text_bytes, name, name_bytes) && sl_selector_matches_key(s, rank, labels, label_count);
+    return sl_glob_match(s->text, s->text_bytes, name, name_bytes) &&
+           sl_selector_matches_key(s, rank, labels, label_count);
 }

@@ -17,13 +17,15 @@ uint64_t sl_key_hash(uint32_t rank, const steplog_pair *labels, size_t label_cou
     return hash;
 }
 
-static steplog_status segment_names(sl_incarnation *i, const sl_source *source, sl_name_callback callback, void *context)
+static steplog_status segment_names(sl_incarnation *i, const sl_source *source, sl_name_callback callback,
+                                    void *context)
 {
     sl_segment *segment = source->segment;
     const sl_writer_entry *w = &segment->writers.items[source->writer];
     for (uint32_t g = 0; g < w->group_count; g++) {
         const sl_schema_names *names = sl_segment_names(segment, segment->groups.items[w->group_first + g].schema);
-        for (uint32_t n = 0; names && n < names->count; n++) SL_TRY(callback(context, i, names->names[n], names->bytes[n]));
+        for (uint32_t n = 0; names && n < names->count; n++)
+            SL_TRY(callback(context, i, names->names[n], names->bytes[n]));
     }
     return STEPLOG_OK;
 }
@@ -81,7 +83,8 @@ steplog_status sl_reader_series_of(steplog_reader *r, const steplog_id *run, con
             sl_id_equal(&known->run, run))
             return STEPLOG_OK;
     }
-    sl_series series = {.run = *run, .name = sl_copy_bytes(name, bytes), .name_bytes = bytes, .rank = i->rank, .key_hash = i->key_hash};
+    sl_series series = {
+        .run = *run, .name = sl_copy_bytes(name, bytes), .name_bytes = bytes, .rank = i->rank, .key_hash = i->key_hash};
     out->index = (uint32_t)r->series.count;
     if (series.name && copy_series_labels(&series, i) && SL_VEC_RESERVE(&r->series, r->series.count + 1) &&
         sl_hash_map_add(&r->by_series, hash, out->index)) {
@@ -164,7 +167,8 @@ static int is_removed_series(steplog_reader *r, const sl_run *run, const sl_seri
         int is_covered = 0;
         for (size_t t = 0; t < run->tombstones.count && !is_covered; t++) {
             const sl_tombstone *tombstone = &run->tombstones.items[t];
-            is_covered = !tombstone->has_steps && tombstone->sequence_last >= last && sl_id_equal(&tombstone->incarnation, &i->id) &&
+            is_covered = !tombstone->has_steps && tombstone->sequence_last >= last &&
+                         sl_id_equal(&tombstone->incarnation, &i->id) &&
                          (!tombstone->metric || (tombstone->metric_bytes == series->name_bytes &&
                                                  memcmp(tombstone->metric, series->name, series->name_bytes) == 0));
         }
@@ -174,8 +178,8 @@ static int is_removed_series(steplog_reader *r, const sl_run *run, const sl_seri
     return has_writer;
 }
 
-steplog_status sl_reader_find(steplog_reader *r, const steplog_id *run_id, const sl_selector *selector, steplog_series **out,
-                              size_t *count, steplog_error *err)
+steplog_status sl_reader_find(steplog_reader *r, const steplog_id *run_id, const sl_selector *selector,
+                              steplog_series **out, size_t *count, steplog_error *err)
 {
     finding f = {.reader = r, .run = run_id, .selector = selector, .err = err};
     *out = NULL;
@@ -185,7 +189,8 @@ steplog_status sl_reader_find(steplog_reader *r, const steplog_id *run_id, const
     steplog_status status = find_in_run(&f, run, 0);
     size_t kept = 0;
     for (size_t i = 0; i < f.found.count; i++)
-        if (!is_removed_series(r, run, &r->series.items[f.found.items[i].index])) f.found.items[kept++] = f.found.items[i];
+        if (!is_removed_series(r, run, &r->series.items[f.found.items[i].index]))
+            f.found.items[kept++] = f.found.items[i];
     f.found.count = kept;
     sorting_reader = r;
     if (status >= 0 && kept) qsort(f.found.items, kept, sizeof *f.found.items, compare_series);
@@ -205,7 +210,8 @@ steplog_status steplog_reader_find(steplog_reader *r, const steplog_id *run, con
     sl_selector parsed;
     steplog_series *list;
     size_t count;
-    if (!r || !run || !found || (!out && capacity)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_find: an argument is NULL");
+    if (!r || !run || !found || (!out && capacity))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_find: an argument is NULL");
     *found = 0;
     SL_TRY(sl_selector_parse(selector, &parsed, err));
     steplog_status status = sl_reader_find(r, run, &parsed, &list, &count, err);
@@ -217,12 +223,19 @@ steplog_status steplog_reader_find(steplog_reader *r, const steplog_id *run, con
     return count ? STEPLOG_OK : sl_fail(err, STEPLOG_MISSING, -1, "no series matches '%s'", selector ? selector : "*");
 }
 
-steplog_status steplog_reader_series(steplog_reader *r, steplog_series series, steplog_series_info *out, steplog_error *err)
+steplog_status steplog_reader_series(steplog_reader *r, steplog_series series, steplog_series_info *out,
+                                     steplog_error *err)
 {
     if (!r || !out || out->size_bytes < sizeof *out || series.index >= r->series.count)
-        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_series: not a series of this reader, or size_bytes is not set");
+        return sl_fail(err, STEPLOG_MISUSE, -1,
+                       "steplog_reader_series: not a series of this reader, or size_bytes is not set");
     const sl_series *s = &r->series.items[series.index];
-    *out = (steplog_series_info){.size_bytes = out->size_bytes, .run = s->run, .name = s->name, .name_bytes = s->name_bytes,
-                                 .rank = s->rank, .labels = s->labels, .label_count = s->label_count};
+    *out = (steplog_series_info){.size_bytes = out->size_bytes,
+                                 .run = s->run,
+                                 .name = s->name,
+                                 .name_bytes = s->name_bytes,
+                                 .rank = s->rank,
+                                 .labels = s->labels,
+                                 .label_count = s->label_count};
     return STEPLOG_OK;
 }

@@ -50,7 +50,8 @@ static steplog_status list_dir(int dir, const char *name, names *out, steplog_er
 
 static void report_file(steplog_reader *r, const char *name, const char *what, int is_notice)
 {
-    steplog_damage finding = {.size_bytes = sizeof finding, .file = name, .offset = -1, .what = what, .is_notice = is_notice};
+    steplog_damage finding = {
+        .size_bytes = sizeof finding, .file = name, .offset = -1, .what = what, .is_notice = is_notice};
     sl_damage_add(&r->damage, &finding);
 }
 
@@ -78,8 +79,8 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
         return STEPLOG_OK;
     }
     steplog_error why;
-    steplog_status status = sl_log_open(r->context.store_dir, path, &r->context.host_id, &r->context.boot_id, r->context.is_local,
-                                        &r->damage, &log, &why);
+    steplog_status status = sl_log_open(r->context.store_dir, path, &r->context.host_id, &r->context.boot_id,
+                                        r->context.is_local, &r->damage, &log, &why);
     if (status == STEPLOG_MISSING) return why.os_errno == ENOENT ? STEPLOG_MISSING : STEPLOG_OK; /* gone, or a spare */
     if (status == STEPLOG_CORRUPT) {
         report_file(r, path, why.text, 0);
@@ -123,7 +124,8 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
         }
     sl_segment *segment;
     steplog_error why;
-    steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &r->open_segments, &segment, &why);
+    steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &r->open_segments, &segment,
+                                            &why);
     if (status == STEPLOG_CORRUPT) {
         report_file(r, path, why.text, 0);
         return STEPLOG_OK;
@@ -133,7 +135,8 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
         return status;
     }
     segment->is_seen = 1;
-    if (SL_VEC_RESERVE(&r->segments, r->segments.count + 1) && sl_hash_map_add(&r->by_name, hash, (uint32_t)r->segments.count)) {
+    if (SL_VEC_RESERVE(&r->segments, r->segments.count + 1) &&
+        sl_hash_map_add(&r->by_name, hash, (uint32_t)r->segments.count)) {
         r->segments.items[r->segments.count++] = segment;
         return STEPLOG_OK;
     }
@@ -200,7 +203,8 @@ static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog
             status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
     }
     if (levels.count) qsort(levels.items, levels.count, sizeof *levels.items, compare_numbers);
-    for (size_t i = 0; i < levels.count && status >= 0; i++) status = see_level(r, levels.items[i], must_list_again, err);
+    for (size_t i = 0; i < levels.count && status >= 0; i++)
+        status = see_level(r, levels.items[i], must_list_again, err);
     r->level_count = levels.count ? levels.items[levels.count - 1] + 1 : 0;
     free_names(&list);
     SL_VEC_FREE(&levels);
@@ -211,14 +215,18 @@ static void forget_unseen(steplog_reader *r)
 {
     size_t kept = 0;
     for (size_t i = 0; i < r->logs.count; i++) {
-        if (r->logs.items[i]->is_seen && !r->logs.items[i]->is_gone) r->logs.items[kept++] = r->logs.items[i];
-        else sl_log_release(r->logs.items[i]);
+        if (r->logs.items[i]->is_seen && !r->logs.items[i]->is_gone)
+            r->logs.items[kept++] = r->logs.items[i];
+        else
+            sl_log_release(r->logs.items[i]);
     }
     r->logs.count = kept;
     kept = 0;
     for (size_t i = 0; i < r->segments.count; i++) {
-        if (r->segments.items[i]->is_seen) r->segments.items[kept++] = r->segments.items[i];
-        else sl_segment_release(r->segments.items[i]);
+        if (r->segments.items[i]->is_seen)
+            r->segments.items[kept++] = r->segments.items[i];
+        else
+            sl_segment_release(r->segments.items[i]);
     }
     r->segments.count = kept;
 }
@@ -272,7 +280,8 @@ static int compare_segments(const void *a, const void *b)
 static int compare_logs(const void *a, const void *b)
 {
     const sl_log *x = *(sl_log *const *)a, *y = *(sl_log *const *)b;
-    if (x->header.first_sequence != y->header.first_sequence) return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
+    if (x->header.first_sequence != y->header.first_sequence)
+        return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
     return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
 }
 
@@ -285,15 +294,22 @@ static int index_files(steplog_reader *r)
         for (uint32_t w = 0; w < segment->writers.count; w++) {
             const sl_writer_entry *entry = &segment->writers.items[w];
             if (entry->attempt == 0) continue; /* its page is damaged */
-            sl_incarnation fresh = {.id = entry->incarnation, .run = entry->run, .attempt = entry->attempt, .rank = entry->rank,
-                                    .flags = entry->flags, .start_time_ns = entry->start_time_ns};
+            sl_incarnation fresh = {.id = entry->incarnation,
+                                    .run = entry->run,
+                                    .attempt = entry->attempt,
+                                    .rank = entry->rank,
+                                    .flags = entry->flags,
+                                    .start_time_ns = entry->start_time_ns};
             if (!add_source(know_incarnation(r, &fresh), &(sl_source){.segment = segment, .writer = w})) return 0;
         }
     }
     for (size_t i = 0; i < r->logs.count; i++) {
         sl_log *log = r->logs.items[i];
-        sl_incarnation fresh = {.id = log->header.incarnation, .run = log->header.run, .attempt = log->header.attempt,
-                                .rank = log->header.rank, .start_time_ns = log->header.created_time_ns};
+        sl_incarnation fresh = {.id = log->header.incarnation,
+                                .run = log->header.run,
+                                .attempt = log->header.attempt,
+                                .rank = log->header.rank,
+                                .start_time_ns = log->header.created_time_ns};
         if (!add_source(know_incarnation(r, &fresh), &(sl_source){.log = log})) return 0;
     }
     return 1;
@@ -313,7 +329,9 @@ static int index_runs(steplog_reader *r)
         sl_run *run = sl_reader_run(r, &incarnation->run);
         if (!run) {
             sl_run fresh = {.id = incarnation->run, .start_time_ns = incarnation->start_time_ns};
-            if (!SL_VEC_PUSH(&r->runs, fresh) || !sl_hash_map_add(&r->by_run, sl_load64(fresh.id.bytes), (uint32_t)r->runs.count - 1)) return 0;
+            if (!SL_VEC_PUSH(&r->runs, fresh) ||
+                !sl_hash_map_add(&r->by_run, sl_load64(fresh.id.bytes), (uint32_t)r->runs.count - 1))
+                return 0;
             run = &r->runs.items[r->runs.count - 1];
         }
         if (incarnation->start_time_ns < run->start_time_ns) run->start_time_ns = incarnation->start_time_ns;

@@ -63,7 +63,8 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
 static inline int64_t time_of(int64_t time_ns) { return time_ns == STEPLOG_TIME_NOW ? sl_os->wall_time_ns() : time_ns; }
 
 /* A row that could not be written. */
-static steplog_status commit_failed(steplog_writer *w, steplog_status status, uint64_t points, int64_t step, int64_t time_ns)
+static steplog_status commit_failed(steplog_writer *w, steplog_status status, uint64_t points, int64_t step,
+                                    int64_t time_ns)
 {
     return status == STEPLOG_FULL ? sl_writer_refuse(w, points, step, time_ns) : status;
 }
@@ -74,8 +75,7 @@ HOT steplog_status append_row(steplog_writer *w, uint32_t schema, uint32_t count
     uint32_t bytes = SL_ROW_BYTES(count);
     sl_row_log *log = active_log(w);
     uint8_t *p = reserve(w, log, bytes + 8);
-    if (__builtin_expect(!p, 0))
-        SL_TRY(reserve_slowly(w, &log, &p, bytes + 8, count, step, time_ns));
+    if (__builtin_expect(!p, 0)) SL_TRY(reserve_slowly(w, &log, &p, bytes + 8, count, step, time_ns));
     sl_store64(p + 16, (uint64_t)step);
     sl_store64(p + 24, (uint64_t)time_ns);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -95,7 +95,8 @@ steplog_status steplog_writer_append(steplog_writer *w, steplog_schema schema, i
 {
     if (!w) return STEPLOG_MISUSE;
     if (schema.index >= w->table.schemas.count || !values)
-        return sl_writer_fail(w, STEPLOG_MISUSE, "schema %u is not of this writer, or values is NULL", (unsigned)schema.index);
+        return sl_writer_fail(w, STEPLOG_MISUSE, "schema %u is not of this writer, or values is NULL",
+                              (unsigned)schema.index);
     return append_row(w, schema.index, w->table.schemas.items[schema.index].count, step, time_of(time_ns), values);
 }
 
@@ -105,7 +106,8 @@ steplog_status steplog_writer_append_present(steplog_writer *w, steplog_schema s
     if (!present) return steplog_writer_append(w, schema, step, time_ns, values);
     if (!w) return STEPLOG_MISUSE;
     if (schema.index >= w->table.schemas.count || !values)
-        return sl_writer_fail(w, STEPLOG_MISUSE, "schema %u is not of this writer, or values is NULL", (unsigned)schema.index);
+        return sl_writer_fail(w, STEPLOG_MISUSE, "schema %u is not of this writer, or values is NULL",
+                              (unsigned)schema.index);
     uint32_t count = w->table.schemas.items[schema.index].count, present_count = 0, words = (count + 63) / 64;
     for (uint32_t i = 0; i < words; i++) {
         uint64_t mask = i + 1 < words || count % 64 == 0 ? UINT64_MAX : ((uint64_t)1 << (count % 64)) - 1;
@@ -129,7 +131,8 @@ steplog_status steplog_writer_append_present(steplog_writer *w, steplog_schema s
             sl_store64(at, sl_bits_of(values[64 * i + (uint32_t)__builtin_ctzll(bits)]));
     }
     w->has_base = 0;
-    steplog_status status = commit(w, log, p, bytes, sl_record_head(bytes, SL_RECORD_ROW, SL_ROW_HAS_PRESENCE, schema.index));
+    steplog_status status = commit(w, log, p, bytes,
+                                   sl_record_head(bytes, SL_RECORD_ROW, SL_ROW_HAS_PRESENCE, schema.index));
     if (status < 0) return commit_failed(w, status, present_count, step, time_ns);
     w->row_count++;
     return STEPLOG_OK;
@@ -141,7 +144,8 @@ steplog_status steplog_writer_append_rows(steplog_writer *w, steplog_schema sche
     if (!w) return STEPLOG_MISUSE;
     if (row_count == 0) return STEPLOG_OK;
     if (schema.index >= w->table.schemas.count || !values || !steps)
-        return sl_writer_fail(w, STEPLOG_MISUSE, "schema %u is not of this writer, or an array is NULL", (unsigned)schema.index);
+        return sl_writer_fail(w, STEPLOG_MISUSE, "schema %u is not of this writer, or an array is NULL",
+                              (unsigned)schema.index);
     uint32_t count = w->table.schemas.items[schema.index].count;
     int64_t now = times_ns ? 0 : sl_os->wall_time_ns();
     for (size_t i = 0; i < row_count; i++)
@@ -149,7 +153,8 @@ steplog_status steplog_writer_append_rows(steplog_writer *w, steplog_schema sche
     return STEPLOG_OK;
 }
 
-steplog_status steplog_writer_point(steplog_writer *w, steplog_metric metric, int64_t step, int64_t time_ns, double value)
+steplog_status steplog_writer_point(steplog_writer *w, steplog_metric metric, int64_t step, int64_t time_ns,
+                                    double value)
 {
     if (!w) return STEPLOG_MISUSE;
     if (metric.index >= w->table.metrics.count)
@@ -224,7 +229,8 @@ static steplog_status remember_names(steplog_writer *w, const steplog_named *nam
         if (names.is_out_of_memory || !SL_VEC_PUSH(&w->names_lists, list) ||
             !sl_hash_map_add(&w->names_seen, hash, (uint32_t)w->names_lists.count - 1))
             status = sl_writer_fail(w, STEPLOG_NOMEM, "no memory for a schema");
-        else names.data = NULL;
+        else
+            names.data = NULL;
     }
     sl_free(names.data);
     sl_free(metrics);
@@ -240,7 +246,8 @@ steplog_status steplog_writer_log(steplog_writer *w, int64_t step, const steplog
     int is_known = 0;
     if (!w) return STEPLOG_MISUSE;
     if (count == 0 || count > STEPLOG_ROW_METRICS_MAX || !named)
-        return sl_writer_fail(w, STEPLOG_MISUSE, "%zu names in a row: expected 1 to %u", count, STEPLOG_ROW_METRICS_MAX);
+        return sl_writer_fail(w, STEPLOG_MISUSE, "%zu names in a row: expected 1 to %u", count,
+                              STEPLOG_ROW_METRICS_MAX);
     uint64_t hash = hash_names(named, count);
     while (!is_known && sl_hash_map_find(&w->names_seen, hash, &probe, &index)) {
         is_known = is_same_names(&w->names_lists.items[index], named, count);

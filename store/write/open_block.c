@@ -8,7 +8,8 @@
 
 void sl_open_block_init(sl_open_block *block, uint32_t schema, uint32_t column_count)
 {
-    *block = (sl_open_block){.schema = schema, .column_count = column_count, .rows_max = sl_block_rows_max(column_count)};
+    *block = (sl_open_block){
+        .schema = schema, .column_count = column_count, .rows_max = sl_block_rows_max(column_count)};
 }
 
 static int grow(sl_open_block *block)
@@ -22,7 +23,8 @@ static int grow(sl_open_block *block)
         if (!bigger) return 0;
         *(i == 0 ? &block->steps : i == 1 ? &block->times : &block->sequences) = bigger;
     }
-    if (!block->present && !(block->present = sl_alloc_zero(columns * SL_PRESENT_WORDS, sizeof *block->present))) return 0;
+    if (!block->present && !(block->present = sl_alloc_zero(columns * SL_PRESENT_WORDS, sizeof *block->present)))
+        return 0;
     size_t stride = capacity + STRIDE_PAD;
     double *values = sl_alloc(columns * stride * sizeof *values);
     if (!values) return 0;
@@ -64,13 +66,15 @@ int sl_open_block_add(sl_open_block *block, int64_t step, int64_t time_ns, uint6
 void sl_open_block_finish(sl_open_block *block)
 {
     for (uint32_t c = 0; c < block->column_count; c++)
-        for (uint32_t i = 0; i < SL_PRESENT_WORDS; i++) block->present[c * SL_PRESENT_WORDS + i] |= block->whole_rows[i];
+        for (uint32_t i = 0; i < SL_PRESENT_WORDS; i++)
+            block->present[c * SL_PRESENT_WORDS + i] |= block->whole_rows[i];
 }
 
 void sl_open_block_clear(sl_open_block *block)
 {
     memset(block->whole_rows, 0, sizeof block->whole_rows);
-    if (block->present) memset(block->present, 0, (size_t)block->column_count * SL_PRESENT_WORDS * sizeof *block->present);
+    if (block->present)
+        memset(block->present, 0, (size_t)block->column_count * SL_PRESENT_WORDS * sizeof *block->present);
     block->row_count = 0;
 }
 

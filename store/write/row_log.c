@@ -151,8 +151,8 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     int e = 0;
     *sequence = log->mark.sequence;
     if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed))
-        return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu", log->name,
-                       (unsigned long long)log->mark.sequence);
+        return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu",
+                       log->name, (unsigned long long)log->mark.sequence);
     if (tail == log->mark.offset && log->mark.counter) return STEPLOG_OK;
     if (!log->is_directory_synced) e = sl_os->sync_all(log_dir);
     if (e == 0) {

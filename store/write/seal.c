@@ -15,17 +15,18 @@ typedef struct sealing {
     sl_segment_writer *writer;
     const sl_seal_source *source;
     sl_log_dictionary dictionary;
-    SL_VEC(uint32_t) schema_ordinals; /* of the log's schemas; UINT32_MAX: not asked yet */
-    SL_VEC(uint32_t) point_ordinals;  /* of the schemas of one metric */
-    sl_ranges held, parts; /* parts: of texts, completed or not */
+    SL_VEC(uint32_t) schema_ordinals;       /* of the log's schemas; UINT32_MAX: not asked yet */
+    SL_VEC(uint32_t) point_ordinals;        /* of the schemas of one metric */
+    sl_ranges held, parts;                  /* parts: of texts, completed or not */
     uint64_t durable_sequence, next_number; /* next_number: one above the largest seen */
-    int is_cut; /* a hole that no durable number covers: the prefix ends there */
+    int is_cut;                             /* a hole that no durable number covers: the prefix ends there */
     double *values;
     sl_buffer scratch;
 } sealing;
 
 /* The ordinal in the segment of a list of the log's metrics. */
-static steplog_status ordinal_of(sealing *s, const uint32_t *metrics, uint32_t count, uint32_t *ordinal, steplog_error *err)
+static steplog_status ordinal_of(sealing *s, const uint32_t *metrics, uint32_t count, uint32_t *ordinal,
+                                 steplog_error *err)
 {
     const char **names = sl_alloc(count * sizeof *names);
     uint32_t *bytes = sl_alloc(count * sizeof *bytes);
@@ -68,7 +69,8 @@ static steplog_status seal_row(sealing *s, const sl_log_item *item, steplog_erro
     uint32_t count = is_point ? 1 : schema->count;
     if (*slot == UINT32_MAX) SL_TRY(ordinal_of(s, is_point ? &item->index : schema->metrics, count, slot, err));
     if (is_point)
-        return sl_segment_writer_row(s->writer, *slot, item->step, item->time_ns, item->sequence, &item->value, NULL, err);
+        return sl_segment_writer_row(s->writer, *slot, item->step, item->time_ns, item->sequence, &item->value, NULL,
+                                     err);
     uint64_t present[STEPLOG_ROW_METRICS_MAX / 64];
     const uint8_t *at = item->values;
     if (!item->presence) {
@@ -92,7 +94,8 @@ static steplog_status seal_fact(sealing *s, const sl_log_item *item, steplog_err
     if (!sl_fact_decode(item->content, item->content_bytes, &fact)) return STEPLOG_OK; /* of a later version */
     const sl_log_gap *gap = &s->source->gap;
     if (fact.kind != STEPLOG_EVENT_GAP || fact.number != 0 || gap->counter == 0)
-        return sl_segment_writer_fact(s->writer, item->content, item->content_bytes, item->sequence, item->sequence_count, err);
+        return sl_segment_writer_fact(s->writer, item->content, item->content_bytes, item->sequence,
+                                      item->sequence_count, err);
     fact.number = (int64_t)gap->refused_count;
     fact.has_steps = 1;
     fact.step_begin = gap->step_first;
@@ -100,7 +103,8 @@ static steplog_status seal_fact(sealing *s, const sl_log_item *item, steplog_err
     sl_buffer_clear(&s->scratch);
     sl_fact_encode(&fact, &s->scratch);
     if (s->scratch.is_out_of_memory) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
-    return sl_segment_writer_fact(s->writer, s->scratch.data, (uint32_t)s->scratch.bytes, item->sequence, item->sequence_count, err);
+    return sl_segment_writer_fact(s->writer, s->scratch.data, (uint32_t)s->scratch.bytes, item->sequence,
+                                  item->sequence_count, err);
 }
 
 static steplog_status seal_text(sealing *s, const sl_log_item *item, steplog_error *err)
@@ -129,19 +133,21 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
     steplog_status status = STEPLOG_OK;
     s->source = source;
     s->schema_ordinals.count = s->point_ordinals.count = 0;
-    sl_log_walk_init(&walk, source->read, source->context, sl_file_key(&source->header.log_id), source->header.capacity_bytes,
-                     source->header.first_sequence, source->mark_offset, &s->dictionary);
+    sl_log_walk_init(&walk, source->read, source->context, sl_file_key(&source->header.log_id),
+                     source->header.capacity_bytes, source->header.first_sequence, source->mark_offset, &s->dictionary);
     walk.is_same_boot = source->is_same_boot;
     for (;;) {
         sl_log_walk_next(&walk, &item);
         if (item.kind == SL_ITEM_END) break;
         if (item.kind == SL_ITEM_ERROR) {
-            status = item.os_errno ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read a log to seal it")
-                                   : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
+            status = item.os_errno
+                         ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read a log to seal it")
+                         : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
             goto done;
         }
         if (!*has_begun && s->dictionary.has_writer) {
-            SL_TRY_DONE(sl_segment_writer_begin(s->writer, s->dictionary.writer_bytes.data, s->dictionary.writer_bytes.bytes, err));
+            SL_TRY_DONE(sl_segment_writer_begin(s->writer, s->dictionary.writer_bytes.data,
+                                                s->dictionary.writer_bytes.bytes, err));
             *has_begun = 1;
         }
         if (item.kind == SL_ITEM_DAMAGE) out->damaged_count++;
@@ -162,7 +168,8 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
             goto done;
         }
     }
-    if (s->next_number > source->header.first_sequence && s->next_number > out->sequence_end) out->sequence_end = s->next_number;
+    if (s->next_number > source->header.first_sequence && s->next_number > out->sequence_end)
+        out->sequence_end = s->next_number;
     if (walk.is_torn) out->salvageable_count += sl_log_walk_salvageable(&walk);
 done:
     sl_log_walk_free(&walk);
@@ -177,7 +184,8 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
     steplog_status status = STEPLOG_OK;
     int has_begun = 0;
     *out = (sl_seal_result){.sequence_end = 1};
-    if (!(s.values = sl_alloc(STEPLOG_ROW_METRICS_MAX * sizeof *s.values))) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
+    if (!(s.values = sl_alloc(STEPLOG_ROW_METRICS_MAX * sizeof *s.values)))
+        return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
     SL_TRY_DONE(sl_segment_writer_open(store_dir, 0, &s.writer, err));
     for (size_t i = 0; i < count; i++) SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
     if (!has_begun || s.held.count == 0) goto done;
@@ -231,8 +239,8 @@ steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_err
         has_trailer = has_trailer || (item.kind == SL_PAGE_ITEM_PAGE && item.head.kind == SL_PAGE_TRAILER);
     } while (item.kind == SL_PAGE_ITEM_PAGE);
     if (item.kind == SL_PAGE_ITEM_DAMAGE)
-        status = sl_fail(err, STEPLOG_IO, (int64_t)item.offset, "'%s' does not read back as written at offset %llu: %s", name,
-                         (unsigned long long)item.offset, item.what);
+        status = sl_fail(err, STEPLOG_IO, (int64_t)item.offset, "'%s' does not read back as written at offset %llu: %s",
+                         name, (unsigned long long)item.offset, item.what);
     else if (item.kind == SL_PAGE_ITEM_ERROR)
         status = item.os_errno ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read '%s' back", name)
                                : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read '%s' back", name);

@@ -59,7 +59,10 @@ struct sl_segment_writer {
     int is_in_writer;
 };
 
-static steplog_status no_memory(steplog_error *err) { return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a segment"); }
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a segment");
+}
 
 static steplog_status make_dir(int dir, const char *name, int *made, steplog_error *err)
 {
@@ -79,9 +82,12 @@ static steplog_status open_dirs(sl_segment_writer *w, steplog_error *err)
     if (w->seg_dir < 0) return sl_fail_os(err, -w->seg_dir, -1, "cannot open directory '%s'", SL_SEGMENT_DIR);
     SL_TRY(make_dir(w->seg_dir, level, &made_level, err));
     w->level_dir = sl_os->open_dir(w->seg_dir, level);
-    if (w->level_dir < 0) return sl_fail_os(err, -w->level_dir, -1, "cannot open directory '%s/%s'", SL_SEGMENT_DIR, level);
-    if (made_seg && (e = sl_os->sync_all(w->store_dir)) < 0) return sl_fail_os(err, -e, -1, "cannot sync the store's directory");
-    if (made_level && (e = sl_os->sync_all(w->seg_dir)) < 0) return sl_fail_os(err, -e, -1, "cannot sync '%s'", SL_SEGMENT_DIR);
+    if (w->level_dir < 0)
+        return sl_fail_os(err, -w->level_dir, -1, "cannot open directory '%s/%s'", SL_SEGMENT_DIR, level);
+    if (made_seg && (e = sl_os->sync_all(w->store_dir)) < 0)
+        return sl_fail_os(err, -e, -1, "cannot sync the store's directory");
+    if (made_level && (e = sl_os->sync_all(w->seg_dir)) < 0)
+        return sl_fail_os(err, -e, -1, "cannot sync '%s'", SL_SEGMENT_DIR);
     return STEPLOG_OK;
 }
 
@@ -139,7 +145,8 @@ steplog_status sl_segment_writer_open(int store_dir, uint32_t level, sl_segment_
     sl_temporary_name(&w->file_id, w->temporary_name);
     w->fd = sl_os->open(w->level_dir, w->temporary_name, SL_OS_WRITE | SL_OS_CREATE);
     if (w->fd < 0) {
-        status = sl_fail_os(err, -w->fd, -1, "cannot create segment '%s/%u/%s'", SL_SEGMENT_DIR, (unsigned)level, w->temporary_name);
+        status = sl_fail_os(err, -w->fd, -1, "cannot create segment '%s/%u/%s'", SL_SEGMENT_DIR, (unsigned)level,
+                            w->temporary_name);
         goto failed;
     }
     w->header = (sl_segment_header){SL_FORMAT_VERSION, 0, w->file_id, sl_os->wall_time_ns()};
@@ -172,7 +179,8 @@ static steplog_status put_page(sl_segment_writer *w, unsigned kind, uint32_t ind
                                int may_compress, uint64_t *at, steplog_error *err)
 {
     if (at) *at = w->offset;
-    if (bytes > SL_PAGE_CONTENT_BYTES_MAX) return sl_fail(err, STEPLOG_LIMIT, -1, "a page of %zu bytes is too large", bytes);
+    if (bytes > SL_PAGE_CONTENT_BYTES_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a page of %zu bytes is too large", bytes);
     w->offset += sl_page_encode(&w->out, kind, index, content, bytes, may_compress, w->file_key, w->offset);
     return flush(w, OUT_BYTES, err);
 }
@@ -194,7 +202,8 @@ static steplog_status flush_facts(sl_segment_writer *w, steplog_error *err)
 static steplog_status add_record(sl_segment_writer *w, const sl_record_prefix *prefix, const sl_record_entry *entry,
                                  const uint8_t *body, steplog_error *err)
 {
-    if (w->pending_facts.bytes && w->pending_facts.bytes + prefix->bytes > SL_FACTS_PAGE_RAW_BYTES) SL_TRY(flush_facts(w, err));
+    if (w->pending_facts.bytes && w->pending_facts.bytes + prefix->bytes > SL_FACTS_PAGE_RAW_BYTES)
+        SL_TRY(flush_facts(w, err));
     sl_record_entry copy = *entry;
     uint8_t *head = sl_buffer_grow(&w->pending_facts, SL_RECORD_PREFIX_BYTES);
     if (!head) return no_memory(err);
@@ -211,11 +220,17 @@ steplog_status sl_segment_writer_fact(sl_segment_writer *w, const uint8_t *body,
                                       uint32_t sequence_count, steplog_error *err)
 {
     sl_fact fact;
-    if (!sl_fact_decode(body, bytes, &fact)) return sl_fail(err, STEPLOG_CORRUPT, -1, "a fact breaks a rule of its format");
+    if (!sl_fact_decode(body, bytes, &fact))
+        return sl_fail(err, STEPLOG_CORRUPT, -1, "a fact breaks a rule of its format");
     if (fact.lamport > w->trailer.lamport_max) w->trailer.lamport_max = fact.lamport;
     sl_record_prefix prefix = {current_writer(w), bytes, sequence, sequence_count, SL_ENTRY_FACT, 0};
-    sl_record_entry entry = {.writer = prefix.writer, .type = SL_ENTRY_FACT, .fact_kind = fact.kind, .bytes = bytes,
-                             .sequence = sequence, .lamport = fact.lamport, .sequence_count = sequence_count};
+    sl_record_entry entry = {.writer = prefix.writer,
+                             .type = SL_ENTRY_FACT,
+                             .fact_kind = fact.kind,
+                             .bytes = bytes,
+                             .sequence = sequence,
+                             .lamport = fact.lamport,
+                             .sequence_count = sequence_count};
     return add_record(w, &prefix, &entry, body, err);
 }
 
@@ -240,7 +255,10 @@ steplog_status sl_segment_writer_blob(sl_segment_writer *w, const uint8_t *head,
         if (i == 0) first_at = at;
     }
     sl_record_prefix prefix = {current_writer(w), head_bytes, sequence, sequence_count, SL_ENTRY_BLOB, first_at};
-    sl_record_entry entry = {.writer = prefix.writer, .type = SL_ENTRY_BLOB, .bytes = head_bytes, .sequence = sequence,
+    sl_record_entry entry = {.writer = prefix.writer,
+                             .type = SL_ENTRY_BLOB,
+                             .bytes = head_bytes,
+                             .sequence = sequence,
                              .sequence_count = sequence_count};
     return add_record(w, &prefix, &entry, head, err);
 }
@@ -335,10 +353,15 @@ static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axi
         if (infos[c].flags & SL_COLUMN_HAS_VALUES) entry->value_count += infos[c].value_count;
         sl_chunk_directory_put(&w->directory, &infos[c]);
     }
-    sl_chunk_head head = {.writer = record.writer, .schema = schema, .row_count = a->row_count,
-                          .column_count = column_count, .flags = entry->flags,
-                          .directory = w->directory.data, .directory_bytes = (uint32_t)w->directory.bytes,
-                          .inline_payloads = w->inline_payloads.data, .inline_bytes = (uint32_t)w->inline_payloads.bytes};
+    sl_chunk_head head = {.writer = record.writer,
+                          .schema = schema,
+                          .row_count = a->row_count,
+                          .column_count = column_count,
+                          .flags = entry->flags,
+                          .directory = w->directory.data,
+                          .directory_bytes = (uint32_t)w->directory.bytes,
+                          .inline_payloads = w->inline_payloads.data,
+                          .inline_bytes = (uint32_t)w->inline_payloads.bytes};
     const int64_t *parts[SL_PART_COUNT] = {a->steps, a->times, a->sequences};
     size_t part_at[SL_PART_COUNT];
     sl_buffer_clear(&w->payload);
@@ -350,7 +373,8 @@ static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axi
     for (int i = 0; i < SL_PART_COUNT; i++) head.part[i] = w->payload.data + part_at[i];
     sl_buffer_clear(&w->content);
     sl_chunk_encode(&head, &w->content);
-    if (w->payload.is_out_of_memory || w->directory.is_out_of_memory || w->content.is_out_of_memory) return no_memory(err);
+    if (w->payload.is_out_of_memory || w->directory.is_out_of_memory || w->content.is_out_of_memory)
+        return no_memory(err);
     SL_TRY(put_page(w, SL_PAGE_CHUNK, schema, w->content.data, w->content.bytes, 0, NULL, err));
     entry->page_offset = at;
     entry->page_bytes = (uint32_t)(w->offset - at);
@@ -392,7 +416,8 @@ static sl_open_block *find_block(sl_segment_writer *w, uint32_t schema)
 }
 
 steplog_status sl_segment_writer_row(sl_segment_writer *w, uint32_t schema, int64_t step, int64_t time_ns,
-                                     uint64_t sequence, const double *values, const uint64_t *present, steplog_error *err)
+                                     uint64_t sequence, const double *values, const uint64_t *present,
+                                     steplog_error *err)
 {
     SL_ASSERT(w->is_in_writer && schema < w->schemas.count);
     sl_open_block *block = find_block(w, schema);
@@ -446,13 +471,19 @@ steplog_status sl_segment_writer_schema(sl_segment_writer *w, const char *const 
     return SL_VEC_PUSH(&w->schemas, entry) && SL_VEC_PUSH(&w->schema_hashes, hash) ? STEPLOG_OK : no_memory(err);
 }
 
-steplog_status sl_segment_writer_begin(sl_segment_writer *w, const uint8_t *description, size_t bytes, steplog_error *err)
+steplog_status sl_segment_writer_begin(sl_segment_writer *w, const uint8_t *description, size_t bytes,
+                                       steplog_error *err)
 {
     sl_writer_description d;
     SL_ASSERT(!w->is_in_writer);
-    if (!sl_writer_description_decode(description, bytes, &d)) return sl_fail(err, STEPLOG_CORRUPT, -1, "a writer's description breaks a rule");
-    sl_writer_entry entry = {.run = d.run, .incarnation = d.incarnation, .attempt = d.attempt, .rank = d.rank,
-                             .flags = d.flags, .start_time_ns = d.start_time_ns};
+    if (!sl_writer_description_decode(description, bytes, &d))
+        return sl_fail(err, STEPLOG_CORRUPT, -1, "a writer's description breaks a rule");
+    sl_writer_entry entry = {.run = d.run,
+                             .incarnation = d.incarnation,
+                             .attempt = d.attempt,
+                             .rank = d.rank,
+                             .flags = d.flags,
+                             .start_time_ns = d.start_time_ns};
     entry.range_first = (uint32_t)w->ranges.count;
     entry.record_first = (uint32_t)w->records.count;
     SL_TRY(put_page(w, SL_PAGE_WRITER, (uint32_t)w->writers.count, description, bytes, 1, &entry.page_offset, err));
@@ -477,7 +508,8 @@ steplog_status sl_segment_writer_flush(sl_segment_writer *w, steplog_error *err)
     return STEPLOG_OK;
 }
 
-steplog_status sl_segment_writer_end(sl_segment_writer *w, const sl_ranges *held, const sl_ranges *dropped, steplog_error *err)
+steplog_status sl_segment_writer_end(sl_segment_writer *w, const sl_ranges *held, const sl_ranges *dropped,
+                                     steplog_error *err)
 {
     SL_TRY(sl_segment_writer_flush(w, err));
     SL_TRY(add_ranges(w, held, SL_RANGE_HELD, err));
@@ -519,8 +551,12 @@ static int make_groups(sl_segment_writer *w, group_list *groups)
         const chunk_record *chunk = &w->chunks.items[i];
         sl_group_entry *group = groups->count ? &groups->items[groups->count - 1] : NULL;
         if (!group || group->writer != chunk->writer || group->schema != chunk->schema) {
-            sl_group_entry fresh = {.writer = chunk->writer, .schema = chunk->schema, .chunk_first = (uint32_t)i,
-                                    .step_min = INT64_MAX, .step_max = INT64_MIN, .time_min_ns = STEPLOG_TIME_NONE,
+            sl_group_entry fresh = {.writer = chunk->writer,
+                                    .schema = chunk->schema,
+                                    .chunk_first = (uint32_t)i,
+                                    .step_min = INT64_MAX,
+                                    .step_max = INT64_MIN,
+                                    .time_min_ns = STEPLOG_TIME_NONE,
                                     .time_max_ns = STEPLOG_TIME_NONE};
             sl_writer_entry *writer = &w->writers.items[chunk->writer];
             if (writer->group_count == 0) writer->group_first = (uint32_t)groups->count;
@@ -550,7 +586,8 @@ static void encode_entry(const sl_segment_writer *w, const group_list *groups, i
     }
 }
 
-static steplog_status put_table(sl_segment_writer *w, const group_list *groups, int table, size_t count, steplog_error *err)
+static steplog_status put_table(sl_segment_writer *w, const group_list *groups, int table, size_t count,
+                                steplog_error *err)
 {
     uint32_t entry_bytes = sl_table_entry_bytes[table];
     w->trailer.tables[table].offset = w->offset;

@@ -35,16 +35,23 @@ steplog_status sl_writer_fail(steplog_writer *w, steplog_status status, const ch
 static steplog_status activate(steplog_writer *w, sl_row_log *log, uint64_t first_sequence, steplog_error *err)
 {
     const sl_writer_description *d = &w->description;
-    sl_log_header header = {.incarnation = w->incarnation, .run = w->run, .host_id = d->host_id, .boot_id = d->boot_id,
-                            .first_sequence = first_sequence, .attempt = d->attempt, .rank = d->rank,
-                            .process_id = d->process_id, .process_start_ns = d->process_start_ns};
+    sl_log_header header = {.incarnation = w->incarnation,
+                            .run = w->run,
+                            .host_id = d->host_id,
+                            .boot_id = d->boot_id,
+                            .first_sequence = first_sequence,
+                            .attempt = d->attempt,
+                            .rank = d->rank,
+                            .process_id = d->process_id,
+                            .process_start_ns = d->process_start_ns};
     return sl_row_log_activate(log, &header, err);
 }
 
 /* Restates the description, names and schemas at the front of a log that was just activated. Room is there. */
 static steplog_status restate(steplog_writer *w, steplog_error *err)
 {
-    SL_TRY(sl_writer_append_text(w, SL_RECORD_WRITER, 0, w->description_bytes.data, w->description_bytes.bytes, NULL, 0, err));
+    SL_TRY(sl_writer_append_text(w, SL_RECORD_WRITER, 0, w->description_bytes.data, w->description_bytes.bytes, NULL, 0,
+                                 err));
     for (size_t i = 0; i < w->table.metrics.count; i++)
         SL_TRY(sl_writer_append_text(w, SL_RECORD_NAME, (uint32_t)i, w->table.metrics.items[i].name,
                                      w->table.metrics.items[i].bytes, NULL, 0, err));
@@ -53,7 +60,8 @@ static steplog_status restate(steplog_writer *w, steplog_error *err)
         sl_buffer_clear(&w->scratch);
         for (uint32_t m = 0; m < schema->count; m++) sl_buffer_u32(&w->scratch, schema->metrics[m]);
         if (w->scratch.is_out_of_memory) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
-        SL_TRY(sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)i, w->scratch.data, w->scratch.bytes, NULL, 0, err));
+        SL_TRY(
+            sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)i, w->scratch.data, w->scratch.bytes, NULL, 0, err));
     }
     return STEPLOG_OK;
 }
@@ -61,8 +69,8 @@ static steplog_status restate(steplog_writer *w, steplog_error *err)
 /* How large a log has to be to restate everything and then hold bytes more. */
 static uint64_t log_bytes_for(const steplog_writer *w, uint64_t bytes)
 {
-    uint64_t least = SL_LOG_HEADER_BYTES + SL_LOG_RESERVE_BYTES + 2 * (w->table.names_bytes + w->description_bytes.bytes) +
-                     2 * bytes + 131072;
+    uint64_t least = SL_LOG_HEADER_BYTES + SL_LOG_RESERVE_BYTES +
+                     2 * (w->table.names_bytes + w->description_bytes.bytes) + 2 * bytes + 131072;
     return least > w->wanted_log_bytes ? least : w->wanted_log_bytes;
 }
 
@@ -89,7 +97,8 @@ static void push_sealing(steplog_writer *w, sl_row_log *log)
 
 /* Replaces the active log by a new one whose first record will have first_sequence. The old one is handed to the
  * sealer, or kept back in *kept for a caller that still reads it. On failure the old log stays active. */
-static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_sequence, sl_row_log **kept, steplog_error *err)
+static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_sequence, sl_row_log **kept,
+                             steplog_error *err)
 {
     sl_row_log *fresh, *old = active_log(w);
     SL_TRY(take_log(w, bytes, &fresh, err));
@@ -113,8 +122,10 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
         sl_row_log_remove(fresh, w->context->log_dir, NULL);
         return status;
     }
-    if (kept) *kept = old;
-    else if (old) push_sealing(w, old);
+    if (kept)
+        *kept = old;
+    else if (old)
+        push_sealing(w, old);
     if (w->wanted_log_bytes < w->context->log_bytes) {
         w->wanted_log_bytes *= 2;
         if (w->wanted_log_bytes > w->context->log_bytes) w->wanted_log_bytes = w->context->log_bytes;
@@ -130,7 +141,8 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
 static void begin_gap(steplog_writer *w)
 {
     sl_row_log *log = active_log(w);
-    sl_fact gap = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7};
+    sl_fact gap = {
+        .kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7};
     atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES / 2, memory_order_relaxed);
     if (sl_writer_append_fact(w, &gap, NULL) >= 0) w->state = SL_WRITER_GAP;
     atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
@@ -141,8 +153,10 @@ steplog_status sl_writer_refuse(steplog_writer *w, uint64_t points, int64_t step
     if (points == 0) return STEPLOG_FULL; /* a name or a fact: its caller knows */
     if (w->state == SL_WRITER_OPEN && w->unrecorded.counter == 0) begin_gap(w);
     w->refused_count += points;
-    if (w->state == SL_WRITER_GAP) sl_row_log_count_refused(active_log(w), points, step, time_ns);
-    else sl_log_gap_count(&w->unrecorded, points, step, time_ns);
+    if (w->state == SL_WRITER_GAP)
+        sl_row_log_count_refused(active_log(w), points, step, time_ns);
+    else
+        sl_log_gap_count(&w->unrecorded, points, step, time_ns);
     return STEPLOG_FULL;
 }
 
@@ -150,8 +164,14 @@ void sl_writer_record_gap(steplog_writer *w)
 {
     const sl_log_gap *gap = &w->unrecorded;
     if (gap->counter == 0) return;
-    sl_fact fact = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7,
-                    .number = (int64_t)gap->refused_count, .has_steps = 1, .step_begin = gap->step_first,
+    sl_fact fact = {.kind = STEPLOG_EVENT_GAP,
+                    .time_ns = sl_os->wall_time_ns(),
+                    .has_key = 1,
+                    .key = "refused",
+                    .key_bytes = 7,
+                    .number = (int64_t)gap->refused_count,
+                    .has_steps = 1,
+                    .step_begin = gap->step_first,
                     .step_end = gap->step_last == INT64_MAX ? INT64_MAX : gap->step_last + 1};
     if (sl_writer_append_fact(w, &fact, NULL) >= 0) w->unrecorded = (sl_log_gap){0};
 }
@@ -183,7 +203,8 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
             w->next_sequence = item.sequence;
         }
         if (item.kind == SL_ITEM_TEXT) {
-            status = sl_writer_append_text(w, item.record_kind, 0, item.content, item.content_bytes, NULL, 0, &w->error);
+            status = sl_writer_append_text(w, item.record_kind, 0, item.content, item.content_bytes, NULL, 0,
+                                           &w->error);
         } else if (item.kind == SL_ITEM_POINT) {
             w->has_base = 0;
             status = steplog_writer_point(w, (steplog_metric){item.index}, item.step, item.time_ns, item.value);
@@ -214,8 +235,15 @@ static steplog_status move_from_frozen(steplog_writer *w)
     push_sealing(w, old);
     if (w->context->wake) w->context->wake(w->context->store);
     if (status >= 0 && lost) {
-        sl_fact gap = {.kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "lost", .key_bytes = 4,
-                       .number = (int64_t)lost, .has_target = 1, .target = w->incarnation, .target_sequence = first};
+        sl_fact gap = {.kind = STEPLOG_EVENT_GAP,
+                       .time_ns = sl_os->wall_time_ns(),
+                       .has_key = 1,
+                       .key = "lost",
+                       .key_bytes = 4,
+                       .number = (int64_t)lost,
+                       .has_target = 1,
+                       .target = w->incarnation,
+                       .target_sequence = first};
         status = sl_writer_append_fact(w, &gap, &w->error);
     }
     if (status < 0) w->state = SL_WRITER_FAILED;
@@ -276,7 +304,8 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
 
 /* ---- opening and closing ---- */
 
-steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *setup, steplog_writer **out, steplog_error *err)
+steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *setup, steplog_writer **out,
+                             steplog_error *err)
 {
     *out = NULL;
     steplog_writer *w = sl_alloc_zero(1, sizeof *w);
@@ -297,14 +326,25 @@ steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *s
         status = sl_fail_os(err, -e, -1, "no random bytes for an incarnation");
         goto done;
     }
-    w->description = (sl_writer_description){
-        .incarnation = w->incarnation, .run = setup->run, .host_id = setup->host_id, .boot_id = setup->boot_id,
-        .attempt = setup->attempt, .rank = setup->rank,
-        .flags = setup->flags | (context->is_mapped ? (uint32_t)SL_WRITER_IS_MAPPED : 0), .process_id = setup->process_id,
-        .resume_step = setup->resume_step, .start_time_ns = sl_os->wall_time_ns(), .process_start_ns = setup->process_start_ns,
-        .host = setup->host, .host_bytes = (uint32_t)strlen(setup->host), .step_axis = setup->step_axis,
-        .step_axis_bytes = (uint32_t)strlen(setup->step_axis), .label_count = setup->label_count, .labels = setup->labels,
-        .labels_bytes = setup->labels_bytes};
+    w->description = (sl_writer_description){.incarnation = w->incarnation,
+                                             .run = setup->run,
+                                             .host_id = setup->host_id,
+                                             .boot_id = setup->boot_id,
+                                             .attempt = setup->attempt,
+                                             .rank = setup->rank,
+                                             .flags = setup->flags |
+                                                      (context->is_mapped ? (uint32_t)SL_WRITER_IS_MAPPED : 0),
+                                             .process_id = setup->process_id,
+                                             .resume_step = setup->resume_step,
+                                             .start_time_ns = sl_os->wall_time_ns(),
+                                             .process_start_ns = setup->process_start_ns,
+                                             .host = setup->host,
+                                             .host_bytes = (uint32_t)strlen(setup->host),
+                                             .step_axis = setup->step_axis,
+                                             .step_axis_bytes = (uint32_t)strlen(setup->step_axis),
+                                             .label_count = setup->label_count,
+                                             .labels = setup->labels,
+                                             .labels_bytes = setup->labels_bytes};
     sl_writer_description_encode(&w->description, &w->description_bytes);
     if (w->description_bytes.is_out_of_memory ||
         !sl_writer_description_decode(w->description_bytes.data, w->description_bytes.bytes, &w->description)) {
@@ -333,7 +373,8 @@ static void close_logs(sl_row_log *log)
 void sl_writer_free(steplog_writer *w)
 {
     if (!w) return;
-    for (sl_row_log *spare; (spare = sl_writer_take_spare(w)) != NULL;) sl_row_log_remove(spare, w->context->log_dir, NULL);
+    for (sl_row_log *spare; (spare = sl_writer_take_spare(w)) != NULL;)
+        sl_row_log_remove(spare, w->context->log_dir, NULL);
     sl_row_log_close(atomic_load(&w->log));
     close_logs(atomic_exchange(&w->sealing, NULL));
     close_logs(w->sealing_taken);

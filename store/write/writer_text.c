@@ -41,7 +41,8 @@ static uint8_t *tail_of(sl_row_log *log)
 }
 
 /* Copies [at, at + bytes) of the two pieces. */
-static void copy_pieces(uint8_t *to, size_t at, size_t bytes, const uint8_t *first, size_t first_bytes, const uint8_t *second)
+static void copy_pieces(uint8_t *to, size_t at, size_t bytes, const uint8_t *first, size_t first_bytes,
+                        const uint8_t *second)
 {
     if (at < first_bytes) {
         size_t here = first_bytes - at < bytes ? first_bytes - at : bytes;
@@ -63,7 +64,7 @@ static int has_room(steplog_writer *w, uint64_t bytes)
 {
     sl_row_log *log = active_log(w);
     return !sl_writer_is_of_parent(w) && atomic_load_explicit(&log->tail, memory_order_relaxed) + bytes <=
-                                      atomic_load_explicit(&log->limit, memory_order_relaxed);
+                                             atomic_load_explicit(&log->limit, memory_order_relaxed);
 }
 
 steplog_status sl_writer_append_text(steplog_writer *w, unsigned kind, uint32_t index, const void *first,
@@ -97,10 +98,12 @@ steplog_status sl_writer_append_text(steplog_writer *w, unsigned kind, uint32_t 
 
 steplog_status sl_writer_append_raw(steplog_writer *w, sl_row_log *from, uint64_t offset, uint32_t bytes)
 {
-    while (!has_room(w, (uint64_t)bytes + 8)) SL_TRY(sl_writer_make_room(w, (uint64_t)bytes + 8, 1, 0, STEPLOG_TIME_NONE));
+    while (!has_room(w, (uint64_t)bytes + 8))
+        SL_TRY(sl_writer_make_room(w, (uint64_t)bytes + 8, 1, 0, STEPLOG_TIME_NONE));
     uint8_t *p = tail_of(active_log(w));
     uint8_t head[8];
-    if (sl_row_log_read(from, head, 8, offset) != 8 || sl_row_log_read(from, p + 16, bytes - 16, offset + 16) != (int64_t)bytes - 16)
+    if (sl_row_log_read(from, head, 8, offset) != 8 ||
+        sl_row_log_read(from, p + 16, bytes - 16, offset + 16) != (int64_t)bytes - 16)
         return sl_writer_fail(w, STEPLOG_IO, "cannot read log '%s' back", from->name);
     return put_record(w, head[2], head[3], sl_load32(head + 4), p, bytes, &w->error);
 }
@@ -121,17 +124,21 @@ steplog_status sl_writer_append_fact(steplog_writer *w, sl_fact *fact, steplog_e
 
 /* ---- names and schemas ---- */
 
-static steplog_status check_text(const char *what, const char *text, size_t bytes, size_t least, size_t most, steplog_error *err)
+static steplog_status check_text(const char *what, const char *text, size_t bytes, size_t least, size_t most,
+                                 steplog_error *err)
 {
     size_t bad = 0;
     if (bytes < least) return sl_fail(err, STEPLOG_MISUSE, -1, "%s is empty", what);
-    if (bytes > most) return sl_fail(err, STEPLOG_LIMIT, -1, "%s has %zu bytes: expected at most %zu", what, bytes, most);
+    if (bytes > most)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "%s has %zu bytes: expected at most %zu", what, bytes, most);
     if (!sl_utf8_check(text, bytes, &bad))
-        return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "%s is not UTF-8: byte %zu is 0x%02x", what, bad, (unsigned char)text[bad]);
+        return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "%s is not UTF-8: byte %zu is 0x%02x", what, bad,
+                       (unsigned char)text[bad]);
     return STEPLOG_OK;
 }
 
-steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t bytes, steplog_metric *out, steplog_error *err)
+steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t bytes, steplog_metric *out,
+                                     steplog_error *err)
 {
     if (!w || !name || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_metric: an argument is NULL");
     SL_TRY(check_text("metric name", name, bytes, 1, STEPLOG_NAME_BYTES_MAX, err));
@@ -146,19 +153,21 @@ steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a metric");
 }
 
-steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *metrics, size_t count, steplog_schema *out,
-                                     steplog_error *err)
+steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *metrics, size_t count,
+                                     steplog_schema *out, steplog_error *err)
 {
     if (!w || !metrics || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_schema: an argument is NULL");
     if (count == 0) return sl_fail(err, STEPLOG_MISUSE, -1, "a schema without a metric");
     if (count > STEPLOG_ROW_METRICS_MAX)
-        return sl_fail(err, STEPLOG_LIMIT, -1, "a schema of %zu metrics: expected at most %u", count, STEPLOG_ROW_METRICS_MAX);
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a schema of %zu metrics: expected at most %u", count,
+                       STEPLOG_ROW_METRICS_MAX);
     const uint32_t *list = &metrics->index;
     static_assert(sizeof(steplog_metric) == sizeof(uint32_t), "a list of metrics is a list of indices");
     if (sl_schema_table_find_schema(&w->table, list, (uint32_t)count, &out->index)) return STEPLOG_OK;
     int is_good = sl_schema_table_is_list_good(&w->table, list, (uint32_t)count);
     if (is_good < 0) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
-    if (!is_good) return sl_fail(err, STEPLOG_MISUSE, -1, "a metric of the schema is there twice, or is not of this writer");
+    if (!is_good)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "a metric of the schema is there twice, or is not of this writer");
     uint64_t names_bytes = 0;
     for (size_t i = 0; i < count; i++) names_bytes += w->table.metrics.items[list[i]].bytes + 4;
     if (names_bytes + 4 > SL_SCHEMA_CONTENT_BYTES_MAX)
@@ -170,8 +179,8 @@ steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *me
     for (size_t i = 0; i < count; i++) sl_buffer_u32(&body, list[i]);
     steplog_status status = body.is_out_of_memory
                                 ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema")
-                                : sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)w->table.schemas.count, body.data,
-                                                        body.bytes, NULL, 0, err);
+                                : sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)w->table.schemas.count,
+                                                        body.data, body.bytes, NULL, 0, err);
     sl_buffer_free(&body);
     if (status < 0) return status;
     if (sl_schema_table_add_schema(&w->table, list, (uint32_t)count, &out->index)) return STEPLOG_OK;
@@ -189,8 +198,13 @@ steplog_status steplog_writer_set_fact(steplog_writer *w, const char *key, const
     uint64_t seen = 0;
     SL_TRY(w->context->next_lamport(w->context->store, &w->run, &seen, err));
     if (seen > w->lamport + 1) w->lamport = seen - 1;
-    sl_fact fact = {.kind = STEPLOG_EVENT_SET, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = key,
-                    .key_bytes = (uint32_t)strlen(key), .has_value = value != NULL, .value = value,
+    sl_fact fact = {.kind = STEPLOG_EVENT_SET,
+                    .time_ns = sl_os->wall_time_ns(),
+                    .has_key = 1,
+                    .key = key,
+                    .key_bytes = (uint32_t)strlen(key),
+                    .has_value = value != NULL,
+                    .value = value,
                     .value_bytes = value ? (uint32_t)strlen(value) : 0};
     return sl_writer_append_fact(w, &fact, err);
 }
@@ -198,15 +212,21 @@ steplog_status steplog_writer_set_fact(steplog_writer *w, const char *key, const
 steplog_status steplog_writer_blob(steplog_writer *w, const char *name, int64_t step, int64_t time_ns,
                                    const char *content_type, const void *data, size_t bytes, steplog_error *err)
 {
-    if (!w || !name || (!data && bytes)) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_blob: an argument is NULL");
+    if (!w || !name || (!data && bytes))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_blob: an argument is NULL");
     if (!content_type) content_type = "application/octet-stream";
     SL_TRY(check_text("blob name", name, strlen(name), 1, STEPLOG_NAME_BYTES_MAX, err));
     SL_TRY(check_text("content type", content_type, strlen(content_type), 1, 1024, err));
     if (bytes > STEPLOG_BLOB_BYTES_MAX)
-        return sl_fail(err, STEPLOG_LIMIT, -1, "a blob of %zu bytes: expected at most %u", bytes, STEPLOG_BLOB_BYTES_MAX);
-    sl_blob blob = {.step = step, .time_ns = time_ns == STEPLOG_TIME_NOW ? sl_os->wall_time_ns() : time_ns,
-                    .data_bytes = bytes, .content_hash = sl_hash(data ? data : "", bytes), .name = name,
-                    .name_bytes = (uint32_t)strlen(name), .content_type = content_type,
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a blob of %zu bytes: expected at most %u", bytes,
+                       STEPLOG_BLOB_BYTES_MAX);
+    sl_blob blob = {.step = step,
+                    .time_ns = time_ns == STEPLOG_TIME_NOW ? sl_os->wall_time_ns() : time_ns,
+                    .data_bytes = bytes,
+                    .content_hash = sl_hash(data ? data : "", bytes),
+                    .name = name,
+                    .name_bytes = (uint32_t)strlen(name),
+                    .content_type = content_type,
                     .content_type_bytes = (uint32_t)strlen(content_type)};
     sl_buffer head = {0};
     sl_blob_encode(&blob, &head);

@@ -20,7 +20,8 @@ steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
     if (sl_writer_spare_count(w) || tail < log->capacity_bytes / 4) return STEPLOG_OK;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
     SL_TRY(sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal,
-                             atomic_load_explicit(&w->spare_bytes, memory_order_relaxed), w->context->is_mapped, &spare, err));
+                             atomic_load_explicit(&w->spare_bytes, memory_order_relaxed), w->context->is_mapped, &spare,
+                             err));
     sl_row_log_touch_pages(spare);
     if (!sl_writer_give_spare(w, spare)) sl_row_log_remove(spare, w->context->log_dir, NULL);
     return STEPLOG_OK;
@@ -91,7 +92,8 @@ static void retire_log(steplog_writer *w, sl_row_log *log, int may_recycle)
 static int compare_sources(const void *a, const void *b)
 {
     const sl_seal_source *x = a, *y = b;
-    if (x->header.first_sequence != y->header.first_sequence) return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
+    if (x->header.first_sequence != y->header.first_sequence)
+        return x->header.first_sequence < y->header.first_sequence ? -1 : 1;
     return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
 }
 
@@ -117,16 +119,21 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
     }
     size_t i = 0;
     for (sl_row_log *log = w->sealing_taken; i < count; log = log->next, i++)
-        sources[i] = (sl_seal_source){.read = sl_row_log_read, .context = log, .header = log->header,
-                                      .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire), .gap = log->gap};
+        sources[i] = (sl_seal_source){.read = sl_row_log_read,
+                                      .context = log,
+                                      .header = log->header,
+                                      .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire),
+                                      .gap = log->gap};
     qsort(sources, count, sizeof *sources, compare_sources);
     SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
     for (; count > 0; count--) {
         sl_row_log *log = w->sealing_taken;
         w->sealing_taken = log->next;
-        if (result.damaged_count) sl_row_log_close(log); /* what could be read is in the segment; the rest may be wanted */
-        else retire_log(w, log, !with_active);
+        if (result.damaged_count)
+            sl_row_log_close(log); /* what could be read is in the segment; the rest may be wanted */
+        else
+            retire_log(w, log, !with_active);
     }
 done:
     sl_free(sources);
@@ -138,7 +145,8 @@ steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
 {
     if (!w) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_sync: writer is NULL");
     if (sl_writer_is_of_parent(w)) return STEPLOG_OK; /* a child that has not appended yet has nothing to sync */
-    if (w->state == SL_WRITER_FAILED) return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier and now accepts only close");
+    if (w->state == SL_WRITER_FAILED)
+        return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier and now accepts only close");
     steplog_status status = sl_writer_sync_logs(w, err);
     if (status < 0 && !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) {
         /* A full log that waits for the sealer failed to sync: published in a segment its rows are durable too. */

@@ -21,8 +21,8 @@ Test(status, has_a_name_and_a_sentence_for_each_number)
 
 Test(status, numbers_never_change)
 {
-    static const int32_t numbers[] = {STEPLOG_OK,   STEPLOG_END,    STEPLOG_WAIT,   STEPLOG_IO,      STEPLOG_CORRUPT,
-                                      STEPLOG_NEWER, STEPLOG_FULL,  STEPLOG_BUSY,   STEPLOG_MISUSE,  STEPLOG_FAILED,
+    static const int32_t numbers[] = {STEPLOG_OK,      STEPLOG_END,   STEPLOG_WAIT, STEPLOG_IO,     STEPLOG_CORRUPT,
+                                      STEPLOG_NEWER,   STEPLOG_FULL,  STEPLOG_BUSY, STEPLOG_MISUSE, STEPLOG_FAILED,
                                       STEPLOG_MISSING, STEPLOG_NOMEM, STEPLOG_LIMIT};
     for (int i = 0; i < 13; i++) cr_assert_eq(numbers[i], i < 3 ? i : 2 - i);
 }
@@ -42,9 +42,14 @@ Test(id, comes_back_from_its_text)
 
 Test(id, of_any_other_text_is_misuse_and_changes_nothing)
 {
-    static const char *const texts[] = {"", "01", "0112233445566778899aabbccddeef0", "0112233445566778899aabbccddeef000",
-                                        "0112233445566778899aabbccddeefg0", " 112233445566778899aabbccddeef00",
-                                        "0x12233445566778899aabbccddeef00", "0112233445566778899aabbccddeef0 "};
+    static const char *const texts[] = {"",
+                                        "01",
+                                        "0112233445566778899aabbccddeef0",
+                                        "0112233445566778899aabbccddeef000",
+                                        "0112233445566778899aabbccddeefg0",
+                                        " 112233445566778899aabbccddeef00",
+                                        "0x12233445566778899aabbccddeef00",
+                                        "0112233445566778899aabbccddeef0 "};
     steplog_id id;
     memset(&id, 0xaa, sizeof id);
     const steplog_id before = id;
@@ -64,7 +69,4 @@ Test(version, is_that_of_the_header)
     cr_assert_str_eq(STEPLOG_VERSION, text);
 }
 
-Test(assertion, that_does_not_hold_aborts, .signal = SIGABRT)
-{
-    SL_ASSERT(steplog_version() == NULL);
-}
+Test(assertion, that_does_not_hold_aborts, .signal = SIGABRT) { SL_ASSERT(steplog_version() == NULL); }

@@ -20,8 +20,9 @@ Test(utf8, takes_empty_text)
 
 Test(utf8, takes_the_first_and_last_character_of_each_length)
 {
-    static const char *const texts[] = {"\x01", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
-                                        "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const texts[] = {
+        "\x01",         "\x7f",         "\xc2\x80",     "\xdf\xbf",         "\xe0\xa0\x80",
+        "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
     static const uint32_t characters[] = {1, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x10ffff};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         uint32_t character = 0;
@@ -31,16 +32,24 @@ Test(utf8, takes_the_first_and_last_character_of_each_length)
     }
 }
 
-Test(utf8, takes_a_zero_byte_as_a_character)
-{
-    cr_assert(sl_utf8_check("a\0b", 3, NULL));
-}
+Test(utf8, takes_a_zero_byte_as_a_character) { cr_assert(sl_utf8_check("a\0b", 3, NULL)); }
 
 Test(utf8, refuses_overlong_forms_surrogates_and_what_is_beyond_unicode)
 {
-    static const char *const texts[] = {"\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xf0\x80\x80\x80",
-                                        "\xf0\x8f\xbf\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80",
-                                        "\xf5\x80\x80\x80", "\xff", "\xfe", "\x80", "\xbf"};
+    static const char *const texts[] = {"\xc0\x80",
+                                        "\xc1\xbf",
+                                        "\xe0\x80\x80",
+                                        "\xe0\x9f\xbf",
+                                        "\xf0\x80\x80\x80",
+                                        "\xf0\x8f\xbf\xbf",
+                                        "\xed\xa0\x80",
+                                        "\xed\xbf\xbf",
+                                        "\xf4\x90\x80\x80",
+                                        "\xf5\x80\x80\x80",
+                                        "\xff",
+                                        "\xfe",
+                                        "\x80",
+                                        "\xbf"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cr_assert_eq(bad_offset_of(texts[i], strlen(texts[i])), 0, "text %zu", i);
     }
@@ -65,10 +74,10 @@ Test(utf8, tells_where_the_bad_character_begins)
 /* An independent reading of the rules, a table of byte ranges, on random bytes. */
 static size_t length_by_table(const unsigned char *at, size_t left)
 {
-    static const unsigned char rows[][8] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2, 0, 0, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 3, 0, 0, 0}, {0xe1, 0xec, 0x80, 0xbf, 3, 0, 0, 0},
-        {0xed, 0xed, 0x80, 0x9f, 3, 0, 0, 0}, {0xee, 0xef, 0x80, 0xbf, 3, 0, 0, 0}, {0xf0, 0xf0, 0x90, 0xbf, 4, 0, 0, 0},
-        {0xf1, 0xf3, 0x80, 0xbf, 4, 0, 0, 0}, {0xf4, 0xf4, 0x80, 0x8f, 4, 0, 0, 0}};
+    static const unsigned char rows[][8] = {{0xc2, 0xdf, 0x80, 0xbf, 2, 0, 0, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 3, 0, 0, 0},
+                                            {0xe1, 0xec, 0x80, 0xbf, 3, 0, 0, 0}, {0xed, 0xed, 0x80, 0x9f, 3, 0, 0, 0},
+                                            {0xee, 0xef, 0x80, 0xbf, 3, 0, 0, 0}, {0xf0, 0xf0, 0x90, 0xbf, 4, 0, 0, 0},
+                                            {0xf1, 0xf3, 0x80, 0xbf, 4, 0, 0, 0}, {0xf4, 0xf4, 0x80, 0x8f, 4, 0, 0, 0}};
     if (at[0] < 0x80) return 1;
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         if (at[0] < rows[r][0] || at[0] > rows[r][1]) continue;

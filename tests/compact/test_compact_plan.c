@@ -15,7 +15,8 @@ static size_t picked(const sl_compact_file *files, size_t count)
 Test(compact_plan, light_waits_for_eight_small_files_of_a_level)
 {
     sl_compact_file files[20] = {0};
-    for (size_t i = 0; i < 20; i++) files[i] = (sl_compact_file){.level = (uint32_t)(i % 2), .bytes = 1000, .is_picked = 1};
+    for (size_t i = 0; i < 20; i++)
+        files[i] = (sl_compact_file){.level = (uint32_t)(i % 2), .bytes = 1000, .is_picked = 1};
     cr_expect_eq(sl_compact_pick(files, 14, 1), 0u);
     cr_expect_eq(picked(files, 14), 0u);
     cr_expect_eq(sl_compact_pick(files, 15, 1), 8u);
@@ -28,8 +29,10 @@ Test(compact_plan, light_waits_for_eight_small_files_of_a_level)
 
 Test(compact_plan, full_takes_all_that_is_small_and_what_holds_removed_records)
 {
-    sl_compact_file files[4] = {{.level = 9, .bytes = 1}, {.level = 0, .bytes = SL_COMPACT_LARGE_BYTES - 1},
-                                {.level = 1, .bytes = SL_COMPACT_LARGE_BYTES}, {.bytes = SL_COMPACT_LARGE_BYTES, .has_removed = 1}};
+    sl_compact_file files[4] = {{.level = 9, .bytes = 1},
+                                {.level = 0, .bytes = SL_COMPACT_LARGE_BYTES - 1},
+                                {.level = 1, .bytes = SL_COMPACT_LARGE_BYTES},
+                                {.bytes = SL_COMPACT_LARGE_BYTES, .has_removed = 1}};
     cr_expect_eq(sl_compact_pick(files, 4, 0), 3u);
     cr_expect(files[0].is_picked && files[1].is_picked && !files[2].is_picked && files[3].is_picked);
     cr_expect_eq(sl_compact_pick(files, 3, 0), 2u);
@@ -63,7 +66,8 @@ Test(compact_plan, marks_as_many_as_it_says_and_never_too_many)
             cr_assert_eq(told, picked(files, count));
             cr_assert_leq(told, SL_COMPACT_INPUTS_MAX);
             for (size_t i = 0; i < count; i++)
-                if (files[i].is_picked) cr_assert(files[i].bytes < SL_COMPACT_LARGE_BYTES || (!is_light && files[i].has_removed));
+                if (files[i].is_picked)
+                    cr_assert(files[i].bytes < SL_COMPACT_LARGE_BYTES || (!is_light && files[i].has_removed));
             if (is_light) cr_assert(told == 0 || told >= SL_COMPACT_FAN_OUT);
         }
     }

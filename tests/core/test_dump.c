@@ -15,7 +15,8 @@
 static steplog_store *open_store(const char *path, uint32_t flags)
 {
     steplog_store *store = NULL;
-    steplog_store_options options = {.size_bytes = sizeof options, .flags = flags | STEPLOG_NO_THREAD | STEPLOG_NO_ADOPT, .log_bytes = 65536};
+    steplog_store_options options = {
+        .size_bytes = sizeof options, .flags = flags | STEPLOG_NO_THREAD | STEPLOG_NO_ADOPT, .log_bytes = 65536};
     cr_assert_eq(steplog_store_open(path, &options, &store, NULL), STEPLOG_OK);
     return store;
 }
@@ -63,7 +64,8 @@ static int take(void *context, const steplog_dump_item *item)
 {
     seen *s = context;
     cr_assert(item->file && item->structure && item->structure[0] && item->field && item->value && item->offset >= 0);
-    cr_assert(!item->is_number || strspn(item->value, "0123456789+-.e") == strlen(item->value), "%s = %s", item->field, item->value);
+    cr_assert(!item->is_number || strspn(item->value, "0123456789+-.e") == strlen(item->value), "%s = %s", item->field,
+              item->value);
     s->item_count++;
     s->damaged_count += item->is_damaged != 0;
     if (strncmp(item->field, "row ", 4) == 0 && strcmp(item->field, "row count") != 0) s->values++;
@@ -93,14 +95,41 @@ static seen dump(const char *path, const char *file, uint32_t flags, steplog_sta
 
 Test(dump, shows_every_structure_of_a_sound_store)
 {
-    static const char *const expected[] = {"STEPLOG", "log header", "mark slot 0", "mark slot 1", "gap slot 0", "gap slot 1", "log record", "row",
-                                           "fact", "blob head", "writer description", "end of records", "segment header", "page", "schema",
-                                           "chunk", "steps", "times", "sequences", "directory entry", "payload", "record prefix", "blob data",
-                                           "writer entry", "schema entry", "group entry", "chunk entry", "range entry", "record entry", "trailer"};
+    static const char *const expected[] = {"STEPLOG",
+                                           "log header",
+                                           "mark slot 0",
+                                           "mark slot 1",
+                                           "gap slot 0",
+                                           "gap slot 1",
+                                           "log record",
+                                           "row",
+                                           "fact",
+                                           "blob head",
+                                           "writer description",
+                                           "end of records",
+                                           "segment header",
+                                           "page",
+                                           "schema",
+                                           "chunk",
+                                           "steps",
+                                           "times",
+                                           "sequences",
+                                           "directory entry",
+                                           "payload",
+                                           "record prefix",
+                                           "blob data",
+                                           "writer entry",
+                                           "schema entry",
+                                           "group entry",
+                                           "chunk entry",
+                                           "range entry",
+                                           "record entry",
+                                           "trailer"};
     seen s = dump(make_store(), NULL, 0, STEPLOG_OK);
     cr_assert_eq(s.damaged_count, 0);
     cr_assert_eq(s.values, 0);
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) cr_assert(has(&s, expected[i]), "'%s' is not shown", expected[i]);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        cr_assert(has(&s, expected[i]), "'%s' is not shown", expected[i]);
 }
 
 Test(dump, shows_values_when_asked)

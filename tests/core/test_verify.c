@@ -23,7 +23,8 @@ static steplog_store *open_store(const char *path, uint32_t flags)
 {
     steplog_error err;
     steplog_store *store = NULL;
-    steplog_store_options options = {.size_bytes = sizeof options, .flags = flags, .sync_interval_ms = UINT32_MAX, .log_bytes = 65536};
+    steplog_store_options options = {
+        .size_bytes = sizeof options, .flags = flags, .sync_interval_ms = UINT32_MAX, .log_bytes = 65536};
     cr_assert_eq(steplog_store_open(path, &options, &store, &err), STEPLOG_OK, "%s", err.text);
     return store;
 }
@@ -33,7 +34,8 @@ static steplog_writer *open_writer(steplog_store *store, const char *key)
     steplog_error err;
     steplog_writer *writer = NULL;
     steplog_pair labels[] = {{"host", "a"}, {"stage", "train"}};
-    steplog_writer_options options = {.size_bytes = sizeof options, .run_key = key, .run_name = "small", .labels = labels, .label_count = 2};
+    steplog_writer_options options = {
+        .size_bytes = sizeof options, .run_key = key, .run_name = "small", .labels = labels, .label_count = 2};
     cr_assert_eq(steplog_writer_open(store, &options, &writer, &err), STEPLOG_OK, "%s", err.text);
     return writer;
 }
@@ -42,7 +44,8 @@ static steplog_schema make_schema(steplog_writer *writer, const char *const *nam
 {
     steplog_metric metrics[8];
     steplog_schema schema;
-    for (size_t i = 0; i < count; i++) cr_assert_eq(steplog_writer_metric(writer, names[i], strlen(names[i]), &metrics[i], NULL), STEPLOG_OK);
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(steplog_writer_metric(writer, names[i], strlen(names[i]), &metrics[i], NULL), STEPLOG_OK);
     cr_assert_eq(steplog_writer_schema(writer, metrics, count, &schema, NULL), STEPLOG_OK);
     return schema;
 }
@@ -55,7 +58,9 @@ static void log_rows(steplog_writer *writer, int64_t first, int64_t end)
     for (int64_t step = first; step < end; step++) {
         double values[3] = {step % 97 ? test_random_unit(&noise) : NAN, 0.001 * (double)(step / 100), (double)step};
         uint64_t present = step % 7 ? 3 : 7;
-        cr_assert_eq(steplog_writer_append_present(writer, schema, step, 1700000000000000000 + step * 1000000, values, &present), STEPLOG_OK);
+        cr_assert_eq(
+            steplog_writer_append_present(writer, schema, step, 1700000000000000000 + step * 1000000, values, &present),
+            STEPLOG_OK);
     }
 }
 
@@ -66,10 +71,13 @@ static void log_other_things(steplog_writer *writer)
     for (size_t i = 0; i < sizeof picture; i++) picture[i] = (uint8_t)(i * i);
     cr_assert_eq(steplog_writer_metric(writer, "acc", 3, &metric, NULL), STEPLOG_OK);
     for (int64_t step = 0; step < 5; step++)
-        for (int i = 0; i < 2; i++) cr_assert_eq(steplog_writer_point(writer, metric, step, STEPLOG_TIME_NONE, 0.25 * i), STEPLOG_OK);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(steplog_writer_point(writer, metric, step, STEPLOG_TIME_NONE, 0.25 * i), STEPLOG_OK);
     cr_assert_eq(steplog_writer_set_fact(writer, "param.batch", "64", NULL), STEPLOG_OK);
     cr_assert_eq(steplog_writer_set_fact(writer, "note", "first", NULL), STEPLOG_OK);
-    cr_assert_eq(steplog_writer_blob(writer, "confusion", 3, STEPLOG_TIME_NONE, "text/csv", picture, sizeof picture, NULL), STEPLOG_OK);
+    cr_assert_eq(
+        steplog_writer_blob(writer, "confusion", 3, STEPLOG_TIME_NONE, "text/csv", picture, sizeof picture, NULL),
+        STEPLOG_OK);
 }
 
 static void copy_file(const char *from, const char *to)
@@ -136,15 +144,18 @@ static int see(void *context, const steplog_damage *finding)
 {
     seen *s = context;
     size_t used = strlen(s->text);
-    if (finding->is_notice) s->notice_count++;
-    else s->damage_count++;
+    if (finding->is_notice)
+        s->notice_count++;
+    else
+        s->damage_count++;
     if (!finding->is_notice) {
         s->has_run |= finding->has_run;
         s->has_steps |= finding->has_steps;
         s->has_series |= finding->series != NULL;
     }
-    snprintf(s->text + used, sizeof s->text - used, "%s %s at %lld: %s (%s)\n", finding->is_notice ? "notice" : "damage",
-             finding->file ? finding->file : "store", (long long)finding->offset, finding->what, finding->series ? finding->series : "-");
+    snprintf(s->text + used, sizeof s->text - used, "%s %s at %lld: %s (%s)\n",
+             finding->is_notice ? "notice" : "damage", finding->file ? finding->file : "store",
+             (long long)finding->offset, finding->what, finding->series ? finding->series : "-");
     return 0;
 }
 
@@ -173,9 +184,11 @@ static void read_everything(const char *path)
             steplog_batch batch;
             uint8_t blob[4096];
             if (steplog_reader_run(reader, n, &run, NULL) < 0) continue;
-            for (size_t i = 0; i < run.blob_count; i++) steplog_reader_blob_read(reader, &run.id, i, blob, sizeof blob, NULL);
+            for (size_t i = 0; i < run.blob_count; i++)
+                steplog_reader_blob_read(reader, &run.id, i, blob, sizeof blob, NULL);
             if (steplog_cursor_open_matching(reader, &run.id, "*", NULL, &cursor, NULL) < 0) continue;
-            while (steplog_cursor_next(cursor, &batch, 0, NULL) == STEPLOG_OK) {}
+            while (steplog_cursor_next(cursor, &batch, 0, NULL) == STEPLOG_OK) {
+            }
             steplog_cursor_close(cursor);
         }
         steplog_reader_close(reader);
@@ -217,7 +230,10 @@ static void add_file(file_list *list, const char *path)
     static const uint8_t no_id[16];
     const char *dot = strrchr(path, '.');
     int is_log = dot && strcmp(dot, ".log") == 0;
-    snprintf(f->kind, sizeof f->kind, "%s", !is_log ? "other" : memcmp(f->bytes + 16, no_id, 16) == 0 ? "spare-log" : "log");
+    snprintf(f->kind, sizeof f->kind, "%s",
+             !is_log                                 ? "other"
+             : memcmp(f->bytes + 16, no_id, 16) == 0 ? "spare-log"
+                                                     : "log");
     if (strcmp(f->kind, "log") == 0) f->end = end_of_records(f->bytes, f->size);
 }
 
@@ -230,8 +246,10 @@ static void add_files(file_list *list, const char *path)
         if (entry->d_name[0] == '.') continue;
         const char *below = test_path(path, entry->d_name);
         cr_assert_eq(stat(below, &st), 0);
-        if (S_ISDIR(st.st_mode)) add_files(list, below);
-        else add_file(list, below);
+        if (S_ISDIR(st.st_mode))
+            add_files(list, below);
+        else
+            add_file(list, below);
     }
     closedir(dir);
 }
@@ -279,7 +297,9 @@ static size_t place(const char *text, const file *f)
 static int is_unused(const unused_list *list, const file *f, size_t at)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i].kind, f->kind) == 0 && at >= place(list->items[i].begin, f) && at < place(list->items[i].end, f)) return 1;
+        if (strcmp(list->items[i].kind, f->kind) == 0 && at >= place(list->items[i].begin, f) &&
+            at < place(list->items[i].end, f))
+            return 1;
     return 0;
 }
 
@@ -396,7 +416,8 @@ Test(verify, reports_each_flipped_byte_of_a_small_store, .timeout = 300)
             int is_torn_tail_only = status == STEPLOG_OK && is_tail;
             if (status == STEPLOG_NEWER) is_torn_tail_only = 1; /* a store of a later version, told as an error */
             if (status != STEPLOG_CORRUPT && !is_torn_tail_only) {
-                if (silent++ < 20) fprintf(stderr, "%s byte %zu, bit %02x: status %d\n%s", f->path, at, bit, status, s.text);
+                if (silent++ < 20)
+                    fprintf(stderr, "%s byte %zu, bit %02x: status %d\n%s", f->path, at, bit, status, s.text);
             }
             if (flipped++ % 7 == 0) read_everything(path);
             put_byte(f->path, at, f->bytes[at]);
@@ -451,7 +472,8 @@ Test(verify, does_not_call_a_live_store_damaged, .timeout = 60)
     seen s = {0};
     steplog_status answer = STEPLOG_OK;
     int round = 0, status = 0;
-    for (; answer == STEPLOG_OK && read(go[0], &byte, 1) != 0; round++) answer = verify(path, &s); /* 0: the writer has left */
+    for (; answer == STEPLOG_OK && read(go[0], &byte, 1) != 0; round++)
+        answer = verify(path, &s); /* 0: the writer has left */
     if (answer != STEPLOG_OK) kill(child, SIGKILL);
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert_eq(answer, STEPLOG_OK, "%d, round %d\n%s", answer, round, s.text);

@@ -87,6 +87,7 @@ Test(checksum, of_a_damaged_record_tells_no_number_near_by)
             body[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
         cr_assert_gt(sl_record_sequence(check, sl_hash(body, sizeof body), key, 4104, 0x0001000a) - number, 1000000u);
-        cr_assert_gt(sl_record_sequence(check, sl_hash(body, sizeof body), key + 1, 4096, 0x0001000a) - number, 1000000u);
+        cr_assert_gt(sl_record_sequence(check, sl_hash(body, sizeof body), key + 1, 4096, 0x0001000a) - number,
+                     1000000u);
     }
 }

@@ -129,8 +129,10 @@ Test(chunk_codec, statistics_are_those_that_a_plain_loop_finds)
         for (size_t i = 0; i < count; i++) {
             values[i] = round % 3 ? test_random_double(&random) : (double)(int)test_random_below(&random, 5) - 2;
             if (round % 3 == 2 && !isfinite(values[i])) values[i] = -0.0;
-            if (isnan(values[i])) nan_count++;
-            else if (isinf(values[i])) *(values[i] > 0 ? &positive : &negative) += 1;
+            if (isnan(values[i]))
+                nan_count++;
+            else if (isinf(values[i]))
+                *(values[i] > 0 ? &positive : &negative) += 1;
             else {
                 if (smallest == ROWS || values[i] < values[smallest]) smallest = i;
                 if (largest == ROWS || values[i] > values[largest]) largest = i;
@@ -139,7 +141,8 @@ Test(chunk_codec, statistics_are_those_that_a_plain_loop_finds)
         sl_column_stats_make(values, count, &stats);
         cr_assert_eq(sl_bits_of(stats.first), sl_bits_of(values[0]));
         cr_assert_eq(sl_bits_of(stats.last), sl_bits_of(values[count - 1]));
-        cr_assert(stats.nan_count == nan_count && stats.positive_inf_count == positive && stats.negative_inf_count == negative);
+        cr_assert(stats.nan_count == nan_count && stats.positive_inf_count == positive &&
+                  stats.negative_inf_count == negative);
         if (smallest == ROWS) {
             cr_assert(isnan(stats.smallest) && isnan(stats.largest) && stats.smallest_at == 0 && stats.largest_at == 0);
             continue;
@@ -181,10 +184,15 @@ static sl_buffer make_chunk(int is_reference)
     sl_chunk_directory_put(&directory, &info);
     info.flags = 0;
     sl_chunk_directory_put(&directory, &info);
-    sl_chunk_head head = {.writer = 1, .schema = 2, .row_count = 300, .column_count = 3,
+    sl_chunk_head head = {.writer = 1,
+                          .schema = 2,
+                          .row_count = 300,
+                          .column_count = 3,
                           .flags = SL_CHUNK_STEPS_SORTED | SL_CHUNK_HAS_TIMES,
-                          .directory = directory.data, .directory_bytes = (uint32_t)directory.bytes,
-                          .inline_payloads = payloads[1].data, .inline_bytes = (uint32_t)payloads[1].bytes};
+                          .directory = directory.data,
+                          .directory_bytes = (uint32_t)directory.bytes,
+                          .inline_payloads = payloads[1].data,
+                          .inline_bytes = (uint32_t)payloads[1].bytes};
     for (int i = 0; i < SL_PART_COUNT; i++) {
         head.part[i] = (const uint8_t *)"steps, times and sequences";
         head.part_bytes[i] = 5 + (uint32_t)i;
@@ -219,7 +227,8 @@ static int is_chunk(const uint8_t *bytes, size_t count)
         if (is_good) {
             sl_chunk_encode(&head, &again);
             cr_assert_eq(columns, head.column_count);
-            cr_assert(directory.bytes == head.directory_bytes && memcmp(directory.data, head.directory, directory.bytes) == 0);
+            cr_assert(directory.bytes == head.directory_bytes &&
+                      memcmp(directory.data, head.directory, directory.bytes) == 0);
             cr_assert(again.bytes == count && memcmp(again.data, copy, count) == 0);
         }
     }
@@ -253,8 +262,8 @@ Test(chunk_codec, refuses_heads_that_break_a_rule)
     static const struct {
         size_t at;
         uint16_t word;
-    } changes[] = {{8, 0}, {8, 1025}, {10, 0}, {10, 4097}, {10, 2}, {10, 4}, {12, 4}, {12, 1}, {14, 1}, {16, 0}, {20, 0},
-                   {24, 0}, {18, 0x8000}, {18, 0x7fff}, {28, 0xffff}, {30, 0xffff}};
+    } changes[] = {{8, 0},  {8, 1025}, {10, 0}, {10, 4097}, {10, 2},      {10, 4},      {12, 4},      {12, 1},
+                   {14, 1}, {16, 0},   {20, 0}, {24, 0},    {18, 0x8000}, {18, 0x7fff}, {28, 0xffff}, {30, 0xffff}};
     sl_buffer out = make_chunk(0);
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         uint16_t before = sl_load16(out.data + changes[i].at);

@@ -95,9 +95,23 @@ static sl_fact random_fact(test_random *random, uint32_t text_bytes_max)
 Test(fact_codec, facts_lie_as_the_format_says)
 {
     sl_buffer out = {0};
-    sl_fact fact = {.kind = 7, .lamport = 2, .time_ns = 3, .attempt = 1, .parent_attempt = 5, .number = 4, .has_key = 1,
-                    .has_value = 1, .has_steps = 1, .has_target = 1, .step_begin = INT64_MIN, .step_end = INT64_MAX,
-                    .target_sequence = 9, .key = "key", .value = "value", .key_bytes = 3, .value_bytes = 5};
+    sl_fact fact = {.kind = 7,
+                    .lamport = 2,
+                    .time_ns = 3,
+                    .attempt = 1,
+                    .parent_attempt = 5,
+                    .number = 4,
+                    .has_key = 1,
+                    .has_value = 1,
+                    .has_steps = 1,
+                    .has_target = 1,
+                    .step_begin = INT64_MIN,
+                    .step_end = INT64_MAX,
+                    .target_sequence = 9,
+                    .key = "key",
+                    .value = "value",
+                    .key_bytes = 3,
+                    .value_bytes = 5};
     fact.target.bytes[0] = 0xab;
     sl_fact_encode(&fact, &out);
     cr_assert_eq(out.bytes, 48u + 16 + 24 + 8);
@@ -123,7 +137,8 @@ Test(fact_codec, facts_return)
         cr_assert(is_taken(fact_again, out.data, out.bytes));
         cr_assert(sl_fact_decode(out.data, out.bytes, &back));
         cr_assert(back.kind == fact.kind && back.lamport == fact.lamport && back.time_ns == fact.time_ns);
-        cr_assert(back.number == fact.number && back.attempt == fact.attempt && back.parent_attempt == fact.parent_attempt);
+        cr_assert(back.number == fact.number && back.attempt == fact.attempt &&
+                  back.parent_attempt == fact.parent_attempt);
         cr_assert(back.has_key == fact.has_key && back.has_value == fact.has_value);
         cr_assert(back.has_key ? back.key_bytes == fact.key_bytes : back.key == NULL && back.key_bytes == 0);
         cr_assert(back.has_value ? back.value_bytes == fact.value_bytes : back.value == NULL);
@@ -137,8 +152,13 @@ Test(fact_codec, facts_take_the_longest_key_and_value)
 {
     sl_buffer out = {0};
     memset(text_of_a, 'a', sizeof text_of_a);
-    sl_fact fact = {.kind = 1, .has_key = 1, .has_value = 1, .key = text_of_a, .value = text_of_a,
-                    .key_bytes = STEPLOG_NAME_BYTES_MAX, .value_bytes = STEPLOG_VALUE_BYTES_MAX};
+    sl_fact fact = {.kind = 1,
+                    .has_key = 1,
+                    .has_value = 1,
+                    .key = text_of_a,
+                    .value = text_of_a,
+                    .key_bytes = STEPLOG_NAME_BYTES_MAX,
+                    .value_bytes = STEPLOG_VALUE_BYTES_MAX};
     sl_fact_encode(&fact, &out);
     cr_expect(is_taken(fact_again, out.data, out.bytes));
     sl_buffer_free(&out);
@@ -164,15 +184,28 @@ Test(fact_codec, refuses_facts_that_break_a_rule)
         uint8_t byte;
         const char *what;
     } changes[] = {
-        {0, 0, "kind 0"},          {1, 0x10, "an unknown flag"},      {1, 0x80, "an unknown flag"},
-        {2, 1, "reserved"},        {3, 1, "reserved"},                {44, 1, "reserved"},
-        {47, 1, "reserved"},       {36, 2, "a key that is longer"},   {36, 0, "a key that is shorter"},
-        {40, 9, "a longer value"}, {1, 2, "key bytes without a key"}, {1, 1, "value bytes without a value"},
-        {48, 0xff, "not UTF-8"},   {49, 0xc3, "not UTF-8"},           {39, 0xff, "a length near 2^32"},
-        {43, 0xff, "a length near 2^32"}, {1, 7, "steps that are not there"}, {1, 11, "a target that is not there"},
+        {0, 0, "kind 0"},
+        {1, 0x10, "an unknown flag"},
+        {1, 0x80, "an unknown flag"},
+        {2, 1, "reserved"},
+        {3, 1, "reserved"},
+        {44, 1, "reserved"},
+        {47, 1, "reserved"},
+        {36, 2, "a key that is longer"},
+        {36, 0, "a key that is shorter"},
+        {40, 9, "a longer value"},
+        {1, 2, "key bytes without a key"},
+        {1, 1, "value bytes without a value"},
+        {48, 0xff, "not UTF-8"},
+        {49, 0xc3, "not UTF-8"},
+        {39, 0xff, "a length near 2^32"},
+        {43, 0xff, "a length near 2^32"},
+        {1, 7, "steps that are not there"},
+        {1, 11, "a target that is not there"},
     };
     sl_buffer out = {0};
-    sl_fact fact = {.kind = 2, .has_key = 1, .has_value = 1, .key = "k", .value = "v", .key_bytes = 1, .value_bytes = 1};
+    sl_fact fact = {
+        .kind = 2, .has_key = 1, .has_value = 1, .key = "k", .value = "v", .key_bytes = 1, .value_bytes = 1};
     sl_fact_encode(&fact, &out);
     cr_assert(is_taken(fact_again, out.data, out.bytes));
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -198,11 +231,15 @@ Test(fact_codec, blob_heads_return_and_say_where_the_data_begins)
     for (int round = 0; round < 300; round++) {
         sl_buffer out = {0};
         size_t head_bytes;
-        sl_blob back, blob = {.step = (int64_t)test_random_u64(&random), .time_ns = (int64_t)test_random_u64(&random),
-                              .data_bytes = test_random_below(&random, STEPLOG_BLOB_BYTES_MAX + 1),
-                              .content_hash = test_random_u64(&random), .name = text_of_a, .content_type = "image/png",
-                              .name_bytes = 1 + (uint32_t)test_random_below(&random, round ? 40 : STEPLOG_NAME_BYTES_MAX),
-                              .content_type_bytes = (uint32_t)test_random_below(&random, 10)};
+        sl_blob back,
+            blob = {.step = (int64_t)test_random_u64(&random),
+                    .time_ns = (int64_t)test_random_u64(&random),
+                    .data_bytes = test_random_below(&random, STEPLOG_BLOB_BYTES_MAX + 1),
+                    .content_hash = test_random_u64(&random),
+                    .name = text_of_a,
+                    .content_type = "image/png",
+                    .name_bytes = 1 + (uint32_t)test_random_below(&random, round ? 40 : STEPLOG_NAME_BYTES_MAX),
+                    .content_type_bytes = (uint32_t)test_random_below(&random, 10)};
         sl_blob_encode(&blob, &out);
         cr_assert_eq(out.bytes, 40 + blob.name_bytes + blob.content_type_bytes);
         cr_assert_eq(sl_load64(out.data + 24), blob.data_bytes);
@@ -218,7 +255,10 @@ Test(fact_codec, blob_heads_return_and_say_where_the_data_begins)
 Test(fact_codec, refuses_blob_heads_that_break_a_rule)
 {
     sl_buffer out = {0};
-    sl_blob blob = {.data_bytes = STEPLOG_BLOB_BYTES_MAX, .name = "n", .content_type = "t", .name_bytes = 1,
+    sl_blob blob = {.data_bytes = STEPLOG_BLOB_BYTES_MAX,
+                    .name = "n",
+                    .content_type = "t",
+                    .name_bytes = 1,
                     .content_type_bytes = 1};
     sl_blob_encode(&blob, &out);
     cr_expect(is_taken(blob_again, out.data, out.bytes));
@@ -251,10 +291,20 @@ static void put_label(sl_buffer *out, const char *key, const char *value)
 static sl_buffer writer_body(const sl_buffer *labels, uint32_t label_count)
 {
     sl_buffer out = {0};
-    sl_writer_description description = {.attempt = 1, .rank = 2, .flags = 7, .process_id = 3, .resume_step = INT64_MIN,
-                                         .start_time_ns = 5, .process_start_ns = 6, .host = "h", .step_axis = "step",
-                                         .host_bytes = 1, .step_axis_bytes = 4, .label_count = label_count,
-                                         .labels = labels->data, .labels_bytes = (uint32_t)labels->bytes};
+    sl_writer_description description = {.attempt = 1,
+                                         .rank = 2,
+                                         .flags = 7,
+                                         .process_id = 3,
+                                         .resume_step = INT64_MIN,
+                                         .start_time_ns = 5,
+                                         .process_start_ns = 6,
+                                         .host = "h",
+                                         .step_axis = "step",
+                                         .host_bytes = 1,
+                                         .step_axis_bytes = 4,
+                                         .label_count = label_count,
+                                         .labels = labels->data,
+                                         .labels_bytes = (uint32_t)labels->bytes};
     memset(&description.incarnation, 0x11, 64);
     sl_writer_description_encode(&description, &out);
     return out;

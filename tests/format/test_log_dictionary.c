@@ -75,7 +75,8 @@ Test(log_dictionary, takes_no_index_far_ahead_of_the_others)
     cr_expect_eq(add_name(&dictionary, 65536, "x"), STEPLOG_OK);
     cr_expect_eq(add_name(&dictionary, 65537 + 65536, "x"), STEPLOG_OK);
     uint32_t last = 65537 + 65536;
-    while (last + 65537 < STEPLOG_WRITER_METRICS_MAX) cr_assert_eq(add_name(&dictionary, last += 65537, "x"), STEPLOG_OK);
+    while (last + 65537 < STEPLOG_WRITER_METRICS_MAX)
+        cr_assert_eq(add_name(&dictionary, last += 65537, "x"), STEPLOG_OK);
     cr_expect_eq(add_name(&dictionary, 1048575, "x"), STEPLOG_OK);
     cr_expect_eq(add_name(&dictionary, 1048576, "x"), STEPLOG_CORRUPT);
     sl_dictionary_free(&dictionary);
@@ -93,7 +94,8 @@ Test(log_dictionary, refuses_schemas_that_break_a_rule)
     cr_expect_eq(add_schema(&dictionary, 0, metrics, 0), STEPLOG_CORRUPT);
     cr_expect_eq(add_schema(&dictionary, 0, metrics, 4097), STEPLOG_CORRUPT);
     cr_expect_eq(add_schema(&dictionary, 65536, metrics, 1), STEPLOG_CORRUPT);
-    cr_expect_eq(add_schema(&dictionary, 0, (const uint32_t[]){0, 4097}, 2), STEPLOG_CORRUPT, "a metric without a name");
+    cr_expect_eq(add_schema(&dictionary, 0, (const uint32_t[]){0, 4097}, 2), STEPLOG_CORRUPT,
+                 "a metric without a name");
     cr_expect_eq(sl_dictionary_add(&dictionary, SL_RECORD_SCHEMA, 0, (const uint8_t[8]){0}, 7), STEPLOG_CORRUPT);
     cr_expect_null(sl_dictionary_schema_of(&dictionary, 0));
     cr_expect_eq(add_schema(&dictionary, 0, metrics, 4096), STEPLOG_OK);
@@ -129,7 +131,8 @@ Test(log_dictionary, keeps_the_first_writer_and_none_that_is_malformed)
     cr_expect_eq(sl_dictionary_add(&dictionary, SL_RECORD_WRITER, 0, good.data, (uint32_t)good.bytes), STEPLOG_OK);
     cr_expect(dictionary.has_writer && dictionary.writer.attempt == 1);
     cr_expect_eq(sl_dictionary_add(&dictionary, SL_RECORD_WRITER, 0, good.data, (uint32_t)good.bytes), STEPLOG_OK);
-    cr_expect_eq(sl_dictionary_add(&dictionary, SL_RECORD_WRITER, 0, other.data, (uint32_t)other.bytes), STEPLOG_CORRUPT);
+    cr_expect_eq(sl_dictionary_add(&dictionary, SL_RECORD_WRITER, 0, other.data, (uint32_t)other.bytes),
+                 STEPLOG_CORRUPT);
     cr_expect_eq(dictionary.writer.attempt, 1u);
     sl_buffer_free(&bad);
     sl_buffer_free(&good);
@@ -146,7 +149,8 @@ Test(log_dictionary, survives_every_failing_allocation)
         int failed = add_name(&dictionary, 0, "a") == STEPLOG_NOMEM;
         failed |= add_name(&dictionary, 40, "b") == STEPLOG_NOMEM;
         failed |= add_schema(&dictionary, 20, (const uint32_t[]){0}, 1) == STEPLOG_NOMEM;
-        failed |= sl_dictionary_add(&dictionary, SL_RECORD_WRITER, 0, writer.data, (uint32_t)writer.bytes) == STEPLOG_NOMEM;
+        failed |= sl_dictionary_add(&dictionary, SL_RECORD_WRITER, 0, writer.data, (uint32_t)writer.bytes) ==
+                  STEPLOG_NOMEM;
         uint64_t count = test_memory_count();
         test_memory_restore();
         sl_dictionary_free(&dictionary);

@@ -146,11 +146,11 @@ Test(log_header, keeps_the_bounds_of_the_table)
 {
     test_random random = test_random_begin("log_header");
     sl_log_header header = random_header(&random);
-#define WITH(field, value, status)                                                        \
-    do {                                                                                  \
-        sl_log_header changed = header;                                                   \
-        changed.field = (value);                                                          \
-        cr_expect_eq(code_and_decode(&changed), STEPLOG_##status, #field " = " #value);   \
+#define WITH(field, value, status)                                                      \
+    do {                                                                                \
+        sl_log_header changed = header;                                                 \
+        changed.field = (value);                                                        \
+        cr_expect_eq(code_and_decode(&changed), STEPLOG_##status, #field " = " #value); \
     } while (0)
     WITH(version, 0, CORRUPT);
     WITH(first_sequence, 0, CORRUPT);
@@ -202,7 +202,8 @@ Test(log_header, marks_return_and_every_flipped_bit_is_noticed)
     for (int round = 0; round < 50; round++) {
         uint8_t slot[SL_LOG_SLOT_BYTES];
         uint64_t key = test_random_u64(&random);
-        sl_log_mark mark = {1 + test_random_below(&random, 100), test_random_u64(&random), test_random_u64(&random)}, out;
+        sl_log_mark mark = {1 + test_random_below(&random, 100), test_random_u64(&random), test_random_u64(&random)},
+                    out;
         sl_log_mark_encode(&mark, key, 1024, slot);
         cr_assert_eq(sl_load64(slot + 8), mark.offset);
         cr_assert_eq(sl_load64(slot + 56), sl_check(sl_hash(slot, 56), key, 1024, 0, 0));

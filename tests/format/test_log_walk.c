@@ -53,7 +53,8 @@ static uint64_t put(unsigned kind, unsigned flags, uint32_t index, const void *b
     return offset;
 }
 
-static uint64_t put_part(unsigned kind, unsigned flags, uint32_t index, const void *data, uint32_t bytes, uint32_t total)
+static uint64_t put_part(unsigned kind, unsigned flags, uint32_t index, const void *data, uint32_t bytes,
+                         uint32_t total)
 {
     static uint8_t body[SL_RECORD_BYTES_MAX];
     memset(body, 0, sizeof body);
@@ -157,7 +158,8 @@ static void go_on(sl_log_walk *walk)
         cr_assert_eq(walk->offset % 8, 0);
         if (item.kind == SL_ITEM_OTHER) continue;
         cr_assert_lt(got.count, ITEMS_MAX);
-        if (item.kind == SL_ITEM_TEXT) got.content_hash[got.count] = (uint32_t)sl_hash(item.content, item.content_bytes);
+        if (item.kind == SL_ITEM_TEXT)
+            got.content_hash[got.count] = (uint32_t)sl_hash(item.content, item.content_bytes);
         if (item.kind == SL_ITEM_ROW) item.value = sl_double_of(sl_load64(item.values));
         got.items[got.count++] = item;
     } while (item.kind != SL_ITEM_END && item.kind != SL_ITEM_ERROR);
@@ -187,17 +189,19 @@ static void check_numbers(int is_exact)
 {
     uint64_t next = built.first_sequence;
     for (size_t i = 0; i < got.count; i++) {
-        if (is_exact) cr_assert_eq(got.items[i].sequence, next);
-        else cr_assert_geq(got.items[i].sequence, next);
+        if (is_exact)
+            cr_assert_eq(got.items[i].sequence, next);
+        else
+            cr_assert_geq(got.items[i].sequence, next);
         if (got.items[i].kind != SL_ITEM_END) next = got.items[i].sequence + got.items[i].sequence_count;
     }
     cr_assert_leq(next, got.next_sequence);
 }
 
-#define EXPECT_END(torn)                                              \
-    do {                                                              \
-        cr_assert_eq(got.items[got.count - 1].kind, SL_ITEM_END);     \
-        cr_assert_eq(got.is_torn, (torn));                            \
+#define EXPECT_END(torn)                                          \
+    do {                                                          \
+        cr_assert_eq(got.items[got.count - 1].kind, SL_ITEM_END); \
+        cr_assert_eq(got.is_torn, (torn));                        \
     } while (0)
 
 /* ---- what is whole ---- */
@@ -222,7 +226,8 @@ Test(log_walk, gives_rows_and_points_in_order)
     EXPECT_END(0);
     const sl_log_item *item = &got.items[0];
     cr_expect(item->kind == SL_ITEM_ROW && item->offset == row && item->bytes == 48 && item->sequence == 1);
-    cr_expect(item->step == -5 && item->time_ns == STEPLOG_TIME_NONE && item->value_count == 2 && item->presence == NULL);
+    cr_expect(item->step == -5 && item->time_ns == STEPLOG_TIME_NONE && item->value_count == 2 &&
+              item->presence == NULL);
     cr_expect_eq(item->value, 1.5);
     item = &got.items[1];
     cr_expect(item->kind == SL_ITEM_POINT && item->offset == point && item->bytes == 40 && item->sequence == 2);
@@ -370,7 +375,7 @@ Test(log_walk, drops_incomplete_texts_without_calling_them_damage)
     put_part(SL_RECORD_FACT, SL_PART_IS_FIRST | SL_PART_HAS_MORE, 0, text, 16, 64);
     put_text(SL_RECORD_BLOB, 0, text, 40, 16); /* another kind of text */
     put_part(SL_RECORD_FACT, SL_PART_IS_FIRST | SL_PART_HAS_MORE, 0, text, 16, 64);
-    put_text(SL_RECORD_FACT, 0, text, 40, 16); /* a first part again */
+    put_text(SL_RECORD_FACT, 0, text, 40, 16);                                      /* a first part again */
     put_part(SL_RECORD_FACT, SL_PART_IS_FIRST | SL_PART_HAS_MORE, 0, text, 16, 64); /* the end of the log */
     walk_all();
     cr_expect_eq(count_of(SL_ITEM_DAMAGE), 0u);
@@ -390,13 +395,13 @@ Test(log_walk, parts_that_do_not_fit_are_damage)
         unsigned kind, flags;
         uint32_t index, bytes, total;
     } seconds[] = {
-        {SL_RECORD_FACT, 0, 1, 16, 32},                               /* another index */
-        {SL_RECORD_FACT, 0, 0, 16, 40},                               /* another total */
-        {SL_RECORD_FACT, 0, 0, 8, 32},                                /* last, but too short */
-        {SL_RECORD_FACT, 0, 0, 24, 32},                               /* last, but too long */
-        {SL_RECORD_FACT, SL_PART_HAS_MORE, 0, 16, 32},                /* complete, but says there is more */
-        {SL_RECORD_BLOB, 0, 0, 16, 32},                               /* nothing of this kind is under way */
-        {SL_RECORD_FACT, SL_PART_IS_FIRST | 4, 0, 16, 16},            /* unknown flag */
+        {SL_RECORD_FACT, 0, 1, 16, 32},                                         /* another index */
+        {SL_RECORD_FACT, 0, 0, 16, 40},                                         /* another total */
+        {SL_RECORD_FACT, 0, 0, 8, 32},                                          /* last, but too short */
+        {SL_RECORD_FACT, 0, 0, 24, 32},                                         /* last, but too long */
+        {SL_RECORD_FACT, SL_PART_HAS_MORE, 0, 16, 32},                          /* complete, but says there is more */
+        {SL_RECORD_BLOB, 0, 0, 16, 32},                                         /* nothing of this kind is under way */
+        {SL_RECORD_FACT, SL_PART_IS_FIRST | 4, 0, 16, 16},                      /* unknown flag */
         {SL_RECORD_FACT, SL_PART_IS_FIRST, 0, 16, (1u << 26) + (1u << 20) + 1}, /* above the limit */
         {SL_RECORD_FACT, SL_PART_IS_FIRST | SL_PART_HAS_MORE, 0, 16, (1u << 26) + (1u << 20) + 1},
         {SL_RECORD_FACT, SL_PART_IS_FIRST | SL_PART_HAS_MORE, 0, 16, UINT32_MAX},
@@ -530,7 +535,8 @@ Test(log_walk, below_the_mark_passes_over_damage_and_says_which_numbers_are_miss
     memset(built.bytes + broken, 0, 80); /* two records: their commit words are zero */
     walk_all();
     cr_assert_eq(got.count, 5u);
-    cr_expect(got.items[1].kind == SL_ITEM_DAMAGE && got.items[1].offset == broken && got.items[1].bytes == next - broken);
+    cr_expect(got.items[1].kind == SL_ITEM_DAMAGE && got.items[1].offset == broken &&
+              got.items[1].bytes == next - broken);
     cr_expect(got.items[1].sequence == 2 && got.items[1].sequence_count == 2);
     cr_expect(got.items[2].kind == SL_ITEM_POINT && got.items[2].sequence == 4 && got.items[2].step == 4);
     cr_expect_eq(got.items[3].sequence, 5u);
@@ -642,8 +648,10 @@ Test(log_walk, every_flipped_bit_costs_at_most_the_records_it_is_in)
     usual_log();
     uint64_t first = built.end;
     for (int64_t i = 0; i < 60; i++) {
-        if (i % 3 == 0) put_row(0, i, i, (const double[]){1, 2}, 2);
-        else put_point((uint32_t)i % 2, i, i, 3);
+        if (i % 3 == 0)
+            put_row(0, i, i, (const double[]){1, 2}, 2);
+        else
+            put_point((uint32_t)i % 2, i, i, 3);
     }
     built.mark = built.end;
     for (int round = 0; round < 1500; round++) {
@@ -668,13 +676,15 @@ Test(log_walk, survives_hostile_lengths_and_any_bytes)
         uint64_t end = built.end;
         uint64_t count = 1 + test_random_below(&random, 40);
         for (uint64_t i = 0; i < count; i++) {
-            uint64_t at = SL_LOG_HEADER_BYTES + 8 * test_random_below(&random, (built.capacity - SL_LOG_HEADER_BYTES) / 8);
+            uint64_t at = SL_LOG_HEADER_BYTES +
+                          8 * test_random_below(&random, (built.capacity - SL_LOG_HEADER_BYTES) / 8);
             if (round % 2) at = SL_LOG_HEADER_BYTES + 8 * test_random_below(&random, (end - SL_LOG_HEADER_BYTES) / 8);
             test_random_fill(&random, built.bytes + at, 8);
             if (round % 3) built.bytes[at + 2] = (uint8_t)(1 + test_random_below(&random, 5));
             if (round % 5 == 0) sl_store16(built.bytes + at, 8191);
         }
-        built.mark = SL_LOG_HEADER_BYTES + 8 * test_random_below(&random, (built.capacity - SL_LOG_HEADER_BYTES) / 8 + 1);
+        built.mark = SL_LOG_HEADER_BYTES +
+                     8 * test_random_below(&random, (built.capacity - SL_LOG_HEADER_BYTES) / 8 + 1);
         built.is_same_boot = round % 2;
         if (round % 7 == 0) built.file_bytes = SL_LOG_HEADER_BYTES + test_random_below(&random, built.capacity);
         if (built.file_bytes > built.capacity) built.file_bytes = built.capacity;

@@ -46,9 +46,10 @@ Test(page_codec, lies_as_the_format_says)
     seal(out.data, 40, 64);
     cr_expect_eq(sl_load64(out.data + 16), check);
     sl_buffer_free(&out);
-    static const unsigned kinds[] = {SL_PAGE_WRITER, SL_PAGE_SCHEMA, SL_PAGE_COLUMN, SL_PAGE_CHUNK, SL_PAGE_FACTS, SL_PAGE_BLOB,
-                                     SL_PAGE_WRITER_TABLE, SL_PAGE_SCHEMA_TABLE, SL_PAGE_GROUP_TABLE, SL_PAGE_CHUNK_TABLE,
-                                     SL_PAGE_RANGE_TABLE, SL_PAGE_RECORD_TABLE, SL_PAGE_TRAILER};
+    static const unsigned kinds[] = {
+        SL_PAGE_WRITER,      SL_PAGE_SCHEMA,       SL_PAGE_COLUMN,       SL_PAGE_CHUNK,       SL_PAGE_FACTS,
+        SL_PAGE_BLOB,        SL_PAGE_WRITER_TABLE, SL_PAGE_SCHEMA_TABLE, SL_PAGE_GROUP_TABLE, SL_PAGE_CHUNK_TABLE,
+        SL_PAGE_RANGE_TABLE, SL_PAGE_RECORD_TABLE, SL_PAGE_TRAILER};
     static const unsigned numbers[] = {1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 20, 21, 31};
     for (size_t i = 0; i < 13; i++) cr_expect_eq(kinds[i], numbers[i]);
     cr_expect_eq(SL_PAGE_CONTENT_BYTES_MAX, 8388608u);
@@ -99,7 +100,8 @@ Test(page_codec, notices_every_flipped_bit_and_every_cut)
             cr_assert_not(is_valid(out.data, bytes, 64, content, 499), "bit %zu", bit);
             out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
-        for (size_t cut = 0; cut < bytes; cut++) cr_assert_not(is_valid(out.data, cut, 64, content, 499), "cut at %zu", cut);
+        for (size_t cut = 0; cut < bytes; cut++)
+            cr_assert_not(is_valid(out.data, cut, 64, content, 499), "cut at %zu", cut);
         sl_buffer_free(&out);
     }
 }

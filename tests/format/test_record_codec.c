@@ -20,7 +20,8 @@ static uint8_t *make(uint32_t bytes, unsigned kind, unsigned flags, uint32_t ind
 }
 
 /* Decodes from memory that ends with what is available, for the address sanitizer. */
-static sl_record_state decode(const uint8_t *bytes, size_t available, uint64_t offset, uint64_t expected, sl_record *out)
+static sl_record_state decode(const uint8_t *bytes, size_t available, uint64_t offset, uint64_t expected,
+                              sl_record *out)
 {
     uint8_t *copy = malloc(available ? available : 1);
     cr_assert_not_null(copy);
@@ -37,8 +38,8 @@ Test(record_codec, has_the_numbers_of_the_format)
     cr_expect_eq(SL_PART_BYTES_MAX, 65504u);
     cr_expect_eq(SL_LOG_HEADER_BYTES, 4096u);
     cr_expect_eq(sl_record_head(65528, 18, 3, 0xfedcba98), UINT64_C(0xfedcba9803121fff));
-    static const unsigned kinds[] = {SL_RECORD_ROW,    SL_RECORD_POINT, SL_RECORD_CONTINUATION, SL_RECORD_FACT, SL_RECORD_BLOB,
-                                     SL_RECORD_WRITER, SL_RECORD_NAME,  SL_RECORD_SCHEMA};
+    static const unsigned kinds[] = {SL_RECORD_ROW,  SL_RECORD_POINT,  SL_RECORD_CONTINUATION, SL_RECORD_FACT,
+                                     SL_RECORD_BLOB, SL_RECORD_WRITER, SL_RECORD_NAME,         SL_RECORD_SCHEMA};
     static const unsigned numbers[] = {1, 2, 3, 4, 5, 16, 17, 18};
     for (size_t i = 0; i < 8; i++) {
         cr_expect_eq(kinds[i], numbers[i]);
@@ -53,7 +54,8 @@ Test(record_codec, returns_records_of_every_kind_and_length)
     test_random random = test_random_begin("record_codec");
     for (int round = 0; round < 5000; round++) {
         sl_record out;
-        uint32_t units = round % 50 ? 3 + (uint32_t)test_random_below(&random, 60) : 3 + (uint32_t)test_random_below(&random, 8189);
+        uint32_t units = round % 50 ? 3 + (uint32_t)test_random_below(&random, 60)
+                                    : 3 + (uint32_t)test_random_below(&random, 8189);
         unsigned kind = (unsigned)test_random_below(&random, 8);
         kind = kind < 5 ? 1 + kind : 11 + kind;
         unsigned flags = (unsigned)test_random_below(&random, 256);
@@ -87,7 +89,8 @@ Test(record_codec, takes_the_longest_and_the_shortest_record)
     sl_store16(record_bytes, 8191 + 1);
     cr_expect_eq(decode(record_bytes, SL_RECORD_BYTES_MAX, 4096, 1, &out), SL_RECORD_BROKEN);
     sl_store16(record_bytes, 0);
-    cr_expect_eq(decode(record_bytes, SL_RECORD_BYTES_MAX, 4096, 1, &out), SL_RECORD_BROKEN, "a length of 0 with a kind");
+    cr_expect_eq(decode(record_bytes, SL_RECORD_BYTES_MAX, 4096, 1, &out), SL_RECORD_BROKEN,
+                 "a length of 0 with a kind");
 }
 
 Test(record_codec, takes_no_kind_that_the_table_does_not_have)
@@ -97,7 +100,8 @@ Test(record_codec, takes_no_kind_that_the_table_does_not_have)
     for (unsigned kind = 0; kind < 256; kind++) {
         make(40, kind, 0, 0, 4096, 1);
         int is_known = (kind >= 1 && kind <= 5) || (kind >= 16 && kind <= 18);
-        cr_expect_eq(decode(record_bytes, 40, 4096, 1, &out), is_known ? SL_RECORD_GOOD : SL_RECORD_BROKEN, "kind %u", kind);
+        cr_expect_eq(decode(record_bytes, 40, 4096, 1, &out), is_known ? SL_RECORD_GOOD : SL_RECORD_BROKEN, "kind %u",
+                     kind);
     }
 }
 
@@ -253,7 +257,8 @@ static int is_part(uint32_t body_bytes, uint32_t bytes, uint32_t total, unsigned
 
 Test(record_codec, takes_parts_of_every_length)
 {
-    for (uint32_t bytes = 0; bytes <= SL_PART_BYTES_MAX; bytes += bytes < 100 || bytes > SL_PART_BYTES_MAX - 50 ? 1 : 509) {
+    for (uint32_t bytes = 0; bytes <= SL_PART_BYTES_MAX;
+         bytes += bytes < 100 || bytes > SL_PART_BYTES_MAX - 50 ? 1 : 509) {
         uint32_t body_bytes = 8 + (bytes + 7) / 8 * 8;
         cr_assert(is_part(body_bytes, bytes, bytes, SL_PART_IS_FIRST, 0));
         cr_assert(is_part(body_bytes, bytes, UINT32_MAX, 0, 0));

@@ -73,13 +73,13 @@ Test(segment_codec, tables_are_as_the_format_says)
 }
 
 /* Any bytes that an entry is decoded from must come back when it is encoded; so no field is left out. */
-#define CODEC(name)                                                   \
-    static int name##_again(const uint8_t *in, uint8_t *out)          \
-    {                                                                 \
-        sl_##name entry;                                              \
-        if (!sl_##name##_decode(in, &entry)) return 0;                \
-        sl_##name##_encode(&entry, out);                              \
-        return 1;                                                     \
+#define CODEC(name)                                          \
+    static int name##_again(const uint8_t *in, uint8_t *out) \
+    {                                                        \
+        sl_##name entry;                                     \
+        if (!sl_##name##_decode(in, &entry)) return 0;       \
+        sl_##name##_encode(&entry, out);                     \
+        return 1;                                            \
     }
 CODEC(writer_entry)
 CODEC(schema_entry)
@@ -121,7 +121,8 @@ Test(segment_codec, entries_say_all_that_their_bytes_say)
             test_random_fill(&random, bytes, codecs[c].bytes);
             for (size_t i = 0; i < codecs[c].bytes; i++)
                 if (round % 8) bytes[i] = test_random_below(&random, 4) ? codecs[c].good[i] : bytes[i];
-            if (codecs[c].again(bytes, again)) cr_assert_eq(memcmp(bytes, again, codecs[c].bytes), 0, "%s", codecs[c].name);
+            if (codecs[c].again(bytes, again))
+                cr_assert_eq(memcmp(bytes, again, codecs[c].bytes), 0, "%s", codecs[c].name);
         }
     }
 }
@@ -131,16 +132,17 @@ Test(segment_codec, entries_that_break_a_rule_are_refused)
     static const struct {
         size_t codec, at;
         uint8_t byte;
-    } changes[] = {{0, 32, 0}, {0, 44, 1}, {0, 47, 1}, {0, 88, 1}, {0, 95, 1}, {1, 8, 0},  {1, 10, 1}, {2, 12, 0},
-                   {2, 39, 1}, {3, 12, 0}, {3, 13, 5}, {3, 16, 0}, {3, 17, 1}, {3, 39, 1}, {3, 68, 1}, {3, 71, 1},
-                   {3, 72, 65}, {4, 4, 0}, {4, 4, 3},  {4, 8, 0},  {4, 16, 1}, {5, 4, 0},  {5, 4, 3},  {5, 6, 1},
-                   {5, 24, 0}, {5, 40, 0}, {5, 44, 1}, {5, 47, 1}, {6, 8, 0},  {6, 16, 0}, {6, 20, 0}, {6, 20, 3},
-                   {6, 21, 1}, {6, 23, 1}};
+    } changes[] = {{0, 32, 0}, {0, 44, 1}, {0, 47, 1},  {0, 88, 1}, {0, 95, 1}, {1, 8, 0},  {1, 10, 1},
+                   {2, 12, 0}, {2, 39, 1}, {3, 12, 0},  {3, 13, 5}, {3, 16, 0}, {3, 17, 1}, {3, 39, 1},
+                   {3, 68, 1}, {3, 71, 1}, {3, 72, 65}, {4, 4, 0},  {4, 4, 3},  {4, 8, 0},  {4, 16, 1},
+                   {5, 4, 0},  {5, 4, 3},  {5, 6, 1},   {5, 24, 0}, {5, 40, 0}, {5, 44, 1}, {5, 47, 1},
+                   {6, 8, 0},  {6, 16, 0}, {6, 20, 0},  {6, 20, 3}, {6, 21, 1}, {6, 23, 1}};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         uint8_t bytes[96], again[96];
         memcpy(bytes, codecs[changes[i].codec].good, 96);
         bytes[changes[i].at] = changes[i].byte;
-        cr_expect_not(codecs[changes[i].codec].again(bytes, again), "%s byte %zu", codecs[changes[i].codec].name, changes[i].at);
+        cr_expect_not(codecs[changes[i].codec].again(bytes, again), "%s byte %zu", codecs[changes[i].codec].name,
+                      changes[i].at);
     }
 }
 

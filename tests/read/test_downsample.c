@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void check_bucket(const steplog_m4 *m, const kit_rows *rows, int64_t begin, int64_t end, size_t bucket, size_t count)
+static void check_bucket(const steplog_m4 *m, const kit_rows *rows, int64_t begin, int64_t end, size_t bucket,
+                         size_t count)
 {
     steplog_m4 expected = {.value = {0, 0, NAN, NAN}};
     for (size_t row = 0; row < rows->row_count; row++) {
@@ -28,7 +29,8 @@ static void check_bucket(const steplog_m4 *m, const kit_rows *rows, int64_t begi
         if (!(expected.value[2] <= value)) expected.value[2] = value, expected.step[2] = step;
         if (!(expected.value[3] >= value)) expected.value[3] = value, expected.step[3] = step;
     }
-    cr_assert_eq(m->count, expected.count, "bucket %zu: %d points, expected %d", bucket, (int)m->count, (int)expected.count);
+    cr_assert_eq(m->count, expected.count, "bucket %zu: %d points, expected %d", bucket, (int)m->count,
+                 (int)expected.count);
     if (m->count == 0) return;
     cr_assert_eq(m->nan_count, expected.nan_count);
     cr_assert_eq(m->inf_count, expected.inf_count);
@@ -42,8 +44,10 @@ static void check_bucket(const steplog_m4 *m, const kit_rows *rows, int64_t begi
             cr_assert(isnan(m->value[i]));
             continue;
         }
-        cr_assert(m->value[i] == expected.value[i], "bucket %zu value %d: %g, expected %g", bucket, i, m->value[i], expected.value[i]);
-        cr_assert_eq(m->step[i], expected.step[i], "bucket %zu step %d: %ld, expected %ld", bucket, i, (long)m->step[i], (long)expected.step[i]);
+        cr_assert(m->value[i] == expected.value[i], "bucket %zu value %d: %g, expected %g", bucket, i, m->value[i],
+                  expected.value[i]);
+        cr_assert_eq(m->step[i], expected.step[i], "bucket %zu step %d: %ld, expected %ld", bucket, i, (long)m->step[i],
+                     (long)expected.step[i]);
     }
 }
 
@@ -55,10 +59,14 @@ static void check_m4(steplog_store *store, const steplog_id *run, const steplog_
     int64_t begin = 0, end = 0;
     OK(steplog_reader_m4(reader, series, view, pixels, m, &begin, &end, &kit_error));
     kit_rows rows = kit_read(reader, run, "loss", view);
-    if (view && view->has_begin) cr_assert_eq(begin, view->step_begin);
-    else cr_assert_eq(begin, rows.steps[0]);
-    if (view && view->has_end) cr_assert_eq(end, view->step_end);
-    else cr_assert_eq(end, rows.steps[rows.row_count - 1] + 1);
+    if (view && view->has_begin)
+        cr_assert_eq(begin, view->step_begin);
+    else
+        cr_assert_eq(begin, rows.steps[0]);
+    if (view && view->has_end)
+        cr_assert_eq(end, view->step_end);
+    else
+        cr_assert_eq(end, rows.steps[rows.row_count - 1] + 1);
     for (size_t i = 0; i < pixels; i++) check_bucket(&m[i], &rows, begin, end, i, pixels);
     kit_rows_free(&rows);
     free(m);
@@ -70,11 +78,14 @@ static void check_many(steplog_store *store, const steplog_id *run)
     static const size_t pixels[] = {1, 2, 3, 7, 40};
     for (size_t p = 0; p < sizeof pixels / sizeof *pixels; p++) {
         check_m4(store, run, NULL, pixels[p]);
-        steplog_view view = {.size_bytes = sizeof view, .has_begin = 1, .step_begin = 1500, .has_end = 1, .step_end = 4099};
+        steplog_view view = {
+            .size_bytes = sizeof view, .has_begin = 1, .step_begin = 1500, .has_end = 1, .step_end = 4099};
         check_m4(store, run, &view, pixels[p]);
-        view = (steplog_view){.size_bytes = sizeof view, .has_begin = 1, .step_begin = -1000000, .has_end = 1, .step_end = 1000000};
+        view = (steplog_view){
+            .size_bytes = sizeof view, .has_begin = 1, .step_begin = -1000000, .has_end = 1, .step_end = 1000000};
         check_m4(store, run, &view, pixels[p]);
-        view = (steplog_view){.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS, .has_begin = 1, .step_begin = 17};
+        view = (steplog_view){
+            .size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS, .has_begin = 1, .step_begin = 17};
         check_m4(store, run, &view, pixels[p]);
     }
 }

@@ -11,10 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *new_path(void)
-{
-    return test_path(test_temp_dir(), "store");
-}
+static const char *new_path(void) { return test_path(test_temp_dir(), "store"); }
 
 /* The steps and values of one column as text: "1=10 2=20". */
 static const char *line_of(steplog_store *store, const steplog_id *run, const char *selector, const steplog_view *view)
@@ -25,11 +22,13 @@ static const char *line_of(steplog_store *store, const steplog_id *run, const ch
     size_t length = 0;
     text[0] = 0;
     for (size_t row = 0; row < rows.row_count; row++) {
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s%lld=", row ? " " : "", (long long)rows.steps[row]);
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%lld=", row ? " " : "",
+                                   (long long)rows.steps[row]);
         for (size_t column = 0; column < rows.column_count; column++) {
             const char *comma = column ? "," : "";
             if (kit_has(&rows, row, column))
-                length += (size_t)snprintf(text + length, sizeof text - length, "%s%g", comma, kit_at(&rows, row, column));
+                length += (size_t)snprintf(text + length, sizeof text - length, "%s%g", comma,
+                                           kit_at(&rows, row, column));
             else
                 length += (size_t)snprintf(text + length, sizeof text - length, "%s-", comma);
         }
@@ -59,8 +58,7 @@ IN_BOTH_MODES(view, a_resumed_job_is_one_line_and_the_replaced_steps_are_kept)
     log_steps(second, "loss", 4, 7, 100);
     for (int is_closed = 0; is_closed < 2; is_closed++) {
         cr_assert_str_eq(line_of(store, &run, "loss", NULL), "1=10 2=20 3=30 4=400 5=500 6=600");
-        cr_assert_str_eq(line_of(store, &run, "loss", &all_attempts),
-                         "1=10 2=20 3=30 4=40 4=400 5=50 5=500 6=600");
+        cr_assert_str_eq(line_of(store, &run, "loss", &all_attempts), "1=10 2=20 3=30 4=40 4=400 5=50 5=500 6=600");
         cr_assert_str_eq(line_of(store, &run, "loss", &arrival), "1=10 2=20 3=30 4=400 5=500 6=600");
         if (!is_closed) kit_writer_close(second);
     }
@@ -192,7 +190,8 @@ IN_BOTH_MODES(view, step_ranges_and_the_last_rows)
     log_steps(writer, "loss", 0, 10000, 1);
     steplog_view view = {.size_bytes = sizeof view};
     for (int is_closed = 0; is_closed < 2; is_closed++) {
-        view = (steplog_view){.size_bytes = sizeof view, .has_begin = 1, .has_end = 1, .step_begin = 1022, .step_end = 1026};
+        view = (steplog_view){
+            .size_bytes = sizeof view, .has_begin = 1, .has_end = 1, .step_begin = 1022, .step_end = 1026};
         cr_assert_str_eq(line_of(store, &run, "loss", &view), "1022=1022 1023=1023 1024=1024 1025=1025");
         view.step_end = 1022;
         cr_assert_str_eq(line_of(store, &run, "loss", &view), "");
@@ -256,7 +255,10 @@ IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
     }
     steplog_id run = kit_run_of(writers[0]);
     /* points[column][step]: how many were logged, and the values in order. */
-    typedef struct { uint32_t count; double values[64]; } cell;
+    typedef struct {
+        uint32_t count;
+        double values[64];
+    } cell;
     cell(*model)[STEPS] = calloc(COLUMNS, sizeof *model);
     for (int row = 0; row < ROWS; row++) {
         uint32_t w = (uint32_t)test_random_below(&random, WRITERS);
@@ -294,7 +296,8 @@ IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
                 cr_assert(row < rows.row_count);
                 cr_assert_eq(rows.steps[row], step, "round %d row %zu", round, row);
                 for (size_t c = 0; c < COLUMNS; c++) {
-                    cr_assert_eq(kit_has(&rows, row, c), n < model[c][step].count, "round %d step %d column %zu", round, (int)step, c);
+                    cr_assert_eq(kit_has(&rows, row, c), n < model[c][step].count, "round %d step %d column %zu", round,
+                                 (int)step, c);
                     if (n < model[c][step].count)
                         cr_assert_eq(kit_bits(kit_at(&rows, row, c)), kit_bits(model[c][step].values[n]));
                 }

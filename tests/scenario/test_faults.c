@@ -15,7 +15,7 @@
 enum { COLUMNS = 2, ROWS = 2600 };
 
 typedef struct outcome {
-    int is_whole;     /* no call failed */
+    int is_whole; /* no call failed */
     int has_run;
     steplog_id run;
     uint8_t acknowledged[ROWS];
@@ -26,7 +26,8 @@ static void play(const char *path, uint32_t flags, outcome *out)
 {
     *out = (outcome){.is_whole = 1};
 #define TRIED(call) ((call) >= 0 ? 1 : (out->is_whole = 0))
-    steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, .log_bytes = 65536};
+    steplog_store_options options = {
+        .size_bytes = sizeof options, .flags = STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, .log_bytes = 65536};
     steplog_store *store = NULL;
     if (!TRIED(steplog_store_open(path, &options, &store, NULL))) return;
     steplog_writer_options opening = {.size_bytes = sizeof opening, .run_key = "run", .run_name = "name"};
@@ -36,11 +37,13 @@ static void play(const char *path, uint32_t flags, outcome *out)
         out->run = kit_run_of(writer);
         steplog_metric metrics[COLUMNS];
         steplog_schema schema;
-        if (TRIED(steplog_writer_metric(writer, "m0", 2, &metrics[0], NULL)) && TRIED(steplog_writer_metric(writer, "m1", 2, &metrics[1], NULL)) &&
+        if (TRIED(steplog_writer_metric(writer, "m0", 2, &metrics[0], NULL)) &&
+            TRIED(steplog_writer_metric(writer, "m1", 2, &metrics[1], NULL)) &&
             TRIED(steplog_writer_schema(writer, metrics, COLUMNS, &schema, NULL)))
             for (uint64_t row = 0; row < ROWS; row++) {
                 double values[COLUMNS] = {kit_value(40, 0, row, 0), kit_value(40, 0, row, 1)};
-                out->acknowledged[row] = (uint8_t)TRIED(steplog_writer_append(writer, schema, (int64_t)row, STEPLOG_TIME_NOW, values));
+                out->acknowledged[row] = (uint8_t)TRIED(
+                    steplog_writer_append(writer, schema, (int64_t)row, STEPLOG_TIME_NOW, values));
                 out->has_run |= out->acknowledged[row];
                 if (row % 1000 == 500) TRIED(steplog_writer_sync(writer, NULL));
                 if (row % 1000 == 900) TRIED(steplog_store_tick(store, 100, NULL));
@@ -100,8 +103,14 @@ static void fail_each_call(uint32_t flags, uint32_t kinds, int os_errno, int is_
 }
 
 IN_BOTH_MODES(fault, any_call_may_fail_once) { fail_each_call(flags, TEST_OS_ALL, EIO, 0, 3); }
-IN_BOTH_MODES(fault, the_disk_may_be_full_once) { fail_each_call(flags, TEST_OS_OPEN | TEST_OS_WRITE | TEST_OS_SYNC | TEST_OS_NAME, ENOSPC, 0, 1); }
-IN_BOTH_MODES(fault, the_disk_may_be_full_for_ever) { fail_each_call(flags, TEST_OS_OPEN | TEST_OS_WRITE | TEST_OS_SYNC | TEST_OS_NAME, ENOSPC, 1, 3); }
+IN_BOTH_MODES(fault, the_disk_may_be_full_once)
+{
+    fail_each_call(flags, TEST_OS_OPEN | TEST_OS_WRITE | TEST_OS_SYNC | TEST_OS_NAME, ENOSPC, 0, 1);
+}
+IN_BOTH_MODES(fault, the_disk_may_be_full_for_ever)
+{
+    fail_each_call(flags, TEST_OS_OPEN | TEST_OS_WRITE | TEST_OS_SYNC | TEST_OS_NAME, ENOSPC, 1, 3);
+}
 IN_BOTH_MODES(fault, a_sync_may_fail_once) { fail_each_call(flags, TEST_OS_SYNC, EIO, 0, 1); }
 
 static void fail_each_allocation(uint32_t flags, int is_sticky)
@@ -173,7 +182,8 @@ IN_BOTH_MODES(full_disk, appends_say_so_at_once_and_go_on_when_space_returns)
             OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
             if (event.kind != STEPLOG_EVENT_GAP) continue;
             told += event.number;
-            cr_assert(event.has_steps && event.step_begin == (int64_t)before && event.step_end == (int64_t)before + 100);
+            cr_assert(event.has_steps && event.step_begin == (int64_t)before &&
+                      event.step_end == (int64_t)before + 100);
         }
         cr_assert_eq(told, 100 * COLUMNS, "the gap tells of %d points", (int)told);
         steplog_reader_close(reader);
@@ -205,7 +215,8 @@ IN_BOTH_MODES(failed_sync, loses_no_row)
     kit_store_close(store);
     kit_rows rows = kit_read_store(path, &run, "*", 0);
     cr_assert_eq(rows.row_count, 1000);
-    for (size_t row = 0; row < 1000; row++) cr_assert_eq(kit_bits(kit_at(&rows, row, 0)), kit_bits(kit_value(42, 0, row, 0)));
+    for (size_t row = 0; row < 1000; row++)
+        cr_assert_eq(kit_bits(kit_at(&rows, row, 0)), kit_bits(kit_value(42, 0, row, 0)));
     kit_rows_free(&rows);
     kit_verify(path);
 }

@@ -43,7 +43,8 @@ static void wait_for(pid_t child)
 static uint64_t check_rows(const char *path, const steplog_id *run, const char *selector, uint64_t w, uint64_t count)
 {
     kit_rows rows = kit_read_store(path, run, selector, 0);
-    cr_assert(rows.row_count == count || rows.row_count == count + 1, "%zu rows, acknowledged were %d", rows.row_count, (int)count);
+    cr_assert(rows.row_count == count || rows.row_count == count + 1, "%zu rows, acknowledged were %d", rows.row_count,
+              (int)count);
     for (size_t row = 0; row < rows.row_count; row++) {
         cr_assert_eq(rows.steps[row], (int64_t)row);
         for (unsigned column = 0; column < COLUMNS; column++)

@@ -36,8 +36,14 @@ IN_BOTH_MODES(facts, the_latest_value_wins_and_older_ones_are_kept)
 {
     steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | flags, 0);
     steplog_pair labels[] = {{"split", "val"}, {"device", "gpu"}};
-    steplog_writer_options options = {.size_bytes = sizeof options, .run_key = "run", .run_name = "first", .project = "p",
-                                      .rank = 3, .labels = labels, .label_count = 2, .step_axis = "epoch"};
+    steplog_writer_options options = {.size_bytes = sizeof options,
+                                      .run_key = "run",
+                                      .run_name = "first",
+                                      .project = "p",
+                                      .rank = 3,
+                                      .labels = labels,
+                                      .label_count = 2,
+                                      .step_axis = "epoch"};
     steplog_writer *writer = NULL;
     OK(steplog_writer_open(store, &options, &writer, &kit_error));
     steplog_id run = kit_run_of(writer);
@@ -114,8 +120,14 @@ IN_BOTH_MODES(remove, points_leave_at_once_and_come_back_until_compacted)
     const char *path = test_path(test_temp_dir(), "store");
     steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
     steplog_id run = record(store, "run", 3000), kept = record(store, "kept", 100);
-    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "loss", .has_begin = 1, .step_begin = 1000,
-                                      .has_end = 1, .step_end = 2000, .is_dry_run = 1};
+    steplog_remove_options options = {.size_bytes = sizeof options,
+                                      .run = run,
+                                      .selector = "loss",
+                                      .has_begin = 1,
+                                      .step_begin = 1000,
+                                      .has_end = 1,
+                                      .step_end = 2000,
+                                      .is_dry_run = 1};
     steplog_remove_result result = {.size_bytes = sizeof result};
     OK(steplog_remove(store, &options, &result, &kit_error));
     cr_assert(result.point_count == 1000 && result.series_count == 1, "%d points, %d series", (int)result.point_count,
@@ -157,7 +169,8 @@ IN_BOTH_MODES(remove, points_leave_at_once_and_come_back_until_compacted)
 IN_BOTH_MODES(merge, twice_changes_nothing_and_what_was_removed_stays_removed)
 {
     const char *old = test_path(test_temp_dir(), "old"), *path = test_path(test_temp_dir(), "store");
-    steplog_store *source = kit_store(old, STEPLOG_CREATE | flags, 65536), *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_store *source = kit_store(old, STEPLOG_CREATE | flags, 65536),
+                  *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
     steplog_id run = record(source, "run", 3000), mine = record(store, "mine", 50);
     steplog_writer *live = kit_writer(source, "live", 0, 0);
     steplog_id live_run = kit_run_of(live);
@@ -221,6 +234,45 @@ IN_BOTH_MODES(follow, every_row_comes_once_while_logs_are_sealed_and_compacted)
         cr_assert(seen <= row + 1 && (row < ROWS - 1 || seen == ROWS), "%d rows came of %d", (int)seen, (int)row + 1);
         if (row % 1000 == 0) OK(steplog_reader_refresh(reader, &kit_error));
     }
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(follow, what_was_removed_is_not_shown_from_a_log_either)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags,
+                                     0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 2);
+    double values[2] = {1, 2};
+    for (int64_t step = 0; step < 30; step++)
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    steplog_remove_options remove = {
+        .size_bytes = sizeof remove, .run = run, .selector = "*", .has_end = 1, .step_end = 10};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &remove, &removed, &kit_error));
+    remove = (steplog_remove_options){
+        .size_bytes = sizeof remove, .run = run, .selector = "m0", .has_begin = 1, .step_begin = 20};
+    OK(steplog_remove(store, &remove, &removed, &kit_error));
+    OK(steplog_writer_append(writer, schema, 5, STEPLOG_TIME_NONE, values)); /* later rows are not covered */
+    steplog_reader *reader = kit_reader(store);
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    steplog_cursor *cursor = NULL;
+    OK(steplog_cursor_open_matching(reader, &run, "m*", &view, &cursor, &kit_error));
+    size_t rows = 0, points = 0;
+    steplog_batch batch;
+    while (rows < 21) {
+        OK(steplog_cursor_next(cursor, &batch, 2000, &kit_error));
+        for (size_t i = 0; i < batch.row_count; i++, rows++) {
+            cr_assert_eq(batch.steps[i], rows < 20 ? (int64_t)rows + 10 : 5);
+            for (size_t column = 0; column < batch.column_count; column++)
+                points += batch.present[column][i / 64] >> (i % 64) & 1;
+        }
+    }
+    cr_assert_eq(points, 32, "%d points", (int)points);
     steplog_cursor_close(cursor);
     steplog_reader_close(reader);
     kit_writer_close(writer);

@@ -33,7 +33,7 @@ static const char *path;
 static struct shared {
     atomic_uint_fast64_t acknowledged[WRITERS];
     atomic_int is_over;
-} *shared;
+} * shared;
 
 static double now_s(void)
 {
@@ -70,8 +70,8 @@ static void write_rows(uint32_t w, int is_resumed)
     steplog_schema schema = kit_schema(writer, "m", COLUMNS);
     uint64_t row = is_resumed ? recorded_rows(store, &run, w) : 0;
     uint64_t acknowledged = atomic_load(&shared->acknowledged[w]);
-    HOLDS(row >= acknowledged && row <= acknowledged + 1, "writer %" PRIu32 " acknowledged %" PRIu64 ", recorded %" PRIu64,
-          w, acknowledged, row);
+    HOLDS(row >= acknowledged && row <= acknowledged + 1,
+          "writer %" PRIu32 " acknowledged %" PRIu64 ", recorded %" PRIu64, w, acknowledged, row);
     for (; row < row_count; row++) {
         double values[COLUMNS];
         for (unsigned column = 0; column < COLUMNS; column++) values[column] = kit_value(SEED, w, row, column);
@@ -92,8 +92,9 @@ static uint32_t check_row(const steplog_batch *batch, size_t row, const uint32_t
         HOLDS(w == UINT32_MAX || w == ranks[column], "a row of two writers");
         w = ranks[column];
         uint64_t expected = kit_bits(kit_value(SEED, w, (uint64_t)batch->steps[row], metrics[column]));
-        HOLDS(kit_bits(batch->values[column][row]) == expected, "writer %" PRIu32 " row %" PRId64 " metric %u: %016" PRIx64 ", expected %016" PRIx64,
-              w, batch->steps[row], metrics[column], kit_bits(batch->values[column][row]), expected);
+        HOLDS(kit_bits(batch->values[column][row]) == expected,
+              "writer %" PRIu32 " row %" PRId64 " metric %u: %016" PRIx64 ", expected %016" PRIx64, w,
+              batch->steps[row], metrics[column], kit_bits(batch->values[column][row]), expected);
         seen++;
     }
     HOLDS(seen == COLUMNS, "%u values in a row", seen);
@@ -154,7 +155,9 @@ static void read_store(int is_following, int by_step)
         sleep_ms(10);
     }
     steplog_view view = {.size_bytes = sizeof view,
-                         .flags = is_following ? STEPLOG_VIEW_FOLLOW : by_step ? 0 : STEPLOG_VIEW_ARRIVAL_ORDER};
+                         .flags = is_following ? STEPLOG_VIEW_FOLLOW
+                                  : by_step    ? 0
+                                               : STEPLOG_VIEW_ARRIVAL_ORDER};
     uint64_t total = 0;
     if (by_step) { /* a pass for each rank, since rows of the union are of many writers */
         for (uint32_t w = 0; w < WRITERS; w++) {
@@ -200,9 +203,12 @@ static pid_t start(int what, uint32_t w)
     HOLDS(child >= 0, "cannot fork");
     if (child) return child;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind when a check fails */
-    if (what == WRITE || what == RESUME) write_rows(w, what == RESUME);
-    else if (what == FOLLOW) read_store(1, 0);
-    else compact_repeatedly();
+    if (what == WRITE || what == RESUME)
+        write_rows(w, what == RESUME);
+    else if (what == FOLLOW)
+        read_store(1, 0);
+    else
+        compact_repeatedly();
     _exit(0);
 }
 
@@ -233,7 +239,8 @@ int main(int argc, char **argv)
         kill(writers[victim], SIGKILL);
         int status = 0;
         HOLDS(waitpid(writers[victim], &status, 0) == writers[victim], "cannot wait");
-        printf("killed writer %" PRIu32 " after %" PRIu64 " rows\n", victim, (uint64_t)atomic_load(&shared->acknowledged[victim]));
+        printf("killed writer %" PRIu32 " after %" PRIu64 " rows\n", victim,
+               (uint64_t)atomic_load(&shared->acknowledged[victim]));
         writers[victim] = start(RESUME, victim);
     }
     for (uint32_t w = 0; w < WRITERS; w++) wait_for(writers[w], "a writer");
@@ -250,8 +257,10 @@ int main(int argc, char **argv)
     read_store(0, 0);
     read_store(0, 1);
     kit_verify(path);
-    printf("%d writers of %" PRIu64 " rows: written in %.1f s, followed in %.1f s, read in %.1f s; %zu segments, %zu logs\n", WRITERS,
-           row_count, written - begin, followed - begin, now_s() - followed, kit_segment_count(path), kit_log_count(path));
+    printf("%d writers of %" PRIu64
+           " rows: written in %.1f s, followed in %.1f s, read in %.1f s; %zu segments, %zu logs\n",
+           WRITERS, row_count, written - begin, followed - begin, now_s() - followed, kit_segment_count(path),
+           kit_log_count(path));
     HOLDS(kit_log_count(path) == 0, "logs are left");
     return 0;
 }

@@ -56,8 +56,10 @@ static void *follow(void *context)
                 OK(steplog_cursor_series(cursor, column, &series));
                 OK(steplog_reader_series(reader, series, &info, &kit_error));
                 uint64_t step = (uint64_t)batch.steps[row];
-                HOLDS(step < ROWS && !seen[info.rank][step]++, "row %d of %u came twice", (int)step, (unsigned)info.rank);
-                HOLDS(kit_bits(batch.values[column][row]) == kit_bits(kit_value(SEED, info.rank, step, 0)), "row %d differs", (int)step);
+                HOLDS(step < ROWS && !seen[info.rank][step]++, "row %d of %u came twice", (int)step,
+                      (unsigned)info.rank);
+                HOLDS(kit_bits(batch.values[column][row]) == kit_bits(kit_value(SEED, info.rank, step, 0)),
+                      "row %d differs", (int)step);
                 total++;
             }
     }

@@ -55,6 +55,7 @@ shell_parts release "$build/steplog"
 criterion_parts debug
 for path in tests/format_reader/test_*.py; do part python - "$path"; done
 part shell - tests/support/check_headers.sh
+part shell - tests/support/check_api_used.sh
 is_built "$build/libsteplog.so.0" && part shell - tests/support/check_symbols.sh
 
 [ -z "${STEPLOG_CHECK_ONLY:-}" ] || { grep -E "$STEPLOG_CHECK_ONLY" "$parts" > "$parts.some"; mv "$parts.some" "$parts"; }

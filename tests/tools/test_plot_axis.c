@@ -42,8 +42,8 @@ static void check_axis(double low, double high, bool is_log, bool is_whole, size
         cr_assert(ticks[i].position > -0.001 && ticks[i].position < 1.001, "%a %a: %a", low, high, ticks[i].position);
         cr_assert(strlen(ticks[i].label) > 0);
         if (fabs(ticks[i].value) > 1e-300)
-            cr_assert(fabs(strtod(ticks[i].label, NULL) - ticks[i].value) <= fabs(ticks[i].value) * 1e-12, "%s is not %a",
-                      ticks[i].label, ticks[i].value);
+            cr_assert(fabs(strtod(ticks[i].label, NULL) - ticks[i].value) <= fabs(ticks[i].value) * 1e-12,
+                      "%s is not %a", ticks[i].label, ticks[i].value);
     }
     cr_assert(plot_axis_dot(&axis, axis.low, 100) == 0);
     cr_assert(plot_axis_dot(&axis, axis.high, 100) == 99);
@@ -66,7 +66,8 @@ Test(plot_axis, ticks_are_inside_ascending_and_labelled_exactly_for_any_range)
 
 Test(plot_axis, equal_values_get_room_on_both_sides)
 {
-    static const double values[] = {0, 1, -1, 5e-324, -5e-324, 1e-310, DBL_MAX, -DBL_MAX, 1e308, 0x1p53, 0x1p63, -0x1p63};
+    static const double values[] = {0,       1,        -1,    5e-324, -5e-324, 1e-310,
+                                    DBL_MAX, -DBL_MAX, 1e308, 0x1p53, 0x1p63,  -0x1p63};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         check_axis(values[i], values[i], false, false, 5);
         check_axis(values[i], values[i], false, true, 5);

@@ -11,10 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *new_path(void)
-{
-    return test_path(test_temp_dir(), "store");
-}
+static const char *new_path(void) { return test_path(test_temp_dir(), "store"); }
 
 IN_BOTH_MODES(writer, every_row_comes_back_bit_for_bit)
 {
@@ -56,12 +53,24 @@ IN_BOTH_MODES(writer, every_row_comes_back_bit_for_bit)
 
 IN_BOTH_MODES(writer, the_strangest_doubles_steps_and_times_are_kept)
 {
-    static const uint64_t bits[] = {0, 0x8000000000000000u, 1, 0x7ff0000000000000u, 0xfff0000000000000u,
-                                    0x7ff0000000000001u, 0x7ff8000000000000u, 0xfff8dead0000beefu,
-                                    0x7fefffffffffffffu, 0x000fffffffffffffu, 0xffffffffffffffffu};
+    static const uint64_t bits[] = {0,
+                                    0x8000000000000000u,
+                                    1,
+                                    0x7ff0000000000000u,
+                                    0xfff0000000000000u,
+                                    0x7ff0000000000001u,
+                                    0x7ff8000000000000u,
+                                    0xfff8dead0000beefu,
+                                    0x7fefffffffffffffu,
+                                    0x000fffffffffffffu,
+                                    0xffffffffffffffffu};
     static const int64_t steps[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
     static const int64_t times[] = {STEPLOG_TIME_NONE, INT64_MIN + 2, -1, 0, 1, INT64_MAX};
-    enum { BITS = sizeof bits / sizeof *bits, STEPS = sizeof steps / sizeof *steps, TIMES = sizeof times / sizeof *times };
+    enum {
+        BITS = sizeof bits / sizeof *bits,
+        STEPS = sizeof steps / sizeof *steps,
+        TIMES = sizeof times / sizeof *times
+    };
     const char *path = new_path();
     steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 0);
     steplog_writer *writer = kit_writer(store, "run", 0, 0);
@@ -112,7 +121,9 @@ IN_BOTH_MODES(writer, missing_metrics_stay_missing)
     for (size_t row = 0; row < ROWS; row++) {
         double values[COLUMNS];
         for (unsigned column = 0; column < COLUMNS; column++) values[column] = kit_value(2, 0, row, column);
-        present[row][0] = row % 3 == 0 ? test_random_u64(&random) | 1 : row % 3 == 1 ? (uint64_t)1 << row % 64 : ~(uint64_t)0;
+        present[row][0] = row % 3 == 0   ? test_random_u64(&random) | 1
+                          : row % 3 == 1 ? (uint64_t)1 << row % 64
+                                         : ~(uint64_t)0;
         present[row][1] = row % 3 == 0 ? test_random_below(&random, 64) : row % 3 == 1 ? 0 : 63;
         OK(steplog_writer_append_present(writer, schema, (int64_t)row, STEPLOG_TIME_NONE, values, present[row]));
     }
@@ -161,8 +172,10 @@ IN_BOTH_MODES(writer, many_rows_in_one_call_are_as_many_calls)
     kit_rows rows = kit_read_store(path, &run, "*", 0);
     cr_assert_eq(rows.row_count, ROWS);
     for (size_t row = 0; row < ROWS; row++) {
-        if (row < 2000) cr_assert_eq(rows.times_ns[row], times[row]);
-        else cr_assert_eq(rows.times_ns[row], rows.times_ns[2000]);
+        if (row < 2000)
+            cr_assert_eq(rows.times_ns[row], times[row]);
+        else
+            cr_assert_eq(rows.times_ns[row], rows.times_ns[2000]);
         for (unsigned column = 0; column < 2; column++)
             cr_assert_eq(kit_bits(kit_at(&rows, row, column)), kit_bits(values[row * 2 + column]));
     }
@@ -293,8 +306,10 @@ IN_BOTH_MODES(writer, names_of_64_kib_and_zero_bytes_are_names)
         for (size_t i = 0; i < found; i++) {
             steplog_series_info info = {.size_bytes = sizeof info};
             OK(steplog_reader_series(reader, series[i], &info, &kit_error));
-            if (info.name_bytes == 3) zeros += memcmp(info.name, "a\0b", 4) == 0;
-            else longs += info.name_bytes == STEPLOG_NAME_BYTES_MAX && info.name[STEPLOG_NAME_BYTES_MAX] == 0;
+            if (info.name_bytes == 3)
+                zeros += memcmp(info.name, "a\0b", 4) == 0;
+            else
+                longs += info.name_bytes == STEPLOG_NAME_BYTES_MAX && info.name[STEPLOG_NAME_BYTES_MAX] == 0;
         }
         cr_assert_eq(zeros, 1);
         cr_assert_eq(longs, 2);

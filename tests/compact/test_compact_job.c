@@ -1,0 +1,82 @@
+/* Compaction: a file that it can not read whole is never given up. */
+#include "steplog.h"
+
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *first_segment(const char *path)
+{
+    const char *level = test_path(path, "seg/0"), *found = NULL;
+    DIR *dir = opendir(level);
+    cr_assert(dir);
+    for (struct dirent *entry; !found && (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.') found = test_path(level, entry->d_name);
+    closedir(dir);
+    cr_assert(found);
+    return found;
+}
+
+static void flip_byte(const char *path, off_t at)
+{
+    unsigned char byte;
+    int fd = open(path, O_RDWR);
+    cr_assert(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+    byte ^= 0x10;
+    cr_assert_eq(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+static void record_run(steplog_store *store, const char *key, int64_t rows)
+{
+    steplog_writer *writer = kit_writer(store, key, 0, 0);
+    for (int64_t step = 0; step < rows; step++) kit_log(writer, "loss", step, kit_value(3, 0, (uint64_t)step, 0));
+    kit_writer_close(writer);
+}
+
+static size_t point_count(steplog_store *store)
+{
+    steplog_reader *reader = kit_reader(store);
+    steplog_store_info info = {.size_bytes = sizeof info};
+    OK(steplog_reader_store_info(reader, &info, &kit_error));
+    steplog_reader_close(reader);
+    return (size_t)info.row_count;
+}
+
+IN_BOTH_MODES(compact_job, a_segment_with_a_damaged_index_is_left_alone)
+{
+    enum { RUNS = 9, ROWS = 3000 };
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    for (int n = 0; n < RUNS; n++) {
+        char key[16];
+        snprintf(key, sizeof key, "run%d", n);
+        record_run(store, key, ROWS);
+    }
+    struct stat before, after;
+    const char *file = first_segment(path);
+    cr_assert_eq(stat(file, &before), 0);
+    off_t places[2] = {before.st_size - 40, before.st_size / 2}; /* trailer, a page of values */
+    for (int i = 0; i < 2; i++) flip_byte(file, places[i]);
+    steplog_compact_options light = {.size_bytes = sizeof light, .flags = STEPLOG_COMPACT_LIGHT};
+    OK(steplog_store_compact(store, &light, NULL, &kit_error));
+    cr_assert_eq(kit_segment_count(path), 2, "%d segments", (int)kit_segment_count(path));
+    for (int round = 0; round < 2; round++) {
+        GIVES(CORRUPT, steplog_store_compact(store, NULL, NULL, &kit_error));
+        cr_assert(stat(file, &after) == 0 && after.st_ino == before.st_ino);
+        cr_assert_eq(kit_segment_count(path), 2, "%d segments", (int)kit_segment_count(path));
+    }
+    for (int i = 0; i < 2; i++) flip_byte(file, places[i]);
+    cr_assert_eq(point_count(store), RUNS * ROWS);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(point_count(store), RUNS * ROWS);
+    cr_assert_eq(kit_segment_count(path), 1);
+    kit_store_close(store);
+    kit_verify(path);
+}
