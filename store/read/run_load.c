@@ -350,18 +350,32 @@ static int compare_blobs(const void *a, const void *b)
     return compare_places(x->incarnation, x->sequence, y->incarnation, y->sequence);
 }
 
-static void mark_undone(steplog_reader *r, sl_run *run)
+/* Marks what an UNDO names. 1, or 0 when out of memory. */
+static int mark_undone(steplog_reader *r, sl_run *run)
 {
-    for (size_t i = 0; i < run->events.count; i++) {
-        const sl_event *undo = &run->events.items[i];
-        if (undo->fact.kind != STEPLOG_EVENT_UNDO || !undo->fact.has_target) continue;
-        for (size_t j = 0; j < run->events.count; j++) {
-            sl_event *event = &run->events.items[j];
-            if (event->sequence == undo->fact.target_sequence && event->fact.kind != STEPLOG_EVENT_UNDO &&
-                sl_id_equal(&r->incarnations.items[event->incarnation].id, &undo->fact.target))
+    sl_hash_map places = {0};
+    int is_good = 1;
+    for (uint32_t i = 0; i < run->events.count && is_good; i++) {
+        const sl_event *event = &run->events.items[i];
+        const uint8_t *id = r->incarnations.items[event->incarnation].id.bytes;
+        if (event->fact.kind != STEPLOG_EVENT_UNDO)
+            is_good = sl_hash_map_add(&places, sl_scramble(sl_load64(id) + event->sequence), i);
+    }
+    for (size_t i = 0; i < run->events.count && is_good; i++) {
+        const sl_fact *undo = &run->events.items[i].fact;
+        size_t probe = 0;
+        uint32_t index;
+        if (undo->kind != STEPLOG_EVENT_UNDO || !undo->has_target) continue;
+        uint64_t hash = sl_scramble(sl_load64(undo->target.bytes) + undo->target_sequence);
+        while (sl_hash_map_find(&places, hash, &probe, &index)) {
+            sl_event *event = &run->events.items[index];
+            if (event->sequence == undo->target_sequence &&
+                sl_id_equal(&r->incarnations.items[event->incarnation].id, &undo->target))
                 event->is_undone = 1;
         }
     }
+    sl_hash_map_free(&places);
+    return is_good;
 }
 
 static int make_tombstones(sl_run *run)
@@ -477,10 +491,11 @@ static void read_ends_and_fork(steplog_reader *r, sl_run *run)
     }
 }
 
-static void settle_windows(steplog_reader *r, sl_run *run, sl_window *windows)
+/* 1, or 0 when out of memory. */
+static int settle_windows(steplog_reader *r, sl_run *run, sl_window *windows)
 {
     run->attempt = sl_run_highest_attempt(r, run, &run->attempt_count);
-    sl_run_windows(r, run, UINT32_MAX, UINT64_MAX, windows);
+    if (run->attempt_count == UINT32_MAX || !sl_run_windows(r, run, UINT32_MAX, UINT64_MAX, windows)) return 0;
     int has_anything = run->blobs.count > 0;
     for (size_t n = 0; n < run->incarnations.count; n++) {
         sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
@@ -496,6 +511,7 @@ static void settle_windows(steplog_reader *r, sl_run *run, sl_window *windows)
     for (size_t n = 0; n < run->events.count && !has_anything; n++)
         has_anything = !is_kept_for_ever(&run->events.items[n]) && run->events.items[n].fact.kind != STEPLOG_EVENT_END;
     run->is_hidden = !has_anything;
+    return 1;
 }
 
 steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
@@ -521,13 +537,11 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
     sorting_reader = r;
     if (run->events.count) qsort(run->events.items, run->events.count, sizeof *run->events.items, compare_events);
     if (run->blobs.count) qsort(run->blobs.items, run->blobs.count, sizeof *run->blobs.items, compare_blobs);
-    mark_undone(r, run);
-    int is_good = make_tombstones(run);
+    int is_good = mark_undone(r, run) && make_tombstones(run);
     if (is_good) {
         settle_history(r, run);
         read_ends_and_fork(r, run);
-        settle_windows(r, run, windows);
-        run->is_loaded = 1;
+        run->is_loaded = is_good = settle_windows(r, run, windows);
     }
     sl_free(windows);
     return is_good ? STEPLOG_OK : no_memory(err);
