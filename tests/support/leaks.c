@@ -5,7 +5,8 @@
  * looked for in every other process: workers, and programs without Criterion. */
 #include <stdlib.h>
 
-int __lsan_is_turned_off(void);
+/* The sanitizer's library has to see it. */
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
 
 static int is_criterion_runner;
 
