@@ -13,6 +13,7 @@
 #include "write/seal.h"
 #include "write/segment_writer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -530,7 +531,7 @@ static steplog_status retire_inputs(job *j)
             continue;
         }
         int e = sl_os->unlink(dir, j->inputs[i]->name);
-        if (e < 0 && status >= 0) status = sl_fail_os(j->err, -e, -1, "cannot remove '%s'", j->inputs[i]->name);
+        if (e < 0 && e != -ENOENT && status >= 0) /* gone: another compaction had it as well */ status = sl_fail_os(j->err, -e, -1, "cannot remove '%s'", j->inputs[i]->name);
     }
     return status;
 }

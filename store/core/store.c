@@ -187,7 +187,6 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
                                   .wake = sl_background_wake,
                                   .after_fork = sl_store_after_fork};
     s->last_sync_ns = s->last_compact_ns = sl_os->monotonic_time_ns();
-    s->sealed_count = 8; /* other, shorter lived processes may have left many: look once */
     if (!(s->flags & (STEPLOG_READ_ONLY | STEPLOG_NO_THREAD)) && (status = sl_background_start(s, err)) < 0)
         goto failed;
     sl_fork_register(s);
