@@ -38,7 +38,6 @@ struct sl_follow {
     int has_selector;
     int must_list;
     int64_t listed_ns;
-    uint64_t generation;
     size_t turn; /* which writer is asked first */
 };
 

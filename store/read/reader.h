@@ -128,7 +128,6 @@ struct steplog_reader {
     SL_VEC(sl_series) series;
     sl_hash_map by_series;
     sl_damage_list damage;
-    uint64_t generation; /* counts refreshes */
     steplog_id store_id;
     uint32_t level_count;
     int64_t created_time_ns;

@@ -58,7 +58,6 @@ struct steplog_writer {
     sl_writer_description description; /* lent from description_bytes */
     sl_buffer description_bytes;
     uint64_t lamport;
-    uint32_t ordinal; /* of the newest log */
     uint64_t wanted_log_bytes;
     sl_schema_table table;
     sl_hash_map names_seen;        /* steplog_writer_log(): hash of the names to names_lists[] */
