@@ -8,6 +8,7 @@
 #include "format/log_walk.h"
 
 #define WINDOW_BYTES (256u * 1024)
+#define FIRST_WINDOW_BYTES 4096u /* enough to see that nothing came: who follows a log asks often */
 
 void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64_t file_key, uint64_t capacity_bytes,
                       uint64_t first_sequence, uint64_t mark_offset, sl_log_dictionary *dictionary)
@@ -20,6 +21,7 @@ void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64
                           .offset = SL_LOG_HEADER_BYTES,
                           .next_sequence = first_sequence,
                           .dictionary = dictionary,
+                          .read_bytes = FIRST_WINDOW_BYTES,
                           .resync_bytes_left = 16 * capacity_bytes};
 }
 
@@ -47,7 +49,9 @@ static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, si
             return NULL;
         }
         uint64_t left = offset < walk->capacity_bytes ? walk->capacity_bytes - offset : 0;
-        size_t bytes = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+        size_t most = walk->read_bytes > wanted ? walk->read_bytes : wanted;
+        size_t bytes = left < most ? (size_t)left : most;
+        walk->read_bytes = walk->read_bytes * 4 < WINDOW_BYTES ? walk->read_bytes * 4 : WINDOW_BYTES;
         int64_t got = bytes ? walk->read(walk->context, walk->window, bytes, offset) : 0;
         if (got < 0) {
             *os_errno = (int)-got;
@@ -69,9 +73,10 @@ static sl_record_state decode_at(sl_log_walk *walk, uint64_t offset, sl_record *
     if (!p) return SL_RECORD_SHORT;
     sl_record_state state = sl_record_decode(p, available, walk->file_key, offset, walk->next_sequence, record);
     if (state == SL_RECORD_GOOD) return state;
-    if (offset != walk->window_offset || state == SL_RECORD_BROKEN || state == SL_RECORD_ELSEWHEN) {
-        /* Bytes read before their commit word was: they may be whole by now. */
+    if (offset != walk->window_offset || state != SL_RECORD_NONE) {
+        /* Bytes read before their commit word was: they may be whole by now. Or the window was too small. */
         walk->window_bytes = 0;
+        walk->read_bytes = WINDOW_BYTES; /* as large as any record */
         p = look(walk, offset, 8, &available, os_errno);
         if (!p) return SL_RECORD_SHORT;
         state = sl_record_decode(p, available, walk->file_key, offset, walk->next_sequence, record);
@@ -243,6 +248,7 @@ void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item)
         if ((walk->offset < walk->mark_offset || state != SL_RECORD_NONE) && pass_over_damage(walk, item)) return;
         walk->is_torn = state != SL_RECORD_NONE;
         walk->window_bytes = 0;
+        walk->read_bytes = FIRST_WINDOW_BYTES;
         return;
     }
     walk->is_torn = 0;

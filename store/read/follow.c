@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/glob.h"
 
-#define LIST_INTERVAL_NS 20000000 /* 20 ms between listings while nothing comes */
+#define LIST_INTERVAL_NS 20000000 /* at least 20 ms between listings while nothing comes */
+#define LIST_URGENT_NS 1000000    /* and at least 1 ms when something is known to have moved */
+#define LIST_SHARE 10             /* a listing that takes t is not made again for 10 t: large stores cost more */
 #define GAP_BELIEVED_NS 200000000 /* a missing number is believed after this long */
 #define SPIN_NS 50000
 #define SLEEP_NS 200000
@@ -37,7 +39,8 @@ struct sl_follow {
     sl_selector selector;
     int has_selector;
     int must_list;
-    int64_t listed_ns;
+    int64_t listed_ns;    /* when the last listing ended */
+    int64_t list_cost_ns; /* what it took */
     size_t turn; /* which writer is asked first */
 };
 
@@ -122,9 +125,11 @@ static steplog_status add_columns(steplog_cursor *c, steplog_error *err)
 static steplog_status list_again(steplog_cursor *c, steplog_error *err)
 {
     sl_follow *follow = c->follow;
+    int64_t begin = sl_os->monotonic_time_ns();
     SL_TRY(sl_snapshot_take(c->reader, err));
     follow->must_list = 0;
     follow->listed_ns = sl_os->monotonic_time_ns();
+    follow->list_cost_ns = follow->listed_ns - begin;
     sl_run *run = sl_reader_run(c->reader, &c->run);
     if (!run) return STEPLOG_OK;
     SL_TRY(sl_run_load(c->reader, run, err));
@@ -367,18 +372,21 @@ static void enter_log(followed *f, sl_log *log)
     f->walk.is_replay = 0; /* it may run ahead of the snapshot: names and schemas go into the same dictionary */
 }
 
-/* Finds where the next record of a writer is, in the snapshot as it stands. */
-static steplog_status find_place(steplog_cursor *c, followed *f, steplog_error *err)
+/* Goes to where the next record of a writer is, in the snapshot as it stands; stays in its log when there is no
+ * better place. */
+static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
 {
     const sl_incarnation *i = sl_reader_incarnation(c->reader, &f->id);
     sl_ranges in_segments = {0};
     steplog_status status = STEPLOG_OK;
+    if (f->log && f->log->is_gone) leave_log(f);
     if (!i) return STEPLOG_OK;
     for (size_t s = 0; s < i->sources.count; s++)
         if (i->sources.items[s].segment && !sl_ranges_add_all(&in_segments, &i->sources.items[s].assigned))
             status = no_memory(err);
     if (status >= 0 && !sl_ranges_add_all(&in_segments, &i->dropped)) status = no_memory(err);
     if (status >= 0 && sl_ranges_has(&in_segments, f->next_sequence)) {
+        leave_log(f);
         status = enter_segments(c, f, &in_segments, err);
     } else if (status >= 0) {
         sl_log *best = NULL;
@@ -389,7 +397,12 @@ static steplog_status find_place(steplog_cursor *c, followed *f, steplog_error *
                 (!best || log->header.first_sequence > best->header.first_sequence))
                 best = log;
         }
-        if (best) enter_log(f, best);
+        if (best && best != f->log) {
+            leave_log(f);
+            enter_log(f, best);
+        } else if (f->log) {
+            f->walk.mark_offset = f->log->mark.offset;
+        }
     }
     SL_VEC_FREE(&in_segments);
     return status;
@@ -422,20 +435,6 @@ static steplog_status read_here(steplog_cursor *c, followed *f, steplog_error *e
     return f->log ? follow_log(c, f, err) : STEPLOG_OK;
 }
 
-/* Goes to where the next record is; stays in its log when that is still the best place. */
-static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
-{
-    sl_log *here = f->log;
-    if (here) sl_log_retain(here);
-    leave_log(f);
-    steplog_status status = find_place(c, f, err);
-    if (here) {
-        if (status >= 0 && !f->log && !f->is_in_segments && !here->is_gone) enter_log(f, here);
-        sl_log_release(here);
-    }
-    return status;
-}
-
 /* Reads on until rows come or nothing is left, through as many files as that takes: whoever does not want to wait
  * still gets everything that the snapshot holds. */
 static steplog_status follow_writer(steplog_cursor *c, followed *f, int may_move, steplog_error *err)
@@ -465,25 +464,35 @@ static steplog_status look(steplog_cursor *c, int may_move, steplog_error *err)
     return STEPLOG_OK;
 }
 
+/* Whether the store is to be listed now. What a listing costs bounds how often it is made. */
+static int is_listing_due(const sl_follow *follow, int has_listed, int64_t now)
+{
+    int64_t since = now - follow->listed_ns;
+    if (follow->must_list && !has_listed) return 1;
+    if (follow->must_list)
+        return since >= (follow->list_cost_ns > LIST_URGENT_NS ? follow->list_cost_ns : LIST_URGENT_NS);
+    return since >= (follow->list_cost_ns * LIST_SHARE > LIST_INTERVAL_NS ? follow->list_cost_ns * LIST_SHARE
+                                                                          : LIST_INTERVAL_NS);
+}
+
 steplog_status sl_follow_next(steplog_cursor *c, int32_t wait_ms, steplog_error *err)
 {
     int64_t start = sl_os->monotonic_time_ns();
+    int has_listed = 0;
     sl_batch_start(&c->batch);
     for (int may_move = 0;;) {
         SL_TRY(look(c, may_move, err));
         if (c->batch.row_count) return STEPLOG_OK;
         int64_t now = sl_os->monotonic_time_ns();
-        int is_due = now - c->follow->listed_ns >= LIST_INTERVAL_NS;
-        if (is_due || (c->follow->must_list && now - c->follow->listed_ns >= 1000000) ||
-            (c->follow->must_list && !may_move)) {
+        int is_due = is_listing_due(c->follow, has_listed, now);
+        int is_over = wait_ms >= 0 && now - start >= (int64_t)wait_ms * 1000000;
+        if (is_over && (!is_due || has_listed)) return STEPLOG_WAIT;
+        may_move = is_due;
+        if (is_due) {
             SL_TRY(list_again(c, err));
-            may_move = 1;
-            continue;
+            has_listed = 1;
+        } else if (now - start > SPIN_NS) {
+            sl_os->sleep_ns(SLEEP_NS);
         }
-        may_move = 0;
-        if (wait_ms >= 0 && now - start >= (int64_t)wait_ms * 1000000) {
-            return STEPLOG_WAIT;
-        }
-        if (now - start > SPIN_NS) sl_os->sleep_ns(SLEEP_NS);
     }
 }

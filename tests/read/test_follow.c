@@ -1,0 +1,152 @@
+/* What following a run costs, and that it comes back in time, on stores where a listing takes long. */
+#include "steplog.h"
+
+#include "os/os.h"
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <stdatomic.h>
+
+enum { MS = 1000000 };
+
+/* A clock that moves by a microsecond when it is read, and when somebody lists, reads or sleeps: no other load changes
+ * the outcome. */
+static int64_t clock_ns, list_cost_ns, read_cost_ns;
+static uint64_t lists, read_bytes;
+
+static int64_t slow_clock(void) { return clock_ns += 1000; }
+
+static void slow_sleep(int64_t ns) { clock_ns += ns; }
+
+static int slow_list(int dir, sl_os_name_callback callback, void *context)
+{
+    lists++;
+    clock_ns += list_cost_ns;
+    cr_assert(clock_ns < (int64_t)60000 * MS, "a follower that was to wait a moment is still listing");
+    return sl_os_posix.list(dir, callback, context);
+}
+
+static int64_t counting_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+    read_bytes += bytes;
+    clock_ns += read_cost_ns;
+    return sl_os_posix.pread(fd, buffer, bytes, offset);
+}
+
+static sl_os_table table;
+
+static void slow_os(int64_t list_ns, int64_t read_ns)
+{
+    clock_ns = 1;
+    list_cost_ns = list_ns;
+    read_cost_ns = read_ns;
+    table = sl_os_posix;
+    table.monotonic_time_ns = slow_clock;
+    table.sleep_ns = slow_sleep;
+    table.list = slow_list;
+    table.pread = counting_pread;
+    sl_os = &table;
+}
+
+/* A live writer of some rows, and a follower that has read them. */
+typedef struct scene {
+    steplog_store *store;
+    steplog_writer *writer;
+    steplog_schema schema;
+    steplog_reader *reader;
+    steplog_cursor *cursor;
+    int64_t step;
+} scene;
+
+static void append(scene *s, int rows)
+{
+    for (int i = 0; i < rows; i++) {
+        double value = (double)s->step;
+        OK(steplog_writer_append(s->writer, s->schema, s->step++, STEPLOG_TIME_NONE, &value));
+    }
+}
+
+static void read_rows(scene *s, size_t rows)
+{
+    steplog_batch batch;
+    while (rows) {
+        OK(steplog_cursor_next(s->cursor, &batch, 1000, &kit_error));
+        cr_assert_leq(batch.row_count, rows);
+        rows -= batch.row_count;
+    }
+}
+
+static scene make_scene(uint32_t flags)
+{
+    scene s = {.store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0)};
+    s.writer = kit_writer(s.store, "run", 0, 0);
+    s.schema = kit_schema(s.writer, "m", 1);
+    append(&s, 100);
+    s.reader = kit_reader(s.store);
+    steplog_id run = kit_run_of(s.writer);
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    OK(steplog_cursor_open_matching(s.reader, &run, "*", &view, &s.cursor, &kit_error));
+    read_rows(&s, 100);
+    return s;
+}
+
+static void end_scene(scene *s)
+{
+    steplog_cursor_close(s->cursor);
+    steplog_reader_close(s->reader);
+    kit_writer_close(s->writer);
+    kit_store_close(s->store);
+    sl_os = &sl_os_posix;
+}
+
+IN_BOTH_MODES(follow, waits_no_longer_than_asked_when_listing_takes_long)
+{
+    slow_os((int64_t)30 * MS, (int64_t)25 * MS);
+    scene s = make_scene(flags);
+    for (int32_t wait_ms = 0; wait_ms <= 300; wait_ms += 100) {
+        int64_t start = clock_ns;
+        steplog_batch batch;
+        GIVES(WAIT, steplog_cursor_next(s.cursor, &batch, wait_ms, &kit_error));
+        int64_t took_ms = (clock_ns - start) / MS;
+        /* One listing may begin just before the end of the wait; it lists a few directories and reads a few times. */
+        cr_assert(took_ms >= wait_ms && took_ms <= wait_ms + 500, "asked to wait %d ms, took %d ms", wait_ms,
+                  (int)took_ms);
+    }
+    append(&s, 10);
+    read_rows(&s, 10);
+    end_scene(&s);
+}
+
+IN_BOTH_MODES(follow, lists_a_large_store_for_a_small_part_of_the_time)
+{
+    slow_os((int64_t)10 * MS, 0);
+    scene s = make_scene(flags);
+    int64_t start = clock_ns;
+    lists = 0;
+    for (int i = 0; i < 100; i++) {
+        steplog_batch batch;
+        GIVES(WAIT, steplog_cursor_next(s.cursor, &batch, 100, &kit_error));
+    }
+    double share = (double)lists * 10 * MS / (double)(clock_ns - start);
+    cr_assert(share < 0.15, "%.0f%% of the time goes into listing", 100 * share);
+    end_scene(&s);
+}
+
+IN_BOTH_MODES(follow, asking_whether_something_came_reads_little)
+{
+    slow_os(0, 0);
+    scene s = make_scene(flags);
+    append(&s, 5000); /* enough that walking them again would show */
+    read_rows(&s, 5000);
+    steplog_batch batch;
+    GIVES(WAIT, steplog_cursor_next(s.cursor, &batch, 1000, &kit_error));
+    read_bytes = 0;
+    int64_t start = clock_ns;
+    GIVES(WAIT, steplog_cursor_next(s.cursor, &batch, 1000, &kit_error));
+    double looks = (double)(clock_ns - start) / 200000.0;
+    cr_assert((double)read_bytes / looks < 12000, "%.0f bytes are read a look", (double)read_bytes / looks);
+    append(&s, 10);
+    read_rows(&s, 10);
+    end_scene(&s);
+}
