@@ -48,8 +48,10 @@ BENCH_NAMES := $(if $(wildcard bench/bench.c),bench,$(patsubst bench/%.c,%,$(wil
 BENCH_SHARED_SOURCES := $(filter-out $(BENCH_NAMES:%=bench/%.c),$(wildcard bench/*.c))
 SUPPORT_SOURCES := $(wildcard tests/support/*.c)
 STRESS_SOURCES := $(wildcard tests/stress/*.c)
+# A directory of tests with a main.c is one program, which attacks the store: tests/README.md.
+ATTACKS := $(patsubst tests/%/main.c,%,$(wildcard tests/*/main.c))
 # One Criterion program for each directory that holds test_*.c; other .c files there are its helpers.
-TEST_DIRECTORIES := $(filter-out tests/stress tests/support tests/fuzz,\
+TEST_DIRECTORIES := $(filter-out tests/stress tests/support tests/fuzz $(ATTACKS:%=tests/%),\
                       $(patsubst %/,%,$(sort $(dir $(shell find tests -name 'test_*.c' 2>/dev/null)))))
 
 # While a part has no sources yet the rest still builds.
@@ -85,6 +87,7 @@ release_CFLAGS = $(CFLAGS)
 debug_CFLAGS = $(CFLAGS) -O1 -g -DSL_DEBUG
 asan_CFLAGS = $(CFLAGS) -O1 -g -DSL_DEBUG $(SANITIZE)
 tsan_CFLAGS = $(CFLAGS) -O1 -g -DSL_DEBUG -fsanitize=thread
+attack_CFLAGS = $(CFLAGS) -O2 -g -DSL_DEBUG -DSL_KILL_POINTS
 clang_CFLAGS = $(CFLAGS)
 asan_LDFLAGS := $(SANITIZE)
 tsan_LDFLAGS := -fsanitize=thread
@@ -130,7 +133,7 @@ endef
 
 objects = $(patsubst %.c,$(B)/$1/%.o,$2)
 
-VARIANTS := release debug asan tsan clang
+VARIANTS := release debug asan tsan clang attack
 $(foreach v,$(VARIANTS),$(foreach part,store tools bench examples tests,$(eval $(call object_rule,$v,$(part)))))
 $(foreach v,$(VARIANTS),$(eval $(call library_rule,$v)))
 
@@ -161,6 +164,10 @@ $(foreach v,debug asan,$(foreach d,$(TEST_DIRECTORIES),\
 $(foreach f,$(STRESS_SOURCES),\
     $(eval $(call program_rule,tsan,$(B)/tsan/$(f:%.c=%),$(call objects,tsan,$f $(SUPPORT_SOURCES)))))
 
+$(foreach v,attack asan,$(foreach a,$(ATTACKS),\
+    $(eval $(call program_rule,$v,$(B)/$v/tests/$a/$a,$(call objects,$v,$(wildcard tests/$a/*.c) $(SUPPORT_SOURCES)),\
+        -lcriterion))))
+
 $(eval $(call program_rule,release,$(B)/release/tests/stress/many_writers,\
     $(call objects,release,tests/stress/many_writers.c $(SUPPORT_SOURCES)),-lcriterion))
 
@@ -176,6 +183,9 @@ $(B)/steplog.pc: steplog.pc.in
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	     -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE_LIBS@|$(strip $(LIBS))|' $< > $@
 
+# Parts of tests/ that need rules of their own.
+include $(wildcard tests/*/rules.mk)
+
 # ---- what people run ----
 
 check: ## install what the tests need if missing; build and run every test, also under sanitizers
@@ -184,6 +194,7 @@ check: ## install what the tests need if missing; build and run every test, also
 
 # What run_checks.sh runs. The clang tree only proves that clang has nothing to say either.
 check-build: all examples $(if $(TOOL),$(B)/asan/steplog) $(BENCHES) $(STRESS_SOURCES:%.c=$(B)/tsan/%) \
+             $(foreach a,$(ATTACKS),$(B)/attack/tests/$a/$a $(B)/asan/tests/$a/$a) \
              $(TEST_DIRECTORIES:%=$(B)/debug/%/run) $(TEST_DIRECTORIES:%=$(B)/asan/%/run) \
              $(if $(CLANG),$(call objects,clang,$(LIBRARY_SOURCES)))
 

@@ -49,6 +49,12 @@ shopt -s nullglob
 for path in tests/stress/*.c; do
     is_built "$build/tsan/${path%.c}" && part program tsan "$path"
 done
+for path in tests/*/main.c; do
+    path=${path%/main.c}
+    for variant in asan attack; do
+        is_built "$build/$variant/$path/${path##*/}" && part attack "$variant" "$path"
+    done
+done
 shell_parts asan "$build/asan/steplog"
 criterion_parts asan
 shell_parts release "$build/steplog"

@@ -39,6 +39,7 @@ case $kind in
         code=$?
         # One claim each: it held if the program says so with its exit code.
         if [ $code -eq 0 ]; then echo "ok - $path" > "$tap"; else echo "not ok - $path" > "$tap"; fi ;;
+    attack) within "$build/$variant/$path/${path##*/}"; code=$?; cp "$out" "$tap" ;;
     shell) within bash "$path" "$build"; code=$?; cp "$out" "$tap" ;;
     python) within /usr/bin/python3 -B tests/support/run_python.py "$path"; code=$?; cp "$out" "$tap" ;;
 esac
