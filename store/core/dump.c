@@ -156,7 +156,7 @@ static steplog_status dump_store_file(sl_dump *d)
     uint8_t in[SL_STORE_FILE_BYTES + 1] = {0};
     sl_store_file file;
     steplog_error why;
-    int64_t got = sl_os->pread(d->fd, in, sizeof in, 0);
+    int64_t got = sl_os_read(d->fd, in, sizeof in, 0);
     sl_dump_begin(d, "STEPLOG", 0, d->file_bytes);
     if (got >= (int64_t)SL_STORE_FILE_BYTES) SL_DUMP_FIELDS(d, fields, in, 0);
     if (got < 0)
@@ -218,7 +218,7 @@ static steplog_status dump_open_file(sl_dump *d, steplog_error *err)
     int e = sl_os->stat(d->fd, &stat);
     if (e < 0) return sl_fail_os(err, -e, -1, "cannot read '%s'", d->file);
     d->file_bytes = stat.bytes;
-    sl_os->pread(d->fd, magic, sizeof magic, 0);
+    sl_os_read(d->fd, magic, sizeof magic, 0);
     if (memcmp(magic, "SLROWLOG", 8) == 0 || (dot && strcmp(dot, ".log") == 0)) return sl_dump_log(d, err);
     if (memcmp(magic, "SLSEGMNT", 8) == 0 || (dot && (strcmp(dot, ".seg") == 0 || strcmp(dot, ".tmp") == 0)))
         return sl_dump_segment(d, err);

@@ -19,7 +19,7 @@ typedef struct log_dump {
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((log_dump *)context)->d->fd, buffer, bytes, offset);
+    return sl_os_read(((log_dump *)context)->d->fd, buffer, bytes, offset);
 }
 
 /* ---- header ---- */

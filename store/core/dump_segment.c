@@ -17,7 +17,7 @@ typedef struct segment_dump {
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((segment_dump *)context)->d->fd, buffer, bytes, offset);
+    return sl_os_read(((segment_dump *)context)->d->fd, buffer, bytes, offset);
 }
 
 /* ---- tables ---- */

@@ -100,7 +100,7 @@ static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
     steplog_status status = buffer ? STEPLOG_OK : sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge stores");
     for (uint64_t at = 0; status == STEPLOG_OK && at < segment->file_bytes;) {
         int fd = sl_segment_descriptor(segment);
-        int64_t got = fd < 0 ? fd : sl_os->pread(fd, buffer, 1u << 18, at);
+        int64_t got = fd < 0 ? fd : sl_os_read(fd, buffer, 1u << 18, at);
         int e = got <= 0 ? (got < 0 ? (int)got : -EIO) : sl_os_write_full(to, buffer, (size_t)got, at);
         if (e < 0) status = sl_fail_os(m->err, -e, (int64_t)at, "cannot copy '%s'", segment->name);
         at += got > 0 ? (uint64_t)got : 0;
@@ -141,7 +141,7 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
 
 static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset);
+    return sl_os_read(((sl_log *)context)->fd, buffer, bytes, offset);
 }
 
 /* The largest number of a writer that is known to be durable. */
@@ -214,6 +214,23 @@ static steplog_status merge_files(merging *m)
     return STEPLOG_OK;
 }
 
+/* What was known already may have come with a merge that was stopped before it synced the names. */
+static steplog_status sync_levels(merging *m)
+{
+    uint64_t seen = 0;
+    for (size_t i = 0; i < m->to->segments.count; i++) {
+        uint32_t level = m->to->segments.items[i]->level;
+        int dir;
+        if (level < 64 && seen >> level & 1) continue;
+        if (level < 64) seen |= (uint64_t)1 << level;
+        SL_TRY(sl_level_dir_open(m->store->store_dir, level, &dir, m->err));
+        int e = sl_os->sync_all(dir);
+        sl_os->close(dir);
+        if (e < 0) return sl_fail_os(m->err, -e, -1, "cannot sync '%s/%u'", SL_SEGMENT_DIR, (unsigned)level);
+    }
+    return STEPLOG_OK;
+}
+
 steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog_progress progress,
                                    void *progress_context, steplog_merge_result *out, steplog_error *err)
 {
@@ -231,6 +248,7 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
     context = sl_store_read_context(s);
     if (status >= 0) status = sl_reader_new(&context, &m.to, err);
     if (status >= 0) status = merge_files(&m);
+    if (status == STEPLOG_OK && result.files_known) status = sync_levels(&m);
     sl_reader_free(m.from);
     sl_reader_free(m.to);
     steplog_store_close(other, NULL);

@@ -30,7 +30,7 @@ typedef struct orphan_list {
 
 static int64_t read_orphan(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((orphan *)context)->fd, buffer, bytes, offset);
+    return sl_os_read(((orphan *)context)->fd, buffer, bytes, offset);
 }
 
 /* 1 when the log at fd is free to take and is locked now. */

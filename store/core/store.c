@@ -28,7 +28,7 @@ static steplog_status read_store_file(steplog_store *s, steplog_error *err)
     uint8_t bytes[SL_STORE_FILE_BYTES + 1];
     int fd = sl_os->open(s->store_dir, SL_STORE_FILE_NAME, SL_OS_READ);
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open '%s/%s'", s->path, SL_STORE_FILE_NAME);
-    int64_t got = sl_os->pread(fd, bytes, sizeof bytes, 0);
+    int64_t got = sl_os_read(fd, bytes, sizeof bytes, 0);
     sl_os->close(fd);
     if (got < 0) return sl_fail_os(err, (int)-got, 0, "cannot read '%s/%s'", s->path, SL_STORE_FILE_NAME);
     return sl_store_file_decode(bytes, (size_t)got, &s->file, err);

@@ -349,7 +349,7 @@ static steplog_status check_store_file(sl_verify *v, const char *path, steplog_e
     int fd = sl_os->open(v->store_dir, SL_STORE_FILE_NAME, SL_OS_READ);
     if (fd == -ENOENT) return sl_fail(err, STEPLOG_MISSING, -1, "'%s' is not a store", path);
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open '%s/%s'", path, SL_STORE_FILE_NAME);
-    int64_t got = sl_os->pread(fd, bytes, sizeof bytes, 0);
+    int64_t got = sl_os_read(fd, bytes, sizeof bytes, 0);
     sl_os->close(fd);
     if (got < 0) return sl_verify_refused(v, SL_STORE_FILE_NAME, (int)-got, 0, err);
     v->result.file_count++;

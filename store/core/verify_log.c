@@ -63,7 +63,7 @@ static void notice(log_check *c, int64_t offset, uint64_t bytes, const char *wha
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((log_check *)context)->fd, buffer, bytes, offset);
+    return sl_os_read(((log_check *)context)->fd, buffer, bytes, offset);
 }
 
 /* ---- header ---- */

@@ -17,7 +17,7 @@
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((sl_segment_check *)context)->fd, buffer, bytes, offset);
+    return sl_os_read(((sl_segment_check *)context)->fd, buffer, bytes, offset);
 }
 
 void sl_segment_check_report(sl_segment_check *c, const sl_segment_place *place)

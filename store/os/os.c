@@ -3,15 +3,23 @@
 
 #include <errno.h>
 
-int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset)
+int64_t sl_os_read(int fd, void *buffer, size_t bytes, uint64_t offset)
 {
-    for (size_t done = 0; done < bytes;) {
+    size_t done = 0;
+    while (done < bytes) {
         int64_t got = sl_os->pread(fd, (char *)buffer + done, bytes - done, offset + done);
-        if (got < 0) return (int)got;
-        if (got == 0) return -ENODATA;
+        if (got < 0) return got;
+        if (got == 0) break;
         done += (size_t)got;
     }
-    return 0;
+    return (int64_t)done;
+}
+
+int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+    int64_t got = sl_os_read(fd, buffer, bytes, offset);
+    if (got < 0) return (int)got;
+    return (size_t)got == bytes ? 0 : -ENODATA;
 }
 
 int sl_os_write_full(int fd, const void *data, size_t bytes, uint64_t offset)

@@ -39,7 +39,7 @@ typedef struct sl_os_table {
     int (*open)(int dir, const char *name, int mode);               /* descriptor; regular files only: -EINVAL for
                                                                        others (never blocks on a FIFO), -ELOOP for links */
     int (*close)(int fd);
-    int64_t (*pread)(int fd, void *buffer, size_t bytes, uint64_t offset);        /* may be short at the end only */
+    int64_t (*pread)(int fd, void *buffer, size_t bytes, uint64_t offset);        /* may be short: bytes read so far; 0 at the end */
     int64_t (*pwrite)(int fd, const void *data, size_t bytes, uint64_t offset);   /* may be short: bytes written so far,
                                                                                      or the error when none was */
     int (*stat)(int fd, sl_os_stat *out);
@@ -84,7 +84,9 @@ extern const sl_os_table sl_os_posix;
 
 #define SL_OS_PAGE_BYTES 4096u
 
-/* Loops over short reads: 0 when all bytes came, -ENODATA when the file ends before, else -errno. */
+/* Loops over short reads: the bytes that came, fewer than asked only at the end of the file, or -errno. */
+int64_t sl_os_read(int fd, void *buffer, size_t bytes, uint64_t offset);
+/* The same: 0 when all bytes came, -ENODATA when the file ends before, else -errno. */
 int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset);
 /* Loops over short writes: 0 or -errno. */
 int sl_os_write_full(int fd, const void *data, size_t bytes, uint64_t offset);

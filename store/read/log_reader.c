@@ -16,7 +16,7 @@
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(((sl_log *)context)->fd, buffer, bytes, offset);
+    return sl_os_read(((sl_log *)context)->fd, buffer, bytes, offset);
 }
 
 static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what, int is_notice)

@@ -146,6 +146,37 @@ static void count_source(sl_incarnation *i, const sl_source *source, uint64_t he
     i->point_count += points;
 }
 
+/* Numbers that a failed sync lost, and the writer said so: no hole, whether a mark covers them or not. */
+static int add_declared_lost(const sl_incarnation *i, sl_ranges *out)
+{
+    for (size_t s = 0; s < i->sources.count; s++) {
+        const sl_log *log = i->sources.items[s].log;
+        for (size_t n = 0; log && n < log->texts.count; n++) {
+            sl_fact fact;
+            if (log->texts.items[n].record_kind != SL_RECORD_FACT ||
+                !sl_fact_decode(log->texts.items[n].content, log->texts.items[n].bytes, &fact) ||
+                fact.kind != STEPLOG_EVENT_GAP || !fact.has_target || fact.number <= 0 ||
+                !sl_id_equal(&fact.target, &i->id))
+                continue;
+            uint64_t end = fact.target_sequence + (uint64_t)fact.number;
+            if (end > fact.target_sequence && !sl_ranges_add(out, fact.target_sequence, end)) return 0;
+        }
+    }
+    return 1;
+}
+
+/* The first number that is missing and not durable: where the prefix ends. 0 when there is no memory. */
+static uint64_t prefix_end(const sl_incarnation *i, uint64_t durable)
+{
+    uint64_t missing = sl_ranges_first_missing(&i->covered, durable + 1);
+    if (!i->covered.count || missing >= i->covered.items[i->covered.count - 1].end) return missing;
+    sl_ranges known = {0};
+    int is_good = sl_ranges_add_all(&known, &i->covered) && add_declared_lost(i, &known);
+    if (is_good) missing = sl_ranges_first_missing(&known, durable + 1);
+    SL_VEC_FREE(&known);
+    return is_good ? missing : 0;
+}
+
 /* Everything after a hole that no durable mark covers is taken away again. */
 static int apply_prefix_rule(sl_incarnation *i)
 {
@@ -167,7 +198,8 @@ static int apply_prefix_rule(sl_incarnation *i)
         }
     }
     i->durable_sequence = durable;
-    uint64_t missing = sl_ranges_first_missing(&i->covered, durable + 1);
+    uint64_t missing = prefix_end(i, durable);
+    if (missing == 0) return 0;
     if (missing >= last) return 1;
     sl_ranges hidden = {0};
     int is_good = sl_ranges_add(&hidden, missing, UINT64_MAX);

@@ -44,7 +44,7 @@ static void close_descriptor(sl_segment *s)
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
     int fd = sl_segment_descriptor(context);
-    return fd < 0 ? fd : sl_os->pread(fd, buffer, bytes, offset);
+    return fd < 0 ? fd : sl_os_read(fd, buffer, bytes, offset);
 }
 
 static steplog_status no_memory(steplog_error *err)

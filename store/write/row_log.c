@@ -187,7 +187,7 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
 int64_t sl_row_log_read(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
     sl_row_log *log = context;
-    if (!log->base) return sl_os->pread(log->fd, buffer, bytes, offset);
+    if (!log->base) return sl_os_read(log->fd, buffer, bytes, offset);
     if (offset >= log->capacity_bytes) return 0;
     if (bytes > log->capacity_bytes - offset) bytes = (size_t)(log->capacity_bytes - offset);
     memcpy(buffer, log->base + offset, bytes);

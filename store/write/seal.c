@@ -212,7 +212,7 @@ done:
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os->pread(*(int *)context, buffer, bytes, offset);
+    return sl_os_read(*(int *)context, buffer, bytes, offset);
 }
 
 steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_error *err)

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "format/log_walk.h"
+#include "index/ranges.h"
 #include "os/os.h"
 #include "steplog/reader.h"
 
@@ -178,9 +179,16 @@ void sl_writer_record_gap(steplog_writer *w)
 
 /* ---- a failed sync ---- */
 
+static steplog_status add_lost(steplog_writer *w, sl_ranges *lost, uint64_t end)
+{
+    return sl_ranges_add(lost, w->next_sequence, end)
+               ? STEPLOG_OK
+               : sl_fail(&w->error, STEPLOG_NOMEM, -1, "no memory to say what a failed sync lost");
+}
+
 /* Copies the records above the durable mark of a frozen log into the fresh active one, each checked again. What
  * fails is declared a gap. */
-static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end_bytes, uint64_t *lost)
+static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end_bytes, sl_ranges *lost)
 {
     sl_log_walk walk;
     sl_log_item item;
@@ -190,7 +198,6 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
     sl_log_walk_init(&walk, sl_row_log_read, old, old->file_key, old->capacity_bytes, old->header.first_sequence,
                      old->capacity_bytes, &dictionary);
     w->next_sequence = first;
-    *lost = 0;
     while (status >= 0 && w->next_sequence < end) {
         uint64_t at = walk.offset;
         sl_log_walk_next(&walk, &item);
@@ -198,7 +205,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
         if (item.kind == SL_ITEM_DAMAGE || item.kind == SL_ITEM_OTHER || item.sequence < first) continue;
         if (item.sequence > w->next_sequence) {
             /* Numbers are never used again and never jump within a log: go on in one more. */
-            *lost += item.sequence - w->next_sequence;
+            SL_TRY_DONE(add_lost(w, lost, item.sequence));
             SL_TRY_DONE(rotate(w, end_bytes, item.sequence, NULL, &w->error));
             w->next_sequence = item.sequence;
         }
@@ -214,7 +221,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
         }
     }
     if (status >= 0 && w->next_sequence < end) {
-        *lost += end - w->next_sequence;
+        SL_TRY_DONE(add_lost(w, lost, end));
         status = rotate(w, 0, end, NULL, &w->error);
     }
 done:
@@ -227,25 +234,26 @@ done:
 static steplog_status move_from_frozen(steplog_writer *w)
 {
     sl_row_log *old = active_log(w);
-    uint64_t lost = 0, first = old->mark.sequence + 1;
+    sl_ranges lost = {0};
     uint64_t bytes = atomic_load_explicit(&old->tail, memory_order_relaxed) - old->mark.offset;
-    SL_TRY(rotate(w, 2 * bytes, first, &old, &w->error));
+    SL_TRY(rotate(w, 2 * bytes, old->mark.sequence + 1, &old, &w->error));
     steplog_status status = copy_tail(w, old, 2 * bytes, &lost);
     atomic_store_explicit(&old->is_moved, status >= 0, memory_order_release);
     push_sealing(w, old);
     if (w->context->wake) w->context->wake(w->context->store);
-    if (status >= 0 && lost) {
+    for (size_t i = 0; i < lost.count && status >= 0; i++) {
         sl_fact gap = {.kind = STEPLOG_EVENT_GAP,
                        .time_ns = sl_os->wall_time_ns(),
                        .has_key = 1,
                        .key = "lost",
                        .key_bytes = 4,
-                       .number = (int64_t)lost,
+                       .number = (int64_t)(lost.items[i].end - lost.items[i].begin),
                        .has_target = 1,
                        .target = w->incarnation,
-                       .target_sequence = first};
+                       .target_sequence = lost.items[i].begin};
         status = sl_writer_append_fact(w, &gap, &w->error);
     }
+    SL_VEC_FREE(&lost);
     if (status < 0) w->state = SL_WRITER_FAILED;
     return status;
 }
