@@ -253,6 +253,17 @@ def add_segment(store, segment, report):
             report.damage(segment.path, page, "records of writer %d, whose description is lost" % ordinal)
 
 
+def declared_lost(incarnation):
+    """The ranges that GAP records with the key `lost` name (12.3)."""
+    ranges = []
+    for record in incarnation.records.values():
+        fact = getattr(record, "body", record)
+        if (isinstance(fact, Fact) and fact.kind == GAP and fact.key == "lost" and fact.target == incarnation.id
+                and fact.number and fact.number > 0):
+            ranges.append((fact.target_sequence, fact.target_sequence + fact.number))
+    return ranges
+
+
 def finish(incarnation, report):
     """Steps 8 to 10 of section 11: where the prefix ends, which numbers are missing below that."""
     known = tables.joined(incarnation.present + incarnation.dropped)
@@ -263,8 +274,11 @@ def finish(incarnation, report):
             missing.append((at, begin))
         at = end
     missing.append((at, 2**64))
-    incarnation.end = next(max(begin, incarnation.durable + 1) for begin, end in missing
-                           if end > incarnation.durable + 1)
+    # Numbers that a record says a failed sync lost are no hole; what such a record says counts wherever it is.
+    incarnation.end = incarnation.durable + 1
+    for begin, end in tables.joined(known + declared_lost(incarnation)):
+        if begin <= incarnation.end < end:
+            incarnation.end = end
     for begin, end in missing:
         end = min(end, incarnation.durable + 1)
         if begin < end:

@@ -40,6 +40,7 @@ int script_tried(script *s, steplog_status status)
     note_durable(s);
     if (status >= 0 || is_dead(s)) return status >= 0;
     s->errors++;
+    s->has_failed |= status == STEPLOG_FAILED;
     if (s->errors == 1) s->first_error = status;
     return 0;
 }

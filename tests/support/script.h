@@ -50,8 +50,9 @@ typedef struct script {
     size_t writer_count;
     uint64_t errors; /* calls that gave an error */
     steplog_status first_error;
+    int has_failed; /* a writer said FAILED */
     int may_hold_more_runs; /* forks */
-    int may_have_gaps;      /* a failed sync lost pages for good: declared, not hidden */
+    int may_lose;           /* a failed sync lost pages for good: what is missing must be told of, not hidden */
     void (*point)(void *context); /* called after every append */
     void *point_context;
 } script;

@@ -119,12 +119,29 @@ static const char *read_blobs(const script *s, steplog_reader *reader, size_t w,
     return NULL;
 }
 
-static const char *check_items(const script *s, size_t w, int after, const script_moment *m, uint8_t *const present[3])
+/* Whether anything is reported: by the writer when it failed for good, or damage, or a gap. */
+static int is_anything_told(const script *s, steplog_reader *reader, const steplog_id *run)
+{
+    if (s->has_failed) return 1;
+    for (size_t i = 0; i < steplog_reader_damage_count(reader); i++) {
+        steplog_damage damage = {.size_bytes = sizeof damage};
+        if (steplog_reader_damage(reader, i, &damage) >= 0 && !damage.is_notice) return 1;
+    }
+    for (size_t i = 0; i < steplog_reader_event_count(reader, run); i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        if (steplog_reader_event(reader, run, i, &event, NULL) >= 0 && event.kind == STEPLOG_EVENT_GAP) return 1;
+    }
+    return 0;
+}
+
+static const char *check_items(const script *s, steplog_reader *reader, size_t w, int after, const script_moment *m,
+                               uint8_t *const present[3])
 {
     const script_writer *sw = &s->writers[w];
     static const char *const kinds[3] = {"row", "fact", "blob"};
     size_t count = m ? m->item_counts[w] : sw->item_count, missing = 0;
     uint64_t durable = m ? m->durable[w] : sw->durable;
+    int may_lose = s->may_lose && is_anything_told(s, reader, &sw->run);
     int has_missing = 0, is_elsewhere = m ? m->is_elsewhere[w] : sw->is_elsewhere;
     for (size_t i = 0; i < sw->item_count; i++) {
         const script_item *item = &sw->items[i];
@@ -138,13 +155,13 @@ static const char *check_items(const script *s, size_t w, int after, const scrip
         if (item->is_removed == 2 && is_there && after == SCRIPT_AFTER_KILL)
             return say("writer %zu: %s %u was removed and is there", w, kind, (unsigned)item->number);
         if (is_elsewhere || item->is_removed || item->state != SCRIPT_ACKNOWLEDGED) continue;
-        if (!is_there && after == SCRIPT_AFTER_KILL && !s->may_have_gaps)
+        if (!is_there && after == SCRIPT_AFTER_KILL && !may_lose)
             return say("writer %zu: %s %u was acknowledged and is lost", w, kind, (unsigned)item->number);
-        if (!is_there && item->sequence <= durable && !s->may_have_gaps)
+        if (!is_there && item->sequence <= durable && !may_lose)
             return say("writer %zu: %s %u (sequence %llu) was durable (up to %llu) and is lost", w, kind,
                        (unsigned)item->number, (unsigned long long)item->sequence, (unsigned long long)durable);
         if (!is_there && !has_missing) has_missing = 1, missing = i;
-        if (is_there && has_missing && !s->may_have_gaps)
+        if (is_there && has_missing && !may_lose)
             return say("writer %zu: %s %u is there, an earlier %s %u is not", w, kind, (unsigned)item->number,
                        kinds[sw->items[missing].kind], (unsigned)sw->items[missing].number);
     }
@@ -163,7 +180,7 @@ static const char *check_writer(const script *s, steplog_reader *reader, size_t 
     wrong = read_rows(s, reader, w, present[SCRIPT_ROW]);
     if (!wrong) wrong = read_facts(reader, sw, w, present[SCRIPT_FACT]);
     if (!wrong) wrong = read_blobs(s, reader, w, present[SCRIPT_BLOB]);
-    if (!wrong) wrong = check_items(s, w, after, m, present);
+    if (!wrong) wrong = check_items(s, reader, w, after, m, present);
     for (int k = 0; k < 3; k++) {
         for (uint32_t n = 0; n < sw->counts[k]; n++) *signature = mix(*signature, present[k][n] + 2u * n);
         free(present[k]);
@@ -205,7 +222,7 @@ const char *script_check(const script *s, int after, const script_moment *m, uin
     for (size_t w = 0; !wrong && w < s->writer_count; w++) wrong = check_writer(s, reader, w, after, m, &hash);
     for (size_t i = 0; !wrong && reader && i < steplog_reader_damage_count(reader); i++) {
         steplog_damage damage = {.size_bytes = sizeof damage};
-        if (steplog_reader_damage(reader, i, &damage) < 0 || damage.is_notice || s->may_have_gaps) continue;
+        if (steplog_reader_damage(reader, i, &damage) < 0 || damage.is_notice || s->may_lose) continue;
         if (after == SCRIPT_AFTER_POWER && is_torn_header(&damage)) continue;
         wrong = say("damage in %s at %lld: %s", damage.file, (long long)damage.offset, damage.what);
     }

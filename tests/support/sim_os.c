@@ -207,7 +207,7 @@ static int64_t do_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
     if (node->is_directory) return end(-EISDIR);
     uint64_t left = offset < node->bytes ? node->bytes - offset : 0;
     if (bytes > left) bytes = (size_t)left;
-    if (failure == SIM_SHORT) bytes /= 2;
+    if (failure == SIM_SHORT && bytes > 1) bytes /= 2;
     if (bytes) memcpy(buffer, node->data + offset, bytes);
     return end((int64_t)bytes);
 }
