@@ -2,6 +2,7 @@
 #include "steplog/maintain.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "compact/compact_job.h"
 #include "core/store.h"
 #include "format/checksum.h"
@@ -102,6 +103,7 @@ static steplog_status make_level(steplog_store *s, uint32_t level, int *out, ste
     if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", SL_SEGMENT_DIR);
     e = sl_os->make_dir(s->store_dir, path);
     if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", path);
+    SL_KILL_POINT("merge.level_made");
     *out = sl_os->open_dir(s->store_dir, path);
     return *out < 0 ? sl_fail_os(err, -*out, -1, "cannot open directory '%s'", path) : STEPLOG_OK;
 }
@@ -135,9 +137,12 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     steplog_status status = to < 0 ? sl_fail_os(m->err, -to, -1, "cannot create '%s'", temporary)
                                    : copy_bytes(m, segment, to);
     int e = 0;
+    SL_KILL_POINT("merge.copied");
     if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
+        SL_KILL_POINT("merge.synced");
         e = sl_os->rename(dir, temporary, dir, name);
         if (e == -EEXIST) e = sl_os->unlink(dir, temporary);
+        SL_KILL_POINT("merge.renamed");
         if (e == 0) e = sl_os->sync_all(dir);
     }
     if (e < 0) status = sl_fail_os(m->err, -e, -1, "cannot publish '%s'", name);
@@ -183,6 +188,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
     steplog_status status = sl_seal_logs(m->store->store_dir, sources, count,
                                          durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
+    SL_KILL_POINT("merge.logs_copied");
     if (status >= 0 && sealed.is_published) m->result->files_copied += count;
     return status;
 }
@@ -242,6 +248,7 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
     steplog_status status = sl_reader_new(&context, &m.from, err);
     context = sl_store_read_context(s);
     if (status >= 0) status = sl_reader_new(&context, &m.to, err);
+    SL_KILL_POINT("merge.snapshots_taken");
     if (status >= 0) status = merge_files(&m);
     sl_reader_free(m.from);
     sl_reader_free(m.to);
