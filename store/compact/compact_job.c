@@ -427,6 +427,8 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
     for (size_t s = 0; s < i->sources.count && status >= 0; s++)
         if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX)
             status = carry_ranges(j, &i->sources.items[s]);
+    /* What one input had freed another may have brought back: an old copy, the output of a compaction that slept. */
+    if (status >= 0 && !sl_ranges_subtract(&j->dropped, &j->held)) status = no_memory(j);
     if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held, &j->dropped, j->err);
     if (status >= 0 && sl_segment_writer_bytes(j->writer) >= SL_COMPACT_OUTPUT_BYTES) status = publish(j);
     return status;

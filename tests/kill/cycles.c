@@ -1,0 +1,239 @@
+/* kill/cycles.c: the life of a store in which one process after the other is killed, at a kill point or at any moment.
+ *
+ * Each generation goes on where the last one was killed. After each kill everything is checked before anybody repairs
+ * anything, then, half of the time, after a recovery by the parent, which done again changes nothing. */
+#include "kill/kill.h"
+
+#include "support/temp_dir.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { GENERATIONS = 4, LIVES = 2 /* a store that is not there, one that is */ };
+
+/* How often each act passes each point, seen once without a kill. */
+static uint32_t passes_of[32][LIVES][KILL_POINTS_MAX];
+/* How long an act takes. */
+static double seconds_of[32];
+static uint64_t kills_at[KILL_POINTS_MAX];
+
+typedef struct life {
+    test_random random;
+    char path[300], copy[300];
+    int has_copy;
+    figures *figures;
+} life;
+
+static void begin_life(life *l, uint64_t seed, figures *counts)
+{
+    *l = (life){.random = test_random_from(seed * 1000003), .figures = counts};
+    snprintf(l->path, sizeof l->path, "%s/store", work_path);
+    snprintf(l->copy, sizeof l->copy, "%s/copy", work_path);
+    test_remove_tree(l->path);
+    test_remove_tree(l->copy);
+    oracle_reset(seed);
+}
+
+static void check(life *l)
+{
+    oracle_check(l->path, 0);
+    l->figures->checks++;
+}
+
+static void recover_twice(life *l)
+{
+    recover_store(l->path);
+    check(l);
+    uint64_t print = tree_fingerprint(l->path);
+    recover_store(l->path);
+    HOLDS(tree_fingerprint(l->path) == print, "a second recovery changed the store");
+}
+
+static void after_kill(life *l)
+{
+    check(l);
+    uint64_t what = test_random_below(&l->random, 24);
+    if (what % 3 == 0) tree_age_logs(l->path); /* what is left of spares may go now */
+    if (what < 8) recover_twice(l);
+    if (what >= 20) {
+        test_remove_tree(l->copy);
+        tree_copy(l->path, l->copy);
+        l->has_copy = 1;
+    }
+    if (what == 19 && l->has_copy) { /* an old copy, files under their old names */
+        tree_add_missing(l->copy, l->path);
+        check(l);
+    }
+}
+
+static void end_life(life *l)
+{
+    recover_twice(l);
+    compact_store(l->path, test_random_below(&l->random, 2) ? STEPLOG_COMPACT_NOW : 0);
+    check(l);
+}
+
+static act_setting next_setting(life *l)
+{
+    return (act_setting){.path = l->path,
+                         .copy = l->has_copy ? l->copy : NULL,
+                         .rank = (uint32_t)test_random_below(&l->random, RANKS),
+                         .flags = test_random_below(&l->random, 2) ? STEPLOG_FORCE_PWRITE : 0,
+                         .random = test_random_from(test_random_u64(&l->random))};
+}
+
+/* Plays every act on a new store and on an old one, and remembers which points it passes and how long it takes. */
+static void learn(void)
+{
+    static int has_learned;
+    figures ignored = {0};
+    life l;
+    HOLDS(act_count <= 32, "%zu acts", act_count);
+    if (has_learned) return;
+    has_learned = 1;
+    for (size_t a = 0; a < act_count; a++) {
+        for (uint64_t turn = 0; turn < 12; turn++) {
+            if (turn % 3 == 0) begin_life(&l, 1 + turn, &ignored);
+            say_case("learning", turn, acts[a].name);
+            act_setting setting = next_setting(&l);
+            if (turn % 3 == 2) tree_age_logs(l.path);
+            memset(shared->passes, 0, sizeof shared->passes);
+            double begin = now_s();
+            wait_for_child(start_act(&acts[a], &setting), acts[a].name);
+            double took = now_s() - begin;
+            if (took > seconds_of[a]) seconds_of[a] = took;
+            uint32_t *most = passes_of[a][turn % 3 != 0];
+            for (size_t p = 0; p < points_count(); p++)
+                if (atomic_load(&shared->passes[p]) > most[p]) most[p] = (uint32_t)atomic_load(&shared->passes[p]);
+            oracle_check(l.path, 0);
+            if (turn % 3 == 0) {
+                tree_copy(l.path, l.copy);
+                l.has_copy = 1;
+                if (a % 2 == 0) compact_store(l.path, 0);
+            }
+        }
+    }
+}
+
+/* An act that passes the point in such a life; SIZE_MAX: none does. */
+static size_t pick_act(life *l, int is_old, size_t point)
+{
+    size_t found[32], count = 0;
+    for (size_t a = 0; a < act_count; a++)
+        if (passes_of[a][is_old][point]) found[count++] = a;
+    return count ? found[test_random_below(&l->random, count)] : SIZE_MAX;
+}
+
+static void kill_at_point(life *l, size_t point, int is_old)
+{
+    size_t a = pick_act(l, is_old, point);
+    if (a == SIZE_MAX) return;
+    act_setting setting = next_setting(l);
+    uint32_t passes = passes_of[a][is_old][point];
+    uint64_t pass = 1 + test_random_below(&l->random, passes);
+    if (test_random_below(&l->random, 2)) pass = 1 + pass % 3 % passes; /* the first ones are passed more surely */
+    points_arm(point, ACTION_DIE, (int)pass);
+    int was_killed = wait_for_child(start_act(&acts[a], &setting), acts[a].name);
+    points_disarm();
+    if (was_killed) {
+        l->figures->kills++;
+        kills_at[point]++;
+    } else {
+        l->figures->missed++;
+    }
+    after_kill(l);
+}
+
+/* One life; points come in turn, or it is always the same one. */
+static void live_through_points(uint64_t seed, size_t only, figures *out)
+{
+    life l;
+    begin_life(&l, seed, out);
+    for (uint64_t g = 0; g < GENERATIONS; g++) {
+        size_t point = only != SIZE_MAX ? only : (seed * GENERATIONS + g) % points_count();
+        say_case("points", seed, points_name(point));
+        kill_at_point(&l, point, g > 0);
+    }
+    end_life(&l);
+    out->runs++;
+}
+
+void test_points(const orders *o, figures *out)
+{
+    size_t only = o->point ? points_find(o->point) : SIZE_MAX, count = points_count();
+    uint64_t runs = o->runs ? o->runs : 60, seed = o->seed;
+    HOLDS(!o->point || only != SIZE_MAX, "no kill point has the name %s", o->point);
+    points_begin();
+    learn();
+    memset(kills_at, 0, sizeof kills_at);
+    for (; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++) live_through_points(seed, only, out);
+    /* What the turns did not reach often enough is gone for. */
+    for (size_t p = 0; p < count && only == SIZE_MAX && !(o->runs && !o->end_s); p++)
+        for (int tries = 0; kills_at[p] < o->least_at_a_point && tries < 60 + 4 * (int)o->least_at_a_point; tries++)
+            live_through_points(seed++, p, out);
+    uint64_t least = UINT64_MAX, most = 0, never = 0;
+    size_t rarest = 0;
+    for (size_t p = 0; p < count; p++) {
+        if (kills_at[p] < least) {
+            least = kills_at[p];
+            rarest = p;
+        }
+        if (kills_at[p] > most) most = kills_at[p];
+        if (kills_at[p] < o->least_at_a_point) {
+            never++;
+            if (only == SIZE_MAX && !(o->runs && !o->end_s))
+                fprintf(stderr, "kill point %s: %" PRIu64 " kills\n", points_name(p), kills_at[p]);
+        }
+    }
+    HOLDS(only != SIZE_MAX || (o->runs && !o->end_s) || never == 0, "%" PRIu64 " kill points were reached too rarely",
+          never);
+    snprintf(out->text, sizeof out->text,
+             "%zu kill points, %" PRIu64 " to %" PRIu64 " kills at each (rarest: %s), %" PRIu64 " children ended first",
+             count, least, most, points_name(rarest), out->missed);
+    if (getenv("STEPLOG_KILL_TABLE"))
+        for (size_t p = 0; p < count; p++) printf("# %6" PRIu64 " %s\n", kills_at[p], points_name(p));
+}
+
+/* ---- at any moment ---- */
+
+static void sleep_s(double seconds)
+{
+    struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&time, NULL);
+}
+
+static void live_through_moments(uint64_t seed, figures *out)
+{
+    life l;
+    begin_life(&l, seed, out);
+    for (uint64_t g = 0; g < GENERATIONS; g++) {
+        size_t a = test_random_below(&l.random, act_count);
+        act_setting setting = next_setting(&l);
+        say_case("moments", seed, acts[a].name);
+        pid_t child = start_act(&acts[a], &setting);
+        double unit = test_random_unit(&l.random);
+        sleep_s(unit * unit * seconds_of[a]);
+        kill(child, SIGKILL);
+        if (wait_for_child(child, acts[a].name))
+            out->kills++;
+        else
+            out->missed++;
+        after_kill(&l);
+    }
+    end_life(&l);
+    out->runs++;
+}
+
+void test_moments(const orders *o, figures *out)
+{
+    uint64_t runs = o->runs ? o->runs : 60;
+    learn();
+    for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++)
+        live_through_moments(seed, out);
+    snprintf(out->text, sizeof out->text, "killed at random moments; %" PRIu64 " children ended first", out->missed);
+}
