@@ -1,6 +1,7 @@
 /* Compaction: a file that it can not read whole is never given up. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -114,4 +115,44 @@ Test(compact_job, bytes_that_were_freed_and_come_back_are_not_dropped_too)
         kit_verify(path);
         kit_store_close(store);
     }
+}
+
+static steplog_store *other_store;
+static int is_inside;
+
+/* As soon as a segment is published another process merges it into one of a higher level. */
+static int rename_and_compact(int dir, const char *from, int to_dir, const char *to)
+{
+    int e = sl_os_posix.rename(dir, from, to_dir, to);
+    if (e < 0 || is_inside || !strstr(to, ".seg")) return e;
+    is_inside = 1;
+    OK(steplog_store_compact(other_store, NULL, NULL, &kit_error));
+    is_inside = 0;
+    return 0;
+}
+
+Test(compact_job, a_segment_may_be_merged_elsewhere_before_its_maker_reads_it_back)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record_run(store, "first", 10);
+    sl_os_table table = sl_os_posix;
+    table.rename = rename_and_compact;
+    other_store = kit_store(path, STEPLOG_NO_THREAD, 0);
+    sl_os = &table;
+    record_run(store, "second", 10); /* closing it must not fail */
+    steplog_id run;
+    size_t found;
+    steplog_reader *reader = kit_reader(store);
+    OK(steplog_reader_find_runs(reader, "second", &run, 1, &found, &kit_error));
+    steplog_reader_close(reader);
+    steplog_pair pair = {.key = "tag.a", .value = "1"};
+    OK(steplog_run_set_facts(store, &run, &pair, 1, &kit_error));
+    sl_os = &sl_os_posix;
+    cr_assert_eq(point_count(store), 20);
+    cr_assert_eq(kit_segment_count(path), 1);
+    cr_assert_eq(kit_log_count(path), 0);
+    kit_verify(path);
+    kit_store_close(other_store);
+    kit_store_close(store);
 }
