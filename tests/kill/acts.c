@@ -150,8 +150,8 @@ static void play_seal(act_setting *s)
 {
     steplog_store *store = open_store(s->path, s->flags | STEPLOG_NO_THREAD, 0);
     pen p = take_pen(s, store);
-    for (int turn = 0; turn < 3; turn++) {
-        append_many(&p, 500);
+    for (uint64_t turns = 3 + below(s, 6); turns > 0; turns--) {
+        append_many(&p, 450);
         tick(store, 1000);
     }
     end(s, store, &p);
@@ -222,11 +222,14 @@ static void play_remove(act_setting *s)
         steplog_remove_options options = {.size_bytes = sizeof options, .run = oracle_run(key)};
         steplog_remove_result result = {.size_bytes = sizeof result};
         atomic_store(&shared->gone[g].removal.begun, 1);
-        if (below(s, 3) == 0) { /* taken back first */
-            OK(steplog_remove(store, &options, &result, &kit_error));
-            OK(steplog_remove_undo(store, &options.run, NULL, &kit_error));
-        }
         OK(steplog_remove(store, &options, &result, &kit_error));
+        if (below(s, 3) == 0) { /* taken back, and removed again; unless someone else freed it already */
+            steplog_status status = steplog_remove_undo(store, &options.run, NULL, &kit_error);
+            if (status != STEPLOG_MISSING) {
+                OK(status);
+                OK(steplog_remove(store, &options, &result, &kit_error));
+            }
+        }
         atomic_store(&shared->gone[g].removal.acknowledged, 1);
     }
     steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
@@ -271,7 +274,7 @@ static int always_lock(int fd)
     return 0;
 }
 
-void let_locks_lie(void)
+static void let_locks_lie(void)
 {
     odd_os = sl_os_posix;
     odd_os.lock = always_lock;
@@ -329,6 +332,29 @@ static void play_recover(act_setting *s)
     end(s, store, &p);
 }
 
+/* Always closes: for writers that lose their files meanwhile. */
+static void play_to_the_end(act_setting *s)
+{
+    steplog_store *store = open_store(s->path, s->flags | (below(s, 2) ? STEPLOG_NO_THREAD : 0), 1);
+    pen p = take_pen(s, store);
+    append_many(&p, 200 + below(s, 1500));
+    if (below(s, 2)) record_fact(&p);
+    if (below(s, 2)) record_blob(&p);
+    kit_writer_close(p.writer);
+    kit_store_close(store);
+}
+
+const act act_to_the_end = {"to_the_end", play_to_the_end};
+
+static void play_liar(act_setting *s)
+{
+    let_locks_lie();
+    recover_store(s->path);
+    if (below(s, 2)) compact_store(s->path, 0);
+}
+
+const act act_liar = {"liar", play_liar};
+
 const act acts[] = {{"append", play_append}, {"thread", play_thread}, {"seal", play_seal},
                     {"compact", play_compact}, {"facts", play_facts},   {"remove", play_remove},
                     {"merge", play_merge},   {"full", play_full},     {"frozen", play_frozen},
@@ -354,6 +380,16 @@ void compact_store(const char *path, uint32_t compact_flags)
     steplog_store *store = open_store(path, STEPLOG_NO_THREAD, 0);
     steplog_compact_options options = {.size_bytes = sizeof options, .flags = compact_flags};
     OK(steplog_store_compact(store, &options, NULL, &kit_error));
+    kit_store_close(store);
+}
+
+void merge_copy(const char *path, const char *copy)
+{
+    steplog_store *store = open_store(path, STEPLOG_NO_THREAD, 0);
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_merge(store, copy, NULL, NULL, NULL, &kit_error));
+    OK(steplog_store_merge(store, copy, NULL, NULL, &result, &kit_error));
+    HOLDS(result.files_copied == 0, "merging again copied %llu files", (unsigned long long)result.files_copied);
     kit_store_close(store);
 }
 

@@ -22,14 +22,7 @@ static uint32_t passes_of[32][LIVES][KILL_POINTS_MAX];
 static double seconds_of[32];
 static uint64_t kills_at[KILL_POINTS_MAX];
 
-typedef struct life {
-    test_random random;
-    char path[300], copy[300];
-    int has_copy;
-    figures *figures;
-} life;
-
-static void begin_life(life *l, uint64_t seed, figures *counts)
+void life_begin(life *l, uint64_t seed, figures *counts)
 {
     *l = (life){.random = test_random_from(seed * 1000003), .figures = counts};
     snprintf(l->path, sizeof l->path, "%s/store", work_path);
@@ -39,16 +32,17 @@ static void begin_life(life *l, uint64_t seed, figures *counts)
     oracle_reset(seed);
 }
 
-static void check(life *l)
+void life_check(life *l, uint32_t live_ranks)
 {
-    oracle_check(l->path, 0);
+    if (l->is_merging) return;
+    oracle_check(l->path, live_ranks);
     l->figures->checks++;
 }
 
 static void recover_twice(life *l)
 {
     recover_store(l->path);
-    check(l);
+    life_check(l, 0);
     uint64_t print = tree_fingerprint(l->path);
     recover_store(l->path);
     HOLDS(tree_fingerprint(l->path) == print, "a second recovery changed the store");
@@ -56,7 +50,8 @@ static void recover_twice(life *l)
 
 static void after_kill(life *l)
 {
-    check(l);
+    life_settle(l);
+    life_check(l, 0);
     uint64_t what = test_random_below(&l->random, 24);
     if (what % 3 == 0) tree_age_logs(l->path); /* what is left of spares may go now */
     if (what < 8) recover_twice(l);
@@ -67,18 +62,18 @@ static void after_kill(life *l)
     }
     if (what == 19 && l->has_copy) { /* an old copy, files under their old names */
         tree_add_missing(l->copy, l->path);
-        check(l);
+        life_check(l, 0);
     }
 }
 
-static void end_life(life *l)
+void life_end(life *l)
 {
     recover_twice(l);
     compact_store(l->path, test_random_below(&l->random, 2) ? STEPLOG_COMPACT_NOW : 0);
-    check(l);
+    life_check(l, 0);
 }
 
-static act_setting next_setting(life *l)
+act_setting life_next_setting(life *l)
 {
     return (act_setting){.path = l->path,
                          .copy = l->has_copy ? l->copy : NULL,
@@ -87,8 +82,27 @@ static act_setting next_setting(life *l)
                          .random = test_random_from(test_random_u64(&l->random))};
 }
 
+int is_point_of_merge(size_t point) { return strncmp(points_name(point), "merge.", 6) == 0; }
+
+void life_prepare(life *l, const act *what, int is_sure)
+{
+    if (strcmp(what->name, "merge") != 0 || access(l->path, F_OK) != 0) return;
+    if (test_random_below(&l->random, 2) && !is_sure) return;
+    test_remove_tree(l->copy);
+    HOLDS(rename(l->path, l->copy) == 0, "cannot rename %s", l->path);
+    l->has_copy = l->is_merging = 1;
+}
+
+void life_settle(life *l)
+{
+    char file[320];
+    snprintf(file, sizeof file, "%s/STEPLOG", l->copy);
+    if (l->is_merging && access(file, F_OK) == 0) merge_copy(l->path, l->copy);
+    l->is_merging = 0;
+}
+
 /* Plays every act on a new store and on an old one, and remembers which points it passes and how long it takes. */
-static void learn(void)
+void learn_acts(void)
 {
     static int has_learned;
     figures ignored = {0};
@@ -98,9 +112,10 @@ static void learn(void)
     has_learned = 1;
     for (size_t a = 0; a < act_count; a++) {
         for (uint64_t turn = 0; turn < 12; turn++) {
-            if (turn % 3 == 0) begin_life(&l, 1 + turn, &ignored);
+            if (turn % 3 == 0) life_begin(&l, 1 + turn, &ignored);
             say_case("learning", turn, acts[a].name);
-            act_setting setting = next_setting(&l);
+            life_prepare(&l, &acts[a], turn % 3 != 0);
+            act_setting setting = life_next_setting(&l);
             if (turn % 3 == 2) tree_age_logs(l.path);
             memset(shared->passes, 0, sizeof shared->passes);
             double begin = now_s();
@@ -110,35 +125,65 @@ static void learn(void)
             uint32_t *most = passes_of[a][turn % 3 != 0];
             for (size_t p = 0; p < points_count(); p++)
                 if (atomic_load(&shared->passes[p]) > most[p]) most[p] = (uint32_t)atomic_load(&shared->passes[p]);
-            oracle_check(l.path, 0);
+            life_settle(&l);
+            life_check(&l, 0);
             if (turn % 3 == 0) {
                 tree_copy(l.path, l.copy);
                 l.has_copy = 1;
-                if (a % 2 == 0) compact_store(l.path, 0);
+                static const char *const then[] = {"compact", "append", "thread"}; /* so that there is something */
+                for (int i = 0; i < 3; i++) {
+                    setting = life_next_setting(&l);
+                    wait_for_child(start_act(act_named(then[i]), &setting), then[i]);
+                }
+                if (turn % 2 == 0) compact_store(l.path, 0);
             }
         }
     }
 }
 
-/* An act that passes the point in such a life; SIZE_MAX: none does. */
-static size_t pick_act(life *l, int is_old, size_t point)
+const act *pick_act(life *l, int is_old, size_t point, uint32_t *passes)
 {
     size_t found[32], count = 0;
     for (size_t a = 0; a < act_count; a++)
         if (passes_of[a][is_old][point]) found[count++] = a;
-    return count ? found[test_random_below(&l->random, count)] : SIZE_MAX;
+    if (count == 0) return NULL;
+    size_t a = found[test_random_below(&l->random, count)];
+    *passes = passes_of[a][is_old][point];
+    return &acts[a];
+}
+
+double seconds_of_act(const act *what)
+{
+    return what >= acts && what < acts + act_count ? seconds_of[what - acts] : 0.005;
+}
+
+/* Something that a first process leaves behind. */
+static void make_store(life *l)
+{
+    static const char *const names[] = {"append", "thread", "compact", "facts"};
+    const act *what = act_named(names[test_random_below(&l->random, 4)]);
+    act_setting setting = life_next_setting(l);
+    wait_for_child(start_act(what, &setting), what->name);
+    life_check(l, 0);
 }
 
 static void kill_at_point(life *l, size_t point, int is_old)
 {
-    size_t a = pick_act(l, is_old, point);
-    if (a == SIZE_MAX) return;
-    act_setting setting = next_setting(l);
-    uint32_t passes = passes_of[a][is_old][point];
+    uint32_t passes;
+    const act *what = pick_act(l, is_old, point, &passes);
+    if (!what && !is_old) make_store(l);
+    if (!what && is_old) { /* such as the points of making a store */
+        life_end(l);
+        life_begin(l, shared->seed + 1000000007, l->figures);
+    }
+    if (!what) what = pick_act(l, !is_old, point, &passes);
+    HOLDS(what, "no act passes kill point %s", points_name(point));
+    life_prepare(l, what, is_point_of_merge(point));
+    act_setting setting = life_next_setting(l);
     uint64_t pass = 1 + test_random_below(&l->random, passes);
-    if (test_random_below(&l->random, 2)) pass = 1 + pass % 3 % passes; /* the first ones are passed more surely */
+    if (test_random_below(&l->random, 4)) pass = 1 + pass % 3 % passes; /* the first ones are passed more surely */
     points_arm(point, ACTION_DIE, (int)pass);
-    int was_killed = wait_for_child(start_act(&acts[a], &setting), acts[a].name);
+    int was_killed = wait_for_child(start_act(what, &setting), what->name);
     points_disarm();
     if (was_killed) {
         l->figures->kills++;
@@ -153,13 +198,13 @@ static void kill_at_point(life *l, size_t point, int is_old)
 static void live_through_points(uint64_t seed, size_t only, figures *out)
 {
     life l;
-    begin_life(&l, seed, out);
+    life_begin(&l, seed, out);
     for (uint64_t g = 0; g < GENERATIONS; g++) {
         size_t point = only != SIZE_MAX ? only : (seed * GENERATIONS + g) % points_count();
         say_case("points", seed, points_name(point));
         kill_at_point(&l, point, g > 0);
     }
-    end_life(&l);
+    life_end(&l);
     out->runs++;
 }
 
@@ -169,7 +214,7 @@ void test_points(const orders *o, figures *out)
     uint64_t runs = o->runs ? o->runs : 60, seed = o->seed;
     HOLDS(!o->point || only != SIZE_MAX, "no kill point has the name %s", o->point);
     points_begin();
-    learn();
+    learn_acts();
     memset(kills_at, 0, sizeof kills_at);
     for (; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++) live_through_points(seed, only, out);
     /* What the turns did not reach often enough is gone for. */
@@ -201,7 +246,7 @@ void test_points(const orders *o, figures *out)
 
 /* ---- at any moment ---- */
 
-static void sleep_s(double seconds)
+void sleep_s(double seconds)
 {
     struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
     nanosleep(&time, NULL);
@@ -210,14 +255,15 @@ static void sleep_s(double seconds)
 static void live_through_moments(uint64_t seed, figures *out)
 {
     life l;
-    begin_life(&l, seed, out);
+    life_begin(&l, seed, out);
     for (uint64_t g = 0; g < GENERATIONS; g++) {
         size_t a = test_random_below(&l.random, act_count);
-        act_setting setting = next_setting(&l);
         say_case("moments", seed, acts[a].name);
+        life_prepare(&l, &acts[a], 0);
+        act_setting setting = life_next_setting(&l);
         pid_t child = start_act(&acts[a], &setting);
         double unit = test_random_unit(&l.random);
-        sleep_s(unit * unit * seconds_of[a]);
+        sleep_s(unit * unit * unit * seconds_of[a]);
         kill(child, SIGKILL);
         if (wait_for_child(child, acts[a].name))
             out->kills++;
@@ -225,14 +271,14 @@ static void live_through_moments(uint64_t seed, figures *out)
             out->missed++;
         after_kill(&l);
     }
-    end_life(&l);
+    life_end(&l);
     out->runs++;
 }
 
 void test_moments(const orders *o, figures *out)
 {
     uint64_t runs = o->runs ? o->runs : 60;
-    learn();
+    learn_acts();
     for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++)
         live_through_moments(seed, out);
     snprintf(out->text, sizeof out->text, "killed at random moments; %" PRIu64 " children ended first", out->missed);

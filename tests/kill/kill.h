@@ -54,12 +54,12 @@ void oracle_reset(uint64_t seed);
 
 steplog_id oracle_run(const char *key);
 
-/* Everything that the store holds is what it must hold; what was under way is decided from now on (what is not there
- * has to be done again). Aborts otherwise. With is_live others may be writing: nothing is decided. */
-void oracle_check(const char *path, int is_live);
+enum { ALL_RANKS = (1 << RANKS) - 1 };
 
-/* Likewise, one rank's rows only; gives how many there are. */
-uint64_t oracle_check_rank(const char *path, uint32_t rank, int is_live);
+/* Everything that the store holds is what it must hold. Of ranks whose bit is not in live_ranks nobody writes: what was
+ * under way there is decided from now on (what is not there has to be done again). Aborts otherwise. Without live ranks
+ * every byte is verified too. */
+void oracle_check(const char *path, uint32_t live_ranks);
 
 /* Follows the run until is_over and everything acknowledged was seen: each row once, bit for bit. */
 void oracle_follow(const char *path);
@@ -92,6 +92,10 @@ typedef struct act {
 extern const act acts[];
 extern const size_t act_count;
 const act *act_named(const char *name);
+/* Writes and closes, whatever became of its files. */
+extern const act act_to_the_end;
+/* Recovers while its locks succeed whatever others hold: it takes living writers for dead. */
+extern const act act_liar;
 
 /* Opens and ticks: what is dead is sealed. */
 void recover_store(const char *path);
@@ -99,8 +103,8 @@ void recover_store(const char *path);
 /* Compacts once; what a compaction may say while others work beside it is fine. */
 void compact_store(const char *path, uint32_t compact_flags);
 
-/* Locks of this process succeed from now on whatever others hold: it takes living writers for dead. */
-void let_locks_lie(void);
+/* Puts what the copy holds into the store, and once more, which changes nothing. */
+void merge_copy(const char *path, const char *copy);
 
 /* Appends to a rank until is_over, opening and closing; for the crowd. */
 void write_until_over(act_setting *setting);
@@ -139,6 +143,15 @@ typedef struct figures {
     char text[400];
 } figures;
 
+/* The life of one store. */
+typedef struct life {
+    test_random random;
+    char path[300], copy[300];
+    int has_copy;    /* of how the store was once */
+    int is_merging;  /* what was there is in copy, and only some of it in path */
+    figures *figures;
+} life;
+
 typedef struct orders {
     uint64_t seed, runs;       /* runs 0: the short form */
     double end_s;              /* of the time for this test; 0: none */
@@ -150,12 +163,31 @@ double now_s(void);
 /* What is being done, for the line that a violation prints. */
 void say_case(const char *test, uint64_t seed, const char *more);
 
+/* cycles.c */
+void life_begin(life *l, uint64_t seed, figures *figures_of);
+void life_check(life *l, uint32_t live_ranks);
+/* Compacts, checks, recovers twice. */
+void life_end(life *l);
+act_setting life_next_setting(life *l);
+/* Before an act: a merge may have to bring everything back. is_sure: it has. */
+void life_prepare(life *l, const act *what, int is_sure);
+/* After it: what a merge did not bring is brought. */
+void life_settle(life *l);
+/* Learns which act passes which kill point, and how long it takes. */
+void learn_acts(void);
+/* An act that passes the point in the life of a store that is there (or is not); NULL: none does. */
+const act *pick_act(life *l, int is_old, size_t point, uint32_t *passes);
+double seconds_of_act(const act *what);
+int is_point_of_merge(size_t point);
+
 void test_points(const orders *orders, figures *out);
 void test_moments(const orders *orders, figures *out);
 void test_late(const orders *orders, figures *out);
 void test_stopped(const orders *orders, figures *out);
 void test_thought_dead(const orders *orders, figures *out);
 void test_crowd(const orders *orders, figures *out);
+
+void sleep_s(double seconds);
 
 extern const char *work_path;
 

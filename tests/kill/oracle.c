@@ -295,23 +295,7 @@ static steplog_reader *open_reader(const char *path, steplog_store **store)
     return kit_reader(*store);
 }
 
-uint64_t oracle_check_rank(const char *path, uint32_t rank, int is_live)
-{
-    steplog_store *store;
-    steplog_id run = oracle_run("run");
-    uint64_t least = atomic_load(&shared->rows[rank].acknowledged), found = 0;
-    steplog_reader *reader = open_reader(path, &store);
-    if (reader) {
-        found = check_rows(reader, &run, rank);
-        kit_no_damage(reader);
-        steplog_reader_close(reader);
-        kit_store_close(store);
-    }
-    decide(&shared->rows[rank], least, found, is_live, "rows of rank", rank);
-    return found;
-}
-
-void oracle_check(const char *path, int is_live)
+void oracle_check(const char *path, uint32_t live_ranks)
 {
     steplog_store *store;
     steplog_id run = oracle_run("run");
@@ -333,15 +317,16 @@ void oracle_check(const char *path, int is_live)
         kit_no_damage(reader);
         steplog_reader_close(reader);
         kit_store_close(store);
-        if (!is_live) kit_verify(path);
+        if (!live_ranks) kit_verify(path);
     }
     for (uint32_t r = 0; r < RANKS; r++) {
+        int is_live = live_ranks >> r & 1;
         decide(&shared->rows[r], least_rows[r], rows[r], is_live, "rows of rank", r);
         decide(&shared->facts[r], least_facts[r], facts[r], is_live, "facts of rank", r);
         decide(&shared->blobs[r], least_blobs[r], blobs[r], is_live, "blobs of rank", r);
     }
-    decide(&shared->outside, least_outside, outside, is_live, "facts from outside", 0);
-    decide(&shared->rewinds, least_rewinds, rewinds, is_live, "rewinds", 0);
+    decide(&shared->outside, least_outside, outside, live_ranks != 0, "facts from outside", 0);
+    decide(&shared->rewinds, least_rewinds, rewinds, live_ranks != 0, "rewinds", 0);
 }
 
 /* ---- following ---- */
