@@ -14,10 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GENERATIONS = 4, LIVES = 2 /* a store that is not there, one that is */ };
+enum { GENERATIONS = 6, LIVES = 2 /* a store that is not there, one that is */ };
 
-/* How often each act passes each point, seen once without a kill. */
-static uint32_t passes_of[32][LIVES][KILL_POINTS_MAX];
+/* How often each act passes each point at least where it comes there at all, and in how many of its turns it does, seen
+ * without a kill. */
+static uint32_t passes_of[32][LIVES][KILL_POINTS_MAX], turns_of[32][LIVES][KILL_POINTS_MAX];
 /* How long an act takes. */
 static double seconds_of[32];
 static uint64_t kills_at[KILL_POINTS_MAX];
@@ -122,9 +123,11 @@ void learn_acts(void)
             wait_for_child(start_act(&acts[a], &setting), acts[a].name);
             double took = now_s() - begin;
             if (took > seconds_of[a]) seconds_of[a] = took;
-            uint32_t *most = passes_of[a][turn % 3 != 0];
-            for (size_t p = 0; p < points_count(); p++)
-                if (atomic_load(&shared->passes[p]) > most[p]) most[p] = (uint32_t)atomic_load(&shared->passes[p]);
+            for (size_t p = 0; p < points_count(); p++) {
+                uint32_t passes = (uint32_t)atomic_load(&shared->passes[p]), *least = &passes_of[a][turn % 3 != 0][p];
+                if (passes && (*least == 0 || passes < *least)) *least = passes;
+                turns_of[a][turn % 3 != 0][p] += passes != 0;
+            }
             life_settle(&l);
             life_check(&l, 0);
             if (turn % 3 == 0) {
@@ -144,8 +147,11 @@ void learn_acts(void)
 const act *pick_act(life *l, int is_old, size_t point, uint32_t *passes)
 {
     size_t found[32], count = 0;
+    uint32_t most = 0;
     for (size_t a = 0; a < act_count; a++)
-        if (passes_of[a][is_old][point]) found[count++] = a;
+        if (turns_of[a][is_old][point] > most) most = turns_of[a][is_old][point];
+    for (size_t a = 0; a < act_count; a++)
+        if (most && turns_of[a][is_old][point] * 2 > most) found[count++] = a;
     if (count == 0) return NULL;
     size_t a = found[test_random_below(&l->random, count)];
     *passes = passes_of[a][is_old][point];
@@ -181,7 +187,7 @@ static void kill_at_point(life *l, size_t point, int is_old)
     life_prepare(l, what, is_point_of_merge(point));
     act_setting setting = life_next_setting(l);
     uint64_t pass = 1 + test_random_below(&l->random, passes);
-    if (test_random_below(&l->random, 4)) pass = 1 + pass % 3 % passes; /* the first ones are passed more surely */
+    if (test_random_below(&l->random, 2)) pass = 1 + pass % 3 % passes; /* the first ones are passed more surely */
     points_arm(point, ACTION_DIE, (int)pass);
     int was_killed = wait_for_child(start_act(what, &setting), what->name);
     points_disarm();
@@ -211,7 +217,7 @@ static void live_through_points(uint64_t seed, size_t only, figures *out)
 void test_points(const orders *o, figures *out)
 {
     size_t only = o->point ? points_find(o->point) : SIZE_MAX, count = points_count();
-    uint64_t runs = o->runs ? o->runs : 60, seed = o->seed;
+    uint64_t runs = o->runs ? o->runs : 50 / SLOWER, seed = o->seed;
     HOLDS(!o->point || only != SIZE_MAX, "no kill point has the name %s", o->point);
     points_begin();
     learn_acts();
@@ -277,7 +283,7 @@ static void live_through_moments(uint64_t seed, figures *out)
 
 void test_moments(const orders *o, figures *out)
 {
-    uint64_t runs = o->runs ? o->runs : 60;
+    uint64_t runs = o->runs ? o->runs : 50 / SLOWER;
     learn_acts();
     for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++)
         live_through_moments(seed, out);

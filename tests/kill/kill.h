@@ -159,6 +159,13 @@ typedef struct orders {
     uint64_t least_at_a_point; /* kills */
 } orders;
 
+/* Sanitizers make everything many times slower: less of it then. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SLOWER = 4 };
+#else
+enum { SLOWER = 1 };
+#endif
+
 double now_s(void);
 /* What is being done, for the line that a violation prints. */
 void say_case(const char *test, uint64_t seed, const char *more);

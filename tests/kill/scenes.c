@@ -71,7 +71,7 @@ static void sleep_at_point(uint64_t seed, size_t point, figures *out)
     life_prepare(&l, what, is_point_of_merge(point));
     act_setting setting = life_next_setting(&l);
     setting.rank = 0;
-    points_arm(point, ACTION_WAIT, 1 + (int)test_random_below(&l.random, passes < 4 ? passes : passes / 2));
+    points_arm(point, ACTION_WAIT, 1 + (int)test_random_below(&l.random, passes));
     pid_t child = start_act(what, &setting);
     if (wait_until_there(child, what->name)) {
         life_check(&l, ALL_RANKS);
@@ -93,7 +93,7 @@ void test_late(const orders *o, figures *out)
 {
     points_begin();
     learn_acts();
-    uint64_t runs = o->runs ? o->runs : 2 * points_count();
+    uint64_t runs = o->runs ? o->runs : points_count();
     size_t only = o->point ? points_find(o->point) : SIZE_MAX;
     for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++)
         sleep_at_point(seed, only != SIZE_MAX ? only : seed % points_count(), out);
@@ -144,7 +144,7 @@ static void stop_two(uint64_t seed, figures *out)
 
 void test_stopped(const orders *o, figures *out)
 {
-    uint64_t runs = o->runs ? o->runs : 60;
+    uint64_t runs = o->runs ? o->runs : 30 / SLOWER;
     learn_acts();
     for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++) stop_two(seed, out);
     snprintf(out->text, sizeof out->text, "two processes stopped at any moment while others go on, woken late");
@@ -180,7 +180,7 @@ static void take_for_dead(uint64_t seed, figures *out)
 
 void test_thought_dead(const orders *o, figures *out)
 {
-    uint64_t runs = o->runs ? o->runs : 60;
+    uint64_t runs = o->runs ? o->runs : 30 / SLOWER;
     learn_acts();
     for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++) take_for_dead(seed, out);
     snprintf(out->text, sizeof out->text, "a living writer's logs are sealed and removed under it; it closes well");
