@@ -61,7 +61,8 @@ static steplog_status append_op(pen *p, uint64_t n)
         return steplog_writer_point(p->writer, p->points[column], step, time_ns, op_value(rank, n, kind, column));
     }
     for (uint32_t c = 0; c < count; c++) values[c] = op_value(rank, n, kind == OP_WIDE_ROW ? kind : OP_ROW, c);
-    if (kind == OP_SPARSE_ROW) return steplog_writer_append_present(p->writer, p->row, step, time_ns, values, &presence);
+    if (kind == OP_SPARSE_ROW)
+        return steplog_writer_append_present(p->writer, p->row, step, time_ns, values, &presence);
     return steplog_writer_append(p->writer, kind == OP_ROW ? p->row : p->wide, step, time_ns, values);
 }
 
