@@ -75,10 +75,9 @@ static void gather(uint64_t seed, uint64_t kills, figures *out)
 
 void test_crowd(const orders *o, figures *out)
 {
-    uint64_t runs = o->runs ? o->runs : SLOWER == 1 ? 2 : 1;
     for (int i = 0; i < 8; i++) atomic_store(&shared->rounds[i], 0);
     atomic_store(&shared->followed, 0);
-    for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++)
+    for (uint64_t seed = o->seed; goes_on(o, out, SLOWER == 1 ? 2 : 1); seed++)
         gather(seed, 20 / SLOWER, out);
     snprintf(out->text, sizeof out->text,
              "%" PRIu64 " compactions, %" PRIu64 " recoveries and %" PRIu64 " exports beside 3 writers, %" PRIu64

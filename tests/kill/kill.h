@@ -140,6 +140,7 @@ int wait_for_child(pid_t child, const char *what);
 
 typedef struct figures {
     uint64_t runs, kills, checks, missed;
+    uint64_t least; /* kills at the kill point that had the fewest */
     char text[400];
 } figures;
 
@@ -155,8 +156,7 @@ typedef struct life {
 typedef struct orders {
     uint64_t seed, runs;       /* runs 0: the short form */
     double end_s;              /* of the time for this test; 0: none */
-    const char *point;         /* only this one */
-    uint64_t least_at_a_point; /* kills */
+    const char *point;   /* only this one */
 } orders;
 
 /* Sanitizers make everything many times slower: less of it then. */
@@ -167,6 +167,8 @@ enum { SLOWER = 1 };
 #endif
 
 double now_s(void);
+/* Whether another cycle is due; says now and then how far a long form is. */
+int goes_on(const orders *o, const figures *so_far, uint64_t short_runs);
 /* What is being done, for the line that a violation prints. */
 void say_case(const char *test, uint64_t seed, const char *more);
 

@@ -55,7 +55,21 @@ void say_case(const char *test, uint64_t seed, const char *more)
 static void say_result(const char *name, const figures *f, int violations, uint64_t first, uint64_t last)
 {
     printf("RESULT\tkill/%s\truns=%" PRIu64 "\tstates=%" PRIu64 "\tviolations=%d\tseeds=%" PRIu64 "-%" PRIu64
-           "\tkills=%" PRIu64 "\n", name, f->runs, f->checks, violations, first, last, f->kills);
+           "\tkills=%" PRIu64, name, f->runs, f->checks, violations, first, last, f->kills);
+    if (f->least) printf("\tleast=%" PRIu64, f->least);
+    printf("\n");
+}
+
+int goes_on(const orders *o, const figures *so_far, uint64_t short_runs)
+{
+    static double last_said;
+    if (o->end_s == 0) return so_far->runs < (o->runs ? o->runs : short_runs);
+    if (now_s() - last_said >= (isatty(2) ? 2 : 30)) {
+        last_said = now_s();
+        fprintf(stderr, "%s: %" PRIu64 " cycles, %" PRIu64 " kills, %.0f s left\n", now_doing.test, so_far->runs,
+                so_far->kills, o->end_s - last_said);
+    }
+    return now_s() < o->end_s;
 }
 
 /* What does not hold aborts; here that becomes a line that says how to see it again. */
@@ -80,7 +94,7 @@ static void usage(FILE *to)
     for (int i = 0; i < TESTS; i++) fprintf(to, " %s", tests[i].name);
     fprintf(to, "\n--seed N      the first seed (1)\n"
                 "--runs N      so many cycles of each test, a seed for each\n"
-                "--seconds N   fresh seeds until the time is over; each kill point at least 100 times\n"
+                "--seconds N   fresh seeds until the time is over; the long form\n"
                 "--only TEST   one of the tests\n"
                 "--point NAME  all kills of test points at this kill point\n");
 }
@@ -143,7 +157,6 @@ int main(int argc, char **argv)
         if (only && strcmp(only, tests[t].name) != 0) continue;
         if (tests[t].needs_points && !points_count()) continue; /* a build without kill points */
         orders mine = o;
-        mine.least_at_a_point = seconds > 0 ? 100 : 2;
         if (seconds > 0) mine.end_s = now_s() + seconds * tests[t].share / shares;
         say_case(tests[t].name, o.seed, "");
         double begin = now_s();

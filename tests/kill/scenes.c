@@ -93,9 +93,8 @@ void test_late(const orders *o, figures *out)
 {
     points_begin();
     learn_acts();
-    uint64_t runs = o->runs ? o->runs : points_count();
     size_t only = o->point ? points_find(o->point) : SIZE_MAX;
-    for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++)
+    for (uint64_t seed = o->seed; goes_on(o, out, points_count()); seed++)
         sleep_at_point(seed, only != SIZE_MAX ? only : seed % points_count(), out);
     snprintf(out->text, sizeof out->text,
              "a process sleeps at a kill point while others recover, compact, merge and write; %" PRIu64
@@ -144,9 +143,8 @@ static void stop_two(uint64_t seed, figures *out)
 
 void test_stopped(const orders *o, figures *out)
 {
-    uint64_t runs = o->runs ? o->runs : 30 / SLOWER;
     learn_acts();
-    for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++) stop_two(seed, out);
+    for (uint64_t seed = o->seed; goes_on(o, out, 30 / SLOWER); seed++) stop_two(seed, out);
     snprintf(out->text, sizeof out->text, "two processes stopped at any moment while others go on, woken late");
 }
 
@@ -180,8 +178,7 @@ static void take_for_dead(uint64_t seed, figures *out)
 
 void test_thought_dead(const orders *o, figures *out)
 {
-    uint64_t runs = o->runs ? o->runs : 30 / SLOWER;
     learn_acts();
-    for (uint64_t seed = o->seed; o->end_s ? now_s() < o->end_s : out->runs < runs; seed++) take_for_dead(seed, out);
+    for (uint64_t seed = o->seed; goes_on(o, out, 30 / SLOWER); seed++) take_for_dead(seed, out);
     snprintf(out->text, sizeof out->text, "a living writer's logs are sealed and removed under it; it closes well");
 }
