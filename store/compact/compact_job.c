@@ -7,6 +7,7 @@
 #include "compact/compact_job.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "compact/compact_plan.h"
 #include "read/piece.h"
 #include "write/open_block.h"
@@ -251,6 +252,7 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
         if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         steplog_status status = is_whole && is_full && !has_due_tombstone(j, run, &i->id) ? copy_block(j, source)
                                                                                           : add_rows(j, run, i, source);
+        SL_KILL_POINT("compact.block_written");
         if (status == STEPLOG_CORRUPT)
             lose_block(j, source);
         else if (status < 0)
@@ -385,8 +387,10 @@ static steplog_status publish(job *j)
 {
     char name[80];
     if (!j->writer) return STEPLOG_OK;
+    SL_KILL_POINT("compact.writing_done");
     steplog_status status = sl_segment_writer_publish(j->writer, name, NULL, j->err);
     j->writer = NULL;
+    SL_KILL_POINT("compact.published");
     if (status >= 0) status = sl_segment_read_back(j->reader->context.store_dir, name, j->err);
     char *copy = status >= 0 ? sl_copy_text(name) : NULL;
     if (status >= 0 && (!copy || !SL_VEC_PUSH(&j->outputs, copy))) {
@@ -417,10 +421,14 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
         status = copy_records(j, run, i, source);
         if (status >= 0) status = collect_blocks(j, source);
     }
+    SL_KILL_POINT("compact.records_copied");
     if (status >= 0 && (status = write_blocks(j, run, i)) != STEPLOG_OK) return status;
+    SL_KILL_POINT("compact.blocks_written");
     for (size_t s = 0; s < i->sources.count && status >= 0; s++)
         if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX)
             status = carry_ranges(j, &i->sources.items[s]);
+    /* What one input had freed another may have brought back: an old copy, the output of a compaction that slept. */
+    if (status >= 0 && !sl_ranges_subtract(&j->dropped, &j->held)) status = no_memory(j);
     if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held, &j->dropped, j->err);
     if (status >= 0 && sl_segment_writer_bytes(j->writer) >= SL_COMPACT_OUTPUT_BYTES) status = publish(j);
     return status;
@@ -530,7 +538,9 @@ static steplog_status retire_inputs(job *j)
                              j->inputs[i]->name);
             continue;
         }
+        SL_KILL_POINT("compact.removing_input");
         int e = sl_os->unlink(dir, j->inputs[i]->name);
+        SL_KILL_POINT("compact.input_removed");
         if (e < 0 && e != -ENOENT && status >= 0) /* gone: another compaction had it as well */ status = sl_fail_os(j->err, -e, -1, "cannot remove '%s'", j->inputs[i]->name);
     }
     return status;
@@ -559,11 +569,15 @@ steplog_status sl_compact_segments(const sl_read_context *context, const sl_comp
     for (size_t i = 0; i < j.reader->segments.count; i++) out->bytes_before += j.reader->segments.items[i]->file_bytes;
     out->files_before += j.reader->segments.count;
     for (size_t i = 0; i < j.reader->runs.count; i++) SL_TRY_DONE(sl_run_load(j.reader, &j.reader->runs.items[i], err));
+    SL_KILL_POINT("compact.loaded");
     SL_TRY_DONE(choose(&j));
     if (j.input_count) {
+        SL_KILL_POINT("compact.chosen");
         status = write_outputs(&j);
         if (status != STEPLOG_OK) goto done;
+        SL_KILL_POINT("compact.outputs_there");
         status = retire_inputs(&j);
+        SL_KILL_POINT("compact.inputs_gone");
     }
     if (j.left_out && status >= 0 && !(request->flags & STEPLOG_COMPACT_LIGHT))
         status = sl_fail(err, STEPLOG_CORRUPT, -1, "'%s' has a damaged index and was left out", j.left_out->name);

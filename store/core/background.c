@@ -1,5 +1,6 @@
 /* core/background.c: the one low-priority thread of a store: spares, syncs, sealing, light compaction, recovery. */
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "compact/compact_job.h"
 #include "core/store.h"
 
@@ -120,6 +121,7 @@ steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog
     if (!s->has_recovered && !(s->flags & STEPLOG_NO_ADOPT)) {
         if (now >= deadline_ns) return STEPLOG_WAIT;
         s->has_recovered = 1;
+        SL_KILL_POINT("tick.recovering");
         SL_TRY(sl_recover_logs(s, 0, NULL, err));
     }
     if (s->sealed_count >= 8 && now - s->last_compact_ns >= COMPACT_INTERVAL_NS) {

@@ -2,6 +2,7 @@
 #include "steplog/maintain.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "compact/compact_job.h"
 #include "core/store.h"
 #include "format/checksum.h"
@@ -116,6 +117,7 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     char temporary[SL_FILE_NAME_BYTES], name[SL_FILE_NAME_BYTES], path[96];
     int dir = -1;
     SL_TRY(sl_level_dir_open(m->store->store_dir, segment->level, &dir, m->err));
+    SL_KILL_POINT("merge.level_there");
     sl_temporary_name(&segment->header.file_id, temporary);
     sl_segment_name(&segment->header.file_id, name);
     sl_os->unlink(dir, temporary); /* of a merge that was stopped */
@@ -123,9 +125,12 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     steplog_status status = to < 0 ? sl_fail_os(m->err, -to, -1, "cannot create '%s'", temporary)
                                    : copy_bytes(m, segment, to);
     int e = 0;
+    SL_KILL_POINT("merge.copied");
     if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
+        SL_KILL_POINT("merge.synced");
         e = sl_os->rename(dir, temporary, dir, name);
         if (e == -EEXIST) e = sl_os->unlink(dir, temporary);
+        SL_KILL_POINT("merge.renamed");
         if (e == 0) e = sl_os->sync_all(dir);
     }
     if (e < 0) status = sl_fail_os(m->err, -e, -1, "cannot publish '%s'", name);
@@ -171,6 +176,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
     steplog_status status = sl_seal_logs(m->store->store_dir, sources, count,
                                          durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
+    SL_KILL_POINT("merge.logs_copied");
     if (status >= 0 && sealed.is_published) m->result->files_copied += count;
     return status;
 }
@@ -247,6 +253,7 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
     steplog_status status = sl_reader_new(&context, &m.from, err);
     context = sl_store_read_context(s);
     if (status >= 0) status = sl_reader_new(&context, &m.to, err);
+    SL_KILL_POINT("merge.snapshots_taken");
     if (status >= 0) status = merge_files(&m);
     if (status == STEPLOG_OK && result.files_known) status = sync_levels(&m);
     sl_reader_free(m.from);

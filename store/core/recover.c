@@ -5,6 +5,7 @@
  * sealed together, in the order of their numbers, and removed after the segment was read back. One that holds valid
  * records behind a torn end stays, so that nothing is thrown away. */
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "core/store.h"
 #include "write/seal.h"
 
@@ -50,6 +51,7 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     int is_ours = list->store->file_system.is_local && sl_id_equal(&o->header.host_id, &list->store->host_id);
     if (!is_ours && !list->adopt) return 0;
     if (sl_os->lock(o->fd) < 0) return 0;
+    SL_KILL_POINT("recover.log_locked");
     /* Between the look and the lock someone else may have sealed it. */
     uint8_t id[16];
     if (sl_os_read_full(o->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
@@ -76,7 +78,9 @@ static int see_name(void *context, const char *name)
         if (SL_VEC_PUSH(&list->items, o)) return 0;
         list->is_out_of_memory = 1;
     } else if (is_old_spare) {
+        SL_KILL_POINT("recover.removing_spare");
         sl_os->unlink(list->store->log_dir, name);
+        SL_KILL_POINT("recover.spare_removed");
     }
     sl_os->close(o.fd);
     return list->is_out_of_memory;
@@ -133,6 +137,7 @@ static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, 
     sl_seal_result result = {0};
     known_writer known;
     SL_TRY(look_up(s, &first->header, &known, err));
+    SL_KILL_POINT("recover.looked_up");
     if (known.is_sealed && known.has_damage) return STEPLOG_OK; /* sealed earlier; kept for what could not be read */
     if (!known.is_sealed) {
         sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
@@ -151,7 +156,9 @@ static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, 
     /* Nothing is thrown away that was not read. */
     if (result.salvageable_count || result.damaged_count) return STEPLOG_OK;
     for (size_t i = 0; i < count; i++) {
+        SL_KILL_POINT("recover.removing_log");
         sl_os->unlink(s->log_dir, first[i].name);
+        SL_KILL_POINT("recover.log_removed");
         if (sealed) ++*sealed;
     }
     return STEPLOG_OK;
@@ -167,6 +174,7 @@ steplog_status sl_recover_logs(steplog_store *s, int adopt, uint64_t *sealed, st
     else if (e < 0)
         status = sl_fail_os(err, -e, -1, "cannot list '%s/%s'", s->path, SL_LOG_DIR);
     if (list.items.count) qsort(list.items.items, list.items.count, sizeof *list.items.items, compare_orphans);
+    SL_KILL_POINT("recover.listed");
     for (size_t i = 0; i < list.items.count && status >= 0;) {
         size_t end = i + 1;
         while (end < list.items.count &&

@@ -5,6 +5,7 @@
 #include "steplog/maintain.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "core/store.h"
 #include "read/piece.h"
 
@@ -141,9 +142,11 @@ steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *op
     sl_read_context context = sl_store_read_context(s);
     SL_TRY(sl_reader_new(&context, &r.reader, err));
     steplog_status status = plan(&r);
+    SL_KILL_POINT("remove.planned");
     out->tombstone_count = status >= 0 ? r.facts.count : 0;
     if (status >= 0 && !options->is_dry_run)
         status = sl_store_record(s, &options->run, 1, r.facts.items, r.facts.count, err);
+    SL_KILL_POINT("remove.recorded");
     for (size_t i = 0; i < r.names.count; i++) sl_free(r.names.items[i]);
     SL_VEC_FREE(&r.names);
     SL_VEC_FREE(&r.facts);
@@ -199,6 +202,7 @@ steplog_status steplog_remove_undo(steplog_store *s, const steplog_id *id, uint6
     sl_store_facts_done(s);
     if (status >= 0 && undos.count == 0)
         status = sl_fail(err, STEPLOG_MISSING, -1, "the run has no removal that can be taken back");
+    SL_KILL_POINT("remove.undo_planned");
     if (status >= 0) status = sl_store_record(s, id, 1, undos.items, undos.count, err);
     if (status >= 0 && restored) *restored = undos.count;
     SL_VEC_FREE(&undos);

@@ -5,6 +5,7 @@
 #include "steplog/maintain.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "base/utf8.h"
 #include "core/store.h"
 #include "format/checksum.h"
@@ -244,6 +245,7 @@ steplog_status steplog_writer_open(steplog_store *s, const steplog_writer_option
     SL_TRY(look_at_run(s, &run, &o, &now, err));
     steplog_writer *w;
     SL_TRY(new_writer(s, &run, now.attempt, 0, &o, &w, err));
+    SL_KILL_POINT("writer.made");
     w->lamport = now.lamport - 1;
     steplog_status status = STEPLOG_OK;
     if (o.run_name && !now.has_name) status = record_fact(w, "name", o.run_name, err);
@@ -253,6 +255,7 @@ steplog_status steplog_writer_open(steplog_store *s, const steplog_writer_option
         return status;
     }
     enlist(s, w);
+    SL_KILL_POINT("writer.enlisted");
     *out = w;
     return STEPLOG_OK;
 }
@@ -293,10 +296,12 @@ steplog_status steplog_writer_close(steplog_writer *w, int exit_code, steplog_er
     }
     steplog_error why = {0};
     steplog_status status = append_end(w, exit_code, &why);
+    SL_KILL_POINT("close.end_recorded");
     pthread_mutex_lock(&s->work_lock);
     delist(s, w);
     steplog_error seal_why = {0};
     steplog_status sealed = sl_writer_seal(w, 1, &seal_why);
+    SL_KILL_POINT("close.sealed");
     if (sealed < 0) { /* the logs stay as they are: at least let them be durable */
         uint64_t sequence;
         for (sl_row_log *log = w->sealing_taken; log; log = log->next)
@@ -327,8 +332,10 @@ steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t
     SL_TRY(new_writer(s, run, attempt ? attempt : 1, SL_WRITER_IS_FACTS_ONLY, &o, &w, err));
     steplog_status status = STEPLOG_OK;
     for (size_t i = 0; i < count && status >= 0; i++) status = sl_writer_append_fact(w, &facts[i], &why);
+    SL_KILL_POINT("record.facts_appended");
     /* All or nothing: only the published segment counts; without it the log goes. */
     if (status >= 0) status = sl_writer_seal(w, 1, &why);
+    SL_KILL_POINT("record.facts_sealed");
     if (status < 0) {
         if (err) *err = why;
         sl_row_log *log = atomic_exchange(&w->log, NULL);

@@ -2,6 +2,7 @@
 #include "steplog/store.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "core/store.h"
 
 #include <errno.h>
@@ -64,11 +65,15 @@ static steplog_status write_store_file(steplog_store *s, steplog_error *err)
     sl_store_file_encode(&s->file, bytes);
     int fd = sl_os->open(s->store_dir, name, SL_OS_WRITE | SL_OS_CREATE);
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot create '%s/%s'", s->path, name);
+    SL_KILL_POINT("create.file_created");
     e = sl_os_write_full(fd, bytes, sizeof bytes, 0);
+    SL_KILL_POINT("create.file_written");
     if (e == 0) e = sl_os->sync_all(fd);
     sl_os->close(fd);
     if (e == 0) e = sync_parent(s); /* before others can see a store: whoever does need not think of it */
+    SL_KILL_POINT("create.file_synced");
     if (e == 0) e = sl_os->rename(s->store_dir, name, s->store_dir, SL_STORE_FILE_NAME);
+    SL_KILL_POINT("create.file_named");
     if (e == 0) e = sl_os->sync_all(s->store_dir);
     if (e == -EEXIST) { /* someone else was first */
         sl_os->unlink(s->store_dir, name);
@@ -87,6 +92,7 @@ static steplog_status open_directory(steplog_store *s, steplog_error *err)
     if (s->store_dir == -ENOENT && may_create) {
         int e = sl_os->make_dir(-1, s->path);
         if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", s->path);
+        SL_KILL_POINT("create.directory_made");
         s->store_dir = sl_os->open_dir(-1, s->path);
     }
     if (s->store_dir == -ENOTDIR)
@@ -108,6 +114,7 @@ static steplog_status open_log_dir(steplog_store *s, steplog_error *err)
     int made = sl_os->make_dir(s->store_dir, SL_LOG_DIR);
     if (made < 0 && made != -EEXIST)
         return sl_fail_os(err, -made, -1, "cannot make directory '%s/%s'", s->path, SL_LOG_DIR);
+    if (made == 0) SL_KILL_POINT("create.log_directory_made");
     s->log_dir = sl_os->open_dir(s->store_dir, SL_LOG_DIR);
     if (s->log_dir < 0) return sl_fail_os(err, -s->log_dir, -1, "cannot open directory '%s/%s'", s->path, SL_LOG_DIR);
     /* Whoever made it, or the store, may not have lived to sync their names. */

@@ -393,28 +393,56 @@ steplog_status steplog_reader_blob(steplog_reader *r, const steplog_id *id, size
     return STEPLOG_OK;
 }
 
+static steplog_status read_blob(const sl_blob_place *blob, void *buffer, steplog_error *err)
+{
+    uint64_t bytes = blob->blob.data_bytes;
+    steplog_status status = blob->segment ? sl_segment_blob_data(blob->segment, blob->data_offset, buffer, bytes, err)
+                                          : sl_log_blob_data(blob->log, &blob->log->texts.items[blob->text], buffer,
+                                                             bytes, err);
+    if (status >= 0 && sl_hash(buffer, (size_t)bytes) != blob->blob.content_hash)
+        status = sl_fail(err, STEPLOG_CORRUPT, -1,
+                         "the content of blob '%s' does not have the hash that was recorded", blob->name);
+    return status;
+}
+
+/* Reads a blob from where a snapshot of this moment finds it. The reader's own stays: there an index means what it
+ * meant when the caller asked for the blob's description. */
+static steplog_status read_moved_blob(const steplog_reader *r, const steplog_id *id, const sl_blob_place *blob,
+                                      void *buffer, steplog_error *err)
+{
+    const steplog_id *incarnation = &r->incarnations.items[blob->incarnation].id;
+    steplog_reader *now;
+    SL_TRY(sl_reader_new(&r->context, &now, err));
+    sl_run *run = sl_reader_run(now, id);
+    steplog_status status = run ? sl_run_load(now, run, err) : STEPLOG_MISSING;
+    const sl_blob_place *found = NULL;
+    for (size_t i = 0; status >= 0 && i < run->blobs.count && !found; i++) {
+        const sl_blob_place *place = &run->blobs.items[i];
+        if (place->sequence == blob->sequence &&
+            sl_id_equal(&now->incarnations.items[place->incarnation].id, incarnation))
+            found = place;
+    }
+    if (status >= 0)
+        status = found ? read_blob(found, buffer, err)
+                       : sl_fail(err, STEPLOG_MISSING, -1, "blob '%s' was removed meanwhile", blob->name);
+    sl_reader_free(now);
+    return status;
+}
+
 steplog_status steplog_reader_blob_read(steplog_reader *r, const steplog_id *id, size_t index, void *buffer,
                                         size_t capacity, steplog_error *err)
 {
-    for (int tries = 0; tries < 100; tries++) {
-        sl_run *run = loaded_run(r, id);
-        if (!run || index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or blob");
-        const sl_blob_place *blob = &run->blobs.items[index];
-        uint64_t bytes = blob->blob.data_bytes;
-        if (!buffer || capacity < bytes)
-            return sl_fail(err, STEPLOG_MISUSE, -1, "a blob of %llu bytes does not fit into %zu",
-                           (unsigned long long)bytes, capacity);
-        steplog_status status = blob->segment
-                                    ? sl_segment_blob_data(blob->segment, blob->data_offset, buffer, bytes, err)
-                                    : sl_log_blob_data(blob->log, &blob->log->texts.items[blob->text], buffer, bytes,
-                                                       err);
-        if (status >= 0 && sl_hash(buffer, (size_t)bytes) != blob->blob.content_hash)
-            return sl_fail(err, STEPLOG_CORRUPT, -1,
-                           "the content of blob '%s' does not have the hash that was recorded", blob->name);
-        if (status != STEPLOG_MISSING) return status;
-        SL_TRY(sl_snapshot_take(r, err)); /* its log was sealed meanwhile */
-    }
-    return sl_fail(err, STEPLOG_IO, -1, "logs change faster than they can be read");
+    sl_run *run = loaded_run(r, id);
+    if (!run || index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or blob");
+    const sl_blob_place *blob = &run->blobs.items[index];
+    if (!buffer || capacity < blob->blob.data_bytes)
+        return sl_fail(err, STEPLOG_MISUSE, -1, "a blob of %llu bytes does not fit into %zu",
+                       (unsigned long long)blob->blob.data_bytes, capacity);
+    steplog_status status = read_blob(blob, buffer, err);
+    /* Its log was sealed meanwhile, and perhaps the segment merged too. */
+    for (int tries = 0; status == STEPLOG_MISSING && tries < 100; tries++)
+        status = read_moved_blob(r, id, blob, buffer, err);
+    return status;
 }
 
 /* ---- damage and the store ---- */

@@ -6,6 +6,7 @@
 #include "steplog/writer.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "format/log_walk.h"
 #include "os/os.h"
 #include "write/writer.h"
@@ -42,8 +43,10 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
 {
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     sl_store64(p + 8, sl_record_check_of(p, bytes, head, log->file_key, tail, w->next_sequence));
+    SL_KILL_POINT("append.filled");
     if (__builtin_expect(log->base != NULL, 1)) {
         sl_store64(p + bytes, 0);
+        SL_KILL_POINT("append.next_word_zeroed");
         __atomic_store_n((uint64_t *)(void *)p, SL_LE(64, head), __ATOMIC_RELEASE);
     } else {
         sl_store64(p, head);
@@ -54,9 +57,11 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
             return status;
         }
     }
+    SL_KILL_POINT("append.committed");
     atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);
     atomic_store_explicit(&log->tail_sequence, w->next_sequence, memory_order_release);
     w->next_sequence++;
+    SL_KILL_POINT("append.counted");
     return STEPLOG_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "write/level_dir.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "format/file_names.h"
 #include "os/os.h"
 
@@ -13,8 +14,10 @@ static steplog_status make_durably(int parent, const char *name, const char *pat
 {
     int e = sl_os->make_dir(parent, name);
     if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", path);
+    if (e == 0) SL_KILL_POINT("level.directory_made");
     e = sl_os->sync_all(parent);
     if (e < 0) return sl_fail_os(err, -e, -1, "cannot sync the directory of '%s'", path);
+    SL_KILL_POINT("level.directory_synced");
     *out = sl_os->open_dir(parent, name);
     return *out < 0 ? sl_fail_os(err, -*out, -1, "cannot open directory '%s'", path) : STEPLOG_OK;
 }

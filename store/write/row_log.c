@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "base/span.h"
 #include "os/os.h"
 
@@ -23,12 +24,15 @@ static steplog_status open_file(sl_row_log *log, int log_dir, steplog_error *err
         log->fd = -1;
         return sl_fail_os(err, e, -1, "cannot create log '%s'", log->name);
     }
+    SL_KILL_POINT("log.created");
     int e = sl_os->lock(log->fd);
+    SL_KILL_POINT("log.locked");
     if (e < 0 && e != -ENOLCK && e != -EOPNOTSUPP && e != -ENOSYS && e != -EINVAL)
         return sl_fail_os(err, -e, -1, "cannot lock log '%s'", log->name);
     if ((e = sl_os->allocate(log->fd, log->capacity_bytes)) < 0)
         return sl_fail_os(err, -e, -1, "cannot allocate %llu bytes for log '%s'",
                           (unsigned long long)log->capacity_bytes, log->name);
+    SL_KILL_POINT("log.allocated");
     sl_os_stat stat;
     log->inode = sl_os->stat(log->fd, &stat) == 0 ? stat.inode : 0; /* without it a copy looks like the original */
     return STEPLOG_OK;
@@ -59,6 +63,7 @@ steplog_status sl_row_log_create(int log_dir, const steplog_id *incarnation, uin
     }
     log->header.ordinal = ordinal;
     *out = log;
+    SL_KILL_POINT("log.ready");
     return STEPLOG_OK;
 done:
     if (log->fd >= 0) sl_os->unlink(log_dir, log->name);
@@ -90,9 +95,11 @@ steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id
     char name[SL_FILE_NAME_BYTES];
     SL_TRY(put_header(log, no_id, sizeof no_id, 16, err)); /* first of all: followers look here */
     atomic_thread_fence(memory_order_release);
+    SL_KILL_POINT("recycle.id_cleared");
     sl_log_name(incarnation, ordinal, name);
     int e = sl_os->rename(log_dir, log->name, log_dir, name);
     if (e < 0) return sl_fail_os(err, -e, -1, "cannot rename log '%s'", log->name);
+    SL_KILL_POINT("recycle.renamed");
     memcpy(log->name, name, sizeof name);
     log->header = (sl_log_header){.ordinal = ordinal};
     log->mark = (sl_log_mark){0};
@@ -120,12 +127,16 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     log->file_key = sl_file_key(&log->header.log_id);
     sl_log_header_encode(&log->header, fixed);
     SL_TRY(put_header(log, zeros, sizeof zeros, SL_LOG_FIXED_BYTES, err));
+    SL_KILL_POINT("activate.slots_zeroed");
     SL_TRY(put_header(log, nothing, sizeof nothing, SL_LOG_HEADER_BYTES, err));
+    SL_KILL_POINT("activate.first_word_zeroed");
     /* The id goes last: with it the header counts. */
     SL_TRY(put_header(log, fixed + 32, SL_LOG_FIXED_BYTES - 32, 32, err));
     SL_TRY(put_header(log, fixed, 16, 0, err));
     atomic_thread_fence(memory_order_release);
+    SL_KILL_POINT("activate.without_id");
     SL_TRY(put_header(log, fixed + 16, 16, 16, err));
+    SL_KILL_POINT("activate.counts");
     log->mark = (sl_log_mark){.offset = SL_LOG_HEADER_BYTES, .sequence = log->header.first_sequence - 1};
     atomic_store_explicit(&log->tail, SL_LOG_HEADER_BYTES, memory_order_relaxed);
     atomic_store_explicit(&log->tail_sequence, log->mark.sequence, memory_order_relaxed);
@@ -155,6 +166,7 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
                        log->name, (unsigned long long)log->mark.sequence);
     if (tail == log->mark.offset && log->mark.counter) return STEPLOG_OK;
     if (!log->is_directory_synced) e = sl_os->sync_all(log_dir);
+    SL_KILL_POINT("sync.directory_synced");
     if (e == 0) {
         log->is_directory_synced = 1;
         e = sync_bytes(log, log->mark.counter ? log->mark.offset : 0, tail);
@@ -164,12 +176,14 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
         atomic_store_explicit(&log->limit, 0, memory_order_release);
         return sl_fail_os(err, -e, (int64_t)log->mark.offset, "cannot sync log '%s'", log->name);
     }
+    SL_KILL_POINT("sync.data_synced");
     uint8_t slot[SL_LOG_SLOT_BYTES];
     log->mark = (sl_log_mark){log->mark.counter + 1, tail, last};
     uint64_t at = SL_LOG_MARK_OFFSET + log->mark.counter % 2 * SL_LOG_SLOT_STRIDE;
     sl_log_mark_encode(&log->mark, log->file_key, at, slot);
     *sequence = last;
     put_header(log, slot, sizeof slot, at, NULL); /* a mark that was not written is only an older mark */
+    SL_KILL_POINT("sync.marked");
     sl_os->touch(log->fd);                        /* mapped stores do not set the times that copying tools look at */
     return STEPLOG_OK;
 }
@@ -181,7 +195,9 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
     sl_log_gap_count(gap, points, step, time_ns);
     uint64_t at = SL_LOG_GAP_OFFSET + gap->counter % 2 * SL_LOG_SLOT_STRIDE;
     sl_log_gap_encode(gap, log->file_key, at, slot);
+    SL_KILL_POINT("gap.slot_made");
     put_header(log, slot, sizeof slot, at, NULL);
+    SL_KILL_POINT("gap.slot_written");
 }
 
 int64_t sl_row_log_read(void *context, void *buffer, size_t bytes, uint64_t offset)
@@ -198,7 +214,9 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
 {
     if (!log) return STEPLOG_OK;
     steplog_status status = STEPLOG_OK;
+    SL_KILL_POINT("log.removing");
     int e = sl_os->unlink(log_dir, log->name);
+    SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);
     return status;

@@ -2,6 +2,7 @@
 #include "write/seal.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "format/checksum.h"
 #include "format/page_walk.h"
 #include "format/segment_codec.h"
@@ -187,7 +188,10 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
     if (!(s.values = sl_alloc(STEPLOG_ROW_METRICS_MAX * sizeof *s.values)))
         return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
     SL_TRY_DONE(sl_segment_writer_open(store_dir, 0, &s.writer, err));
-    for (size_t i = 0; i < count; i++) SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
+    for (size_t i = 0; i < count; i++) {
+        SL_KILL_POINT("seal.next_log");
+        SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
+    }
     if (!has_begun || s.held.count == 0) goto done;
     /* What a text that was not completed took is nothing that was lost. */
     if (!sl_ranges_subtract(&s.parts, &s.held)) {
@@ -195,9 +199,12 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
         goto done;
     }
     SL_TRY_DONE(sl_segment_writer_end(s.writer, &s.held, &s.parts, err));
+    SL_KILL_POINT("seal.ended");
     status = sl_segment_writer_publish(s.writer, out->name, NULL, err);
     s.writer = NULL;
+    SL_KILL_POINT("seal.published");
     if (status >= 0) status = sl_segment_read_back(store_dir, out->name, err);
+    SL_KILL_POINT("seal.read_back");
     out->is_published = status >= 0;
 done:
     sl_segment_writer_abort(s.writer);
@@ -222,6 +229,8 @@ steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_err
     sl_os_stat stat;
     sl_page_item item;
     int fd = sl_os->open(store_dir, name, SL_OS_READ);
+    /* Gone already: a compaction elsewhere has read all of it, checked, and published it again before it removed it. */
+    if (fd == -ENOENT) return STEPLOG_OK;
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open '%s' to read it back", name);
     steplog_status status = STEPLOG_OK;
     sl_page_walk walk = {0};

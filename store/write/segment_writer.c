@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "format/checksum.h"
 #include "format/file_names.h"
 #include "format/int_codec.h"
@@ -122,6 +123,7 @@ steplog_status sl_segment_writer_open(int store_dir, uint32_t level, sl_segment_
                             w->temporary_name);
         goto failed;
     }
+    SL_KILL_POINT("segment.created");
     w->header = (sl_segment_header){SL_FORMAT_VERSION, 0, w->file_id, sl_os->wall_time_ns()};
     uint8_t *head = sl_buffer_grow(&w->out, SL_SEGMENT_HEADER_BYTES);
     if (!head) {
@@ -144,6 +146,7 @@ static steplog_status flush(sl_segment_writer *w, size_t keep_below, steplog_err
     uint64_t at = w->offset - w->out.bytes;
     int e = sl_os_write_full(w->fd, w->out.data, w->out.bytes, at);
     if (e < 0) return sl_fail_os(err, -e, (int64_t)at, "cannot write segment '%s'", w->temporary_name);
+    SL_KILL_POINT("segment.pages_written");
     sl_buffer_clear(&w->out);
     return STEPLOG_OK;
 }
@@ -605,20 +608,24 @@ steplog_status sl_segment_writer_publish(sl_segment_writer *w, char *name, stepl
     SL_TRY_DONE(put_tables(w, err));
     SL_TRY_DONE(flush(w, 0, err));
     sl_segment_name(&w->file_id, final_name);
+    SL_KILL_POINT("publish.written");
     if ((e = sl_os->sync_data(w->fd)) < 0) {
         status = sl_fail_os(err, -e, -1, "cannot sync segment '%s'", w->temporary_name);
         goto done;
     }
+    SL_KILL_POINT("publish.synced");
     if ((e = sl_os->rename(w->level_dir, w->temporary_name, w->level_dir, final_name)) < 0) {
         status = sl_fail_os(err, -e, -1, "cannot publish segment '%s'", final_name);
         goto done;
     }
+    SL_KILL_POINT("publish.renamed");
     if ((e = sl_os->sync_all(w->level_dir)) < 0) {
         /* It may or may not be there after a power cut; whoever relied on it keeps its source. */
         status = sl_fail_os(err, -e, -1, "cannot sync the directory of segment '%s'", final_name);
         free_writer(w);
         return status;
     }
+    SL_KILL_POINT("publish.directory_synced");
     if (name) snprintf(name, 80, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)w->level, final_name);
     if (file_id) *file_id = w->file_id;
     free_writer(w);

@@ -9,6 +9,7 @@
 #include "write/writer.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "format/log_walk.h"
 #include "index/ranges.h"
 #include "os/os.h"
@@ -103,10 +104,12 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
 {
     sl_row_log *fresh, *old = active_log(w);
     SL_TRY(take_log(w, bytes, &fresh, err));
+    SL_KILL_POINT("rotate.log_taken");
     uint64_t sequence = w->next_sequence;
     steplog_status status = activate(w, fresh, first_sequence, err);
     if (status >= 0) {
         atomic_store_explicit(&w->log, fresh, memory_order_release);
+        SL_KILL_POINT("rotate.active");
         w->next_sequence = first_sequence;
         w->has_base = 0;
         status = restate(w, err);
@@ -123,10 +126,12 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
         sl_row_log_remove(fresh, w->context->log_dir, NULL);
         return status;
     }
+    SL_KILL_POINT("rotate.restated");
     if (kept)
         *kept = old;
     else if (old)
         push_sealing(w, old);
+    SL_KILL_POINT("rotate.handed_over");
     if (w->wanted_log_bytes < w->context->log_bytes) {
         w->wanted_log_bytes *= 2;
         if (w->wanted_log_bytes > w->context->log_bytes) w->wanted_log_bytes = w->context->log_bytes;
@@ -146,6 +151,7 @@ static void begin_gap(steplog_writer *w)
         .kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7};
     atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES / 2, memory_order_relaxed);
     if (sl_writer_append_fact(w, &gap, NULL) >= 0) w->state = SL_WRITER_GAP;
+    SL_KILL_POINT("gap.begun");
     atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
 }
 
@@ -219,6 +225,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
         } else {
             status = sl_writer_append_raw(w, old, at, (uint32_t)item.bytes);
         }
+        SL_KILL_POINT("frozen.record_copied");
     }
     if (status >= 0 && w->next_sequence < end) {
         SL_TRY_DONE(add_lost(w, lost, end));
@@ -237,9 +244,12 @@ static steplog_status move_from_frozen(steplog_writer *w)
     sl_ranges lost = {0};
     uint64_t bytes = atomic_load_explicit(&old->tail, memory_order_relaxed) - old->mark.offset;
     SL_TRY(rotate(w, 2 * bytes, old->mark.sequence + 1, &old, &w->error));
+    SL_KILL_POINT("frozen.rotated");
     steplog_status status = copy_tail(w, old, 2 * bytes, &lost);
+    SL_KILL_POINT("frozen.copied");
     atomic_store_explicit(&old->is_moved, status >= 0, memory_order_release);
     push_sealing(w, old);
+    SL_KILL_POINT("frozen.handed_over");
     if (w->context->wake) w->context->wake(w->context->store);
     for (size_t i = 0; i < lost.count && status >= 0; i++) {
         sl_fact gap = {.kind = STEPLOG_EVENT_GAP,
@@ -307,6 +317,7 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
     if (status < 0) return status;
     w->state = SL_WRITER_OPEN;
     sl_writer_record_gap(w);
+    SL_KILL_POINT("rotate.room_made");
     return status;
 }
 

@@ -3,6 +3,7 @@
  * Each is a text record, split into parts where it is longer than one record may be. A text never crosses from
  * one log into the next. */
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "base/utf8.h"
 #include "format/checksum.h"
 #include "os/os.h"
@@ -19,8 +20,10 @@ static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flag
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     uint64_t head = sl_record_head(bytes, kind, flags, index);
     sl_store64(p + 8, sl_record_check_of(p, bytes, head, log->file_key, tail, w->next_sequence));
+    SL_KILL_POINT("text.filled");
     if (log->base) {
         sl_store64(p + bytes, 0);
+        SL_KILL_POINT("text.next_word_zeroed");
         __atomic_store_n((uint64_t *)(void *)p, SL_LE(64, head), __ATOMIC_RELEASE);
     } else {
         sl_store64(p, head);
@@ -28,6 +31,7 @@ static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flag
         int e = sl_os_write_full(log->fd, p, (size_t)bytes + 8, tail);
         if (e < 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
     }
+    SL_KILL_POINT("text.committed");
     w->next_sequence += SL_RECORD_IS_NUMBERED(kind) ? 1 : 0;
     if (SL_RECORD_IS_NUMBERED(kind)) w->has_base = 0;
     atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);
@@ -91,6 +95,7 @@ steplog_status sl_writer_append_text(steplog_writer *w, unsigned kind, uint32_t 
         at += part;
         unsigned flags = (is_first ? (unsigned)SL_PART_IS_FIRST : 0) | (at < total ? (unsigned)SL_PART_HAS_MORE : 0);
         SL_TRY(put_record(w, kind, flags, index, p, bytes, err));
+        if (at < total) SL_KILL_POINT("text.between_parts");
         is_first = 0;
     } while (at < total);
     return STEPLOG_OK;
@@ -118,6 +123,7 @@ steplog_status sl_writer_append_fact(steplog_writer *w, sl_fact *fact, steplog_e
                                 ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a fact")
                                 : sl_writer_append_text(w, SL_RECORD_FACT, 0, body.data, body.bytes, NULL, 0, err);
     sl_buffer_free(&body);
+    SL_KILL_POINT("text.fact_recorded");
     if (status >= 0 && fact->lamport > w->lamport) w->lamport = fact->lamport;
     return status;
 }
@@ -148,6 +154,7 @@ steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t
     uint32_t index = (uint32_t)w->table.metrics.count;
     /* First the record, then the table: a rotation on the way would otherwise restate it before its record. */
     SL_TRY(sl_writer_append_text(w, SL_RECORD_NAME, index, name, bytes, NULL, 0, err));
+    SL_KILL_POINT("text.name_recorded");
     if (sl_schema_table_add_metric(&w->table, name, (uint32_t)bytes, &out->index)) return STEPLOG_OK;
     w->state = SL_WRITER_FAILED; /* the index is taken in the log but not here */
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a metric");
@@ -183,6 +190,7 @@ steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *me
                                                         body.data, body.bytes, NULL, 0, err);
     sl_buffer_free(&body);
     if (status < 0) return status;
+    SL_KILL_POINT("text.schema_recorded");
     if (sl_schema_table_add_schema(&w->table, list, (uint32_t)count, &out->index)) return STEPLOG_OK;
     w->state = SL_WRITER_FAILED;
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
@@ -234,5 +242,6 @@ steplog_status steplog_writer_blob(steplog_writer *w, const char *name, int64_t 
                                 ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a blob")
                                 : sl_writer_append_text(w, SL_RECORD_BLOB, 0, head.data, head.bytes, data, bytes, err);
     sl_buffer_free(&head);
+    SL_KILL_POINT("text.blob_recorded");
     return status;
 }

@@ -5,6 +5,7 @@
 #include "write/writer.h"
 
 #include "base/error.h"
+#include "base/kill_point.h"
 #include "os/os.h"
 #include "write/seal.h"
 
@@ -22,7 +23,9 @@ steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
     SL_TRY(sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal,
                              atomic_load_explicit(&w->spare_bytes, memory_order_relaxed), w->context->is_mapped, &spare,
                              err));
+    SL_KILL_POINT("spare.created");
     sl_row_log_touch_pages(spare);
+    SL_KILL_POINT("spare.touched");
     if (!sl_writer_give_spare(w, spare)) sl_row_log_remove(spare, w->context->log_dir, NULL);
     return STEPLOG_OK;
 }
@@ -82,8 +85,10 @@ static void retire_log(steplog_writer *w, sl_row_log *log, int may_recycle)
         !atomic_load_explicit(&log->is_frozen, memory_order_relaxed)) {
         uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
         if (sl_row_log_recycle(log, w->context->log_dir, &w->incarnation, ordinal, NULL) >= 0 &&
-            sl_writer_give_spare(w, log))
+            sl_writer_give_spare(w, log)) {
+            SL_KILL_POINT("retire.recycled");
             return;
+        }
     }
     sl_row_log_remove(log, w->context->log_dir, NULL);
 }
@@ -125,9 +130,11 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
                                       .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire),
                                       .gap = log->gap};
     qsort(sources, count, sizeof *sources, compare_sources);
+    SL_KILL_POINT("seal.logs_taken");
     SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
     for (; count > 0; count--) {
+        SL_KILL_POINT("retire.next_log");
         sl_row_log *log = w->sealing_taken;
         w->sealing_taken = log->next;
         if (result.damaged_count)

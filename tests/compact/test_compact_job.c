@@ -1,6 +1,7 @@
 /* Compaction: a file that it can not read whole is never given up. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -8,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,4 +81,78 @@ IN_BOTH_MODES(compact_job, a_segment_with_a_damaged_index_is_left_alone)
     cr_assert_eq(kit_segment_count(path), 1);
     kit_store_close(store);
     kit_verify(path);
+}
+
+/* A compactor that slept, or an old copy, brings back bytes that were freed: the new segment holds the records, so it
+ * must not list them as dropped as well. */
+Test(compact_job, bytes_that_were_freed_and_come_back_are_not_dropped_too)
+{
+    static const char *const levels[] = {"seg/0", "seg/9"};
+    for (int n = 0; n < 2; n++) {
+        const char *path = test_path(test_temp_dir(), "store"), *aside = test_path(test_temp_dir(), "aside");
+        steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+        record_run(store, "run", 50);
+        const char *old = first_segment(path);
+        cr_assert_eq(link(old, aside), 0);
+        steplog_remove_options options = {.size_bytes = sizeof options};
+        steplog_remove_result removed = {.size_bytes = sizeof removed};
+        steplog_reader *reader = kit_reader(store);
+        steplog_run_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_run(reader, 0, &info, &kit_error));
+        options.run = info.id;
+        steplog_reader_close(reader);
+        OK(steplog_remove(store, &options, &removed, &kit_error));
+        steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
+        OK(steplog_store_compact(store, &now, NULL, &kit_error));
+        mkdir(test_path(path, levels[n]), 0777);
+        cr_assert_eq(link(aside, test_path(test_path(path, levels[n]), strrchr(old, '/') + 1)), 0);
+        kit_verify(path);
+        OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        kit_verify(path);
+        kit_rows rows = kit_read_store(path, &info.id, "*", 0);
+        cr_assert_eq(rows.row_count, 0, "what was removed came back");
+        OK(steplog_store_compact(store, &now, NULL, &kit_error));
+        kit_verify(path);
+        kit_store_close(store);
+    }
+}
+
+static steplog_store *other_store;
+static int is_inside;
+
+/* As soon as a segment is published another process merges it into one of a higher level. */
+static int rename_and_compact(int dir, const char *from, int to_dir, const char *to)
+{
+    int e = sl_os_posix.rename(dir, from, to_dir, to);
+    if (e < 0 || is_inside || !strstr(to, ".seg")) return e;
+    is_inside = 1;
+    OK(steplog_store_compact(other_store, NULL, NULL, &kit_error));
+    is_inside = 0;
+    return 0;
+}
+
+Test(compact_job, a_segment_may_be_merged_elsewhere_before_its_maker_reads_it_back)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record_run(store, "first", 10);
+    sl_os_table table = sl_os_posix;
+    table.rename = rename_and_compact;
+    other_store = kit_store(path, STEPLOG_NO_THREAD, 0);
+    sl_os = &table;
+    record_run(store, "second", 10); /* closing it must not fail */
+    steplog_id run;
+    size_t found;
+    steplog_reader *reader = kit_reader(store);
+    OK(steplog_reader_find_runs(reader, "second", &run, 1, &found, &kit_error));
+    steplog_reader_close(reader);
+    steplog_pair pair = {.key = "tag.a", .value = "1"};
+    OK(steplog_run_set_facts(store, &run, &pair, 1, &kit_error));
+    sl_os = &sl_os_posix;
+    cr_assert_eq(point_count(store), 20);
+    cr_assert_eq(kit_segment_count(path), 1);
+    cr_assert_eq(kit_log_count(path), 0);
+    kit_verify(path);
+    kit_store_close(other_store);
+    kit_store_close(store);
 }

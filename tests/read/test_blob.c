@@ -1,0 +1,52 @@
+/* Blobs of a run that is being written. */
+#include "steplog.h"
+
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+enum { BLOB_BYTES = 1000, COLUMNS = 20 };
+
+static void record_blob(steplog_writer *writer, int64_t step, char filling)
+{
+    char content[BLOB_BYTES];
+    memset(content, filling, sizeof content);
+    OK(steplog_writer_blob(writer, "image", step, STEPLOG_TIME_NONE, "text/plain", content, sizeof content, &kit_error));
+}
+
+IN_BOTH_MODES(blob, an_index_means_the_same_blob_after_its_log_was_recycled)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    steplog_id run = kit_run_of(writer);
+    double values[COLUMNS] = {0};
+    for (int64_t step = 0; step < 2000; step++) { /* into a log that is large enough to be used again */
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+        if (step == 1200) record_blob(writer, 5, 'a');
+        if (step % 300 == 0) OK(steplog_store_tick(store, 1000, &kit_error));
+    }
+    record_blob(writer, 7, 'c');
+    steplog_reader *reader = kit_reader(store);
+    cr_assert_eq(steplog_reader_blob_count(reader, &run), 2);
+    record_blob(writer, 1, 'b'); /* comes before the others where they are listed anew */
+    for (int64_t step = 0; step < 6000; step++) {
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+        if (step % 300 == 0) OK(steplog_store_tick(store, 1000, &kit_error));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        char content[BLOB_BYTES], expected[BLOB_BYTES];
+        steplog_blob_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_blob(reader, &run, i, &info, &kit_error));
+        cr_assert_eq(info.step, i ? 7 : 5);
+        memset(expected, i ? 'c' : 'a', sizeof expected);
+        OK(steplog_reader_blob_read(reader, &run, i, content, sizeof content, &kit_error));
+        cr_assert_arr_eq(content, expected, BLOB_BYTES, "blob %zu holds '%c'", i, content[0]);
+    }
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
