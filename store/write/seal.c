@@ -222,6 +222,7 @@ steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_err
     sl_os_stat stat;
     sl_page_item item;
     int fd = sl_os->open(store_dir, name, SL_OS_READ);
+    if (fd == -ENOENT) return STEPLOG_OK; /* another process has compacted it: it read all of it, and its output back */
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open '%s' to read it back", name);
     steplog_status status = STEPLOG_OK;
     sl_page_walk walk = {0};
