@@ -29,7 +29,6 @@ static void unlock_all(void)
 /* Whoever held these in the parent is not here. */
 static void leave_parent_of(steplog_store *s)
 {
-    pthread_mutex_init(&s->list_lock, NULL);
     pthread_mutex_init(&s->work_lock, NULL);
     pthread_mutex_init(&s->compact_lock, NULL);
     pthread_mutex_init(&s->fact_lock, NULL);
@@ -45,7 +44,21 @@ static void leave_parent_of(steplog_store *s)
 static void leave_parent(void)
 {
     sl_private_leave_parent();
-    for (steplog_store *s = stores; s; s = s->next) leave_parent_of(s);
+    for (steplog_store *s = stores; s; s = s->next) {
+        leave_parent_of(s);
+        pthread_mutex_unlock(&s->list_lock); /* the thread that forked had it, and is here */
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* The same where the parent took no locks: _Fork() and clone() call no handlers. */
+static void leave_parent_unprepared(void)
+{
+    sl_private_leave_parent();
+    for (steplog_store *s = stores; s; s = s->next) {
+        leave_parent_of(s);
+        pthread_mutex_init(&s->list_lock, NULL);
+    }
     pthread_mutex_init(&registry_lock, NULL);
 }
 
@@ -73,7 +86,7 @@ void sl_fork_unregister(steplog_store *s)
 
 void sl_store_after_fork(steplog_store *s)
 {
-    if (sl_store_generation(s) == 0) leave_parent(); /* made by _Fork() or clone(), which call no handlers */
+    if (sl_store_generation(s) == 0) leave_parent_unprepared();
     uint32_t process_id = sl_os->process_id();
     int64_t process_start_ns = sl_os->process_start_time_ns();
     pthread_mutex_lock(&s->list_lock);

@@ -96,5 +96,6 @@ void sl_private_leave_parent(void)
         *known.items[i] = -1;
     }
     known.count = 0;
+    pthread_mutex_unlock(&lock); /* refused: its owner is a thread of the parent; so it is made anew */
     init_lock();
 }
