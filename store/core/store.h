@@ -35,9 +35,10 @@ struct steplog_store {
     _Atomic int is_awake; /* the background has been told, or is working */
     steplog_writer *writers;
     size_t writer_count, reader_count;
-    int64_t last_sync_ns, last_compact_ns;
+    int64_t last_sync_ns; /* under work_lock */
+    _Atomic int64_t last_compact_ns;
     _Atomic uint64_t sealed_count; /* segments made since the last light compaction; any thread */
-    int has_recovered;
+    _Atomic int has_recovered; /* or is at it: the background or a tick(), one of them */
     steplog_error background_error; /* the last failure */
     steplog_reader *facts;          /* for Lamport numbers and attempts; under fact_lock */
     pthread_mutex_t fact_lock;
