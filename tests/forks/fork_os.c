@@ -15,7 +15,52 @@ static atomic_int is_on;
 static fork_mode mode;
 static uint64_t stride, offset, seed;
 static atomic_uint_fast64_t calls, visits;
+static atomic_int calls_to_live; /* once a child has been forked; 0: nothing has begun */
 static _Thread_local int is_forking;
+
+/* ---- the functions ---- */
+
+#define FUNCTIONS(X)                                                                                              \
+    X(int, open_dir, (int dir, const char *name), (dir, name))                                                    \
+    X(int, close, (int fd), (fd))                                                                                 \
+    X(int64_t, pread, (int fd, void *buffer, size_t bytes, uint64_t at), (fd, buffer, bytes, at))                 \
+    X(int64_t, pwrite, (int fd, const void *data, size_t bytes, uint64_t at), (fd, data, bytes, at))              \
+    X(int, stat, (int fd, sl_os_stat *out), (fd, out))                                                            \
+    X(int, stat_name, (int dir, const char *name, sl_os_stat *out), (dir, name, out))                             \
+    X(int, allocate, (int fd, uint64_t bytes), (fd, bytes))                                                       \
+    X(int, truncate, (int fd, uint64_t bytes), (fd, bytes))                                                       \
+    X(int, touch, (int fd), (fd))                                                                                 \
+    X(int, sync_data, (int fd), (fd))                                                                             \
+    X(int, sync_all, (int fd), (fd))                                                                              \
+    X(int, rename, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))              \
+    X(int, unlink, (int dir, const char *name), (dir, name))                                                      \
+    X(int, make_dir, (int dir, const char *name), (dir, name))                                                    \
+    X(int, list, (int dir, sl_os_name_callback callback, void *context), (dir, callback, context))                \
+    X(int, file_system, (int fd, sl_os_file_system *out), (fd, out))                                              \
+    X(int, unmap, (void *address, uint64_t bytes), (address, bytes))                                              \
+    X(int, sync_map, (void *address, uint64_t bytes), (address, bytes))                                           \
+    X(int, wipe_on_fork_page, (void **out), (out))                                                                \
+    X(int, lock, (int fd), (fd))                                                                                  \
+    X(int, unlock, (int fd), (fd))                                                                                \
+    X(sl_os_lock_state, probe, (int fd), (fd))                                                                    \
+    X(int64_t, wall_time_ns, (void), ())                                                                          \
+    X(int64_t, monotonic_time_ns, (void), ())                                                                     \
+    X(int, random, (void *buffer, size_t bytes), (buffer, bytes))                                                 \
+    X(int, host_name, (char *buffer, size_t bytes), (buffer, bytes))                                              \
+    X(int, host_id, (uint8_t out[16]), (out))                                                                     \
+    X(int, boot_id, (uint8_t out[16]), (out))                                                                     \
+    X(int64_t, process_start_time_ns, (void), ())                                                                 \
+    X(uint32_t, process_id, (void), ())
+
+enum {
+    FUNCTION_open,
+    FUNCTION_open_to_write,
+    FUNCTION_map,
+#define NUMBER(type, name, parameters, arguments) FUNCTION_##name,
+    FUNCTIONS(NUMBER)
+#undef NUMBER
+        FUNCTION_COUNT
+};
 
 /* ---- the other thread ---- */
 
@@ -67,20 +112,22 @@ static void fork_by_other_thread(ending way, const char *place)
 
 /* ---- when ---- */
 
-static void die_with_a_child_alive(const char *place, int exempt_fd)
+static void fork_lingering(const char *place, int exempt_fd)
 {
     unsigned index = atomic_load(&all->child_count);
     is_forking = 1;
     fork_child(WAY_LINGER, place, exempt_fd);
     /* Until it runs it has what its parent has. */
     for (int i = 0; i < 50000 && atomic_load(&all->children[index].state) != CHILD_LINGERS; i++) usleep(100);
-    kill(getpid(), SIGKILL);
+    is_forking = 0;
 }
 
 static void visit(int function, const char *name, int is_after, int exempt_fd)
 {
     if (is_forking || !atomic_load(&is_on)) return;
     if (!is_after) atomic_fetch_add(&calls, 1);
+    if (atomic_load(&calls_to_live) && atomic_fetch_sub(&calls_to_live, 1) == 1) kill(getpid(), SIGKILL);
+    if (mode == FORK_AT_OPEN_AND_DIE && function != FUNCTION_open_to_write) return;
     uint64_t number = atomic_fetch_add(&visits, 1);
     if (number % stride != offset) return;
     char place[48];
@@ -89,7 +136,11 @@ static void visit(int function, const char *name, int is_after, int exempt_fd)
     all->reached[function][is_after] = 1;
     ending way = random_way(seed * 1000003 + number, WAY_COUNT);
     if (mode == FORK_AND_DIE) {
-        die_with_a_child_alive(place, exempt_fd);
+        fork_lingering(place, exempt_fd);
+        kill(getpid(), SIGKILL);
+    } else if (mode == FORK_AT_OPEN_AND_DIE) {
+        fork_lingering(place, exempt_fd);
+        atomic_store(&calls_to_live, 12);
     } else if (mode == FORK_BY_OTHER_THREAD) {
         fork_by_other_thread(way, place);
     } else {
@@ -100,47 +151,6 @@ static void visit(int function, const char *name, int is_after, int exempt_fd)
 }
 
 /* ---- the table ---- */
-
-#define FUNCTIONS(X)                                                                                              \
-    X(int, open_dir, (int dir, const char *name), (dir, name))                                                    \
-    X(int, close, (int fd), (fd))                                                                                 \
-    X(int64_t, pread, (int fd, void *buffer, size_t bytes, uint64_t at), (fd, buffer, bytes, at))                 \
-    X(int64_t, pwrite, (int fd, const void *data, size_t bytes, uint64_t at), (fd, data, bytes, at))              \
-    X(int, stat, (int fd, sl_os_stat *out), (fd, out))                                                            \
-    X(int, stat_name, (int dir, const char *name, sl_os_stat *out), (dir, name, out))                             \
-    X(int, allocate, (int fd, uint64_t bytes), (fd, bytes))                                                       \
-    X(int, truncate, (int fd, uint64_t bytes), (fd, bytes))                                                       \
-    X(int, touch, (int fd), (fd))                                                                                 \
-    X(int, sync_data, (int fd), (fd))                                                                             \
-    X(int, sync_all, (int fd), (fd))                                                                              \
-    X(int, rename, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))              \
-    X(int, unlink, (int dir, const char *name), (dir, name))                                                      \
-    X(int, make_dir, (int dir, const char *name), (dir, name))                                                    \
-    X(int, list, (int dir, sl_os_name_callback callback, void *context), (dir, callback, context))                \
-    X(int, file_system, (int fd, sl_os_file_system *out), (fd, out))                                              \
-    X(int, unmap, (void *address, uint64_t bytes), (address, bytes))                                              \
-    X(int, sync_map, (void *address, uint64_t bytes), (address, bytes))                                           \
-    X(int, wipe_on_fork_page, (void **out), (out))                                                                \
-    X(int, lock, (int fd), (fd))                                                                                  \
-    X(int, unlock, (int fd), (fd))                                                                                \
-    X(sl_os_lock_state, probe, (int fd), (fd))                                                                    \
-    X(int64_t, wall_time_ns, (void), ())                                                                          \
-    X(int64_t, monotonic_time_ns, (void), ())                                                                     \
-    X(int, random, (void *buffer, size_t bytes), (buffer, bytes))                                                 \
-    X(int, host_name, (char *buffer, size_t bytes), (buffer, bytes))                                              \
-    X(int, host_id, (uint8_t out[16]), (out))                                                                     \
-    X(int, boot_id, (uint8_t out[16]), (out))                                                                     \
-    X(int64_t, process_start_time_ns, (void), ())                                                                 \
-    X(uint32_t, process_id, (void), ())
-
-enum {
-    FUNCTION_open,
-    FUNCTION_map,
-#define NUMBER(type, name, parameters, arguments) FUNCTION_##name,
-    FUNCTIONS(NUMBER)
-#undef NUMBER
-        FUNCTION_COUNT
-};
 
 #define WRAP(type, name, parameters, arguments)   \
     static type name##_hooked parameters          \
@@ -157,9 +167,10 @@ FUNCTIONS(WRAP)
  * to hold no lock. */
 static int open_hooked(int dir, const char *name, int open_mode)
 {
-    visit(FUNCTION_open, "open", 0, -1);
+    int function = open_mode & SL_OS_WRITE ? FUNCTION_open_to_write : FUNCTION_open;
+    visit(function, "open", 0, -1);
     int fd = sl_os_posix.open(dir, name, open_mode);
-    visit(FUNCTION_open, "open", 1, mode == FORK_BY_OTHER_THREAD ? -1 : fd);
+    visit(function, "open", 1, mode == FORK_BY_OTHER_THREAD ? -1 : fd);
     return fd;
 }
 

@@ -119,7 +119,9 @@ void complain(const char *what, const char *format, ...) __attribute__((format(p
 
 /* ---- fork_os.c ---- */
 
-typedef enum fork_mode { FORK_IN_PLACE, FORK_BY_OTHER_THREAD, FORK_AND_DIE } fork_mode;
+/* AND_DIE: the process is killed as soon as the child runs; AT_OPEN_AND_DIE: only files opened for writing are counted,
+ * and the process is killed some calls later, when it has locked what it opened. */
+typedef enum fork_mode { FORK_IN_PLACE, FORK_BY_OTHER_THREAD, FORK_AND_DIE, FORK_AT_OPEN_AND_DIE } fork_mode;
 /* From now on, until hook_off(), each call number n with n % stride == offset is forked at, before and after it. */
 void hook_on(fork_mode mode, uint64_t stride, uint64_t offset, uint64_t seed);
 void hook_off(void);

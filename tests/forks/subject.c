@@ -224,7 +224,6 @@ static _Noreturn void live_as_child(child *c, int exempt_fd)
 {
     begin_child(c);
     find_inherited(c->text, sizeof c->text, exempt_fd, 1);
-    if (exempt_fd >= 0) close(exempt_fd);
     ending way = (ending)c->way;
     if (!self.writer && (way == WAY_CLOSE || way == WAY_APPEND || way == WAY_APPEND_CLOSE || way == WAY_NEW_WRITER))
         way = WAY_EXIT_NOW; /* forked while there is no writer */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct plan {
@@ -91,10 +93,14 @@ static int be_subject(void *context)
 static const char *describe(const plan *p, const char *test)
 {
     static char text[200];
-    snprintf(text, sizeof text, "%s: seed %llu, %s, forked %s at each %llu of visit %llu", test,
-             (unsigned long long)p->seed, p->flags & STEPLOG_FORCE_PWRITE ? "pwrite" : "mapped",
-             p->mode == FORK_BY_OTHER_THREAD ? "by another thread" : "in place", (unsigned long long)p->offset,
-             (unsigned long long)p->stride);
+    snprintf(text, sizeof text, "%s: seed %llu, %s, %s, forked %s at visit %llu", test, (unsigned long long)p->seed,
+             p->flags & STEPLOG_FORCE_PWRITE ? "pwrite" : "mapped", p->has_threads ? "threads" : "one thread",
+             p->mode == FORK_BY_OTHER_THREAD ? "by another thread" : p->mode == FORK_AT_OPEN_AND_DIE ? "in an open"
+                                                                                                     : "in place",
+             (unsigned long long)p->offset);
+    if (p->stride == UINT64_MAX) return text;
+    size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, " and each %llu more", (unsigned long long)p->stride);
     return text;
 }
 
@@ -133,29 +139,40 @@ void test_at_every_call(uint64_t seed, result *out)
 /* The subject dies the moment that its child has been forked; no lock may live on with the child. */
 void test_dead_parent(uint64_t seed, result *out)
 {
-    static uint64_t visits[2];
+    static uint64_t visits[4];
     plan p = {.mode = FORK_AND_DIE, .seed = seed, .stride = UINT64_MAX};
-    p.flags = STEPLOG_NO_THREAD | (seed % 2 ? 0 : (uint32_t)STEPLOG_FORCE_PWRITE);
-    if (!visits[seed % 2]) { /* how many there are */
+    uint64_t *known = &visits[seed % 4];
+    p.flags = seed % 2 ? 0 : (uint32_t)STEPLOG_FORCE_PWRITE;
+    p.has_threads = MAY_HAVE_THREADS && seed / 2 % 2;
+    if (!p.has_threads) p.flags |= STEPLOG_NO_THREAD;
+    if (!*known) { /* how many there are */
         shared_reset();
         make_store(p.path, p.flags);
         p.offset = UINT64_MAX - 1;
         out->violations += run_subject(be_subject, &p, "dead_parent: counting").violations;
-        visits[seed % 2] = 2ull * atomic_load(&all->call_count);
+        *known = 2ull * atomic_load(&all->call_count);
         out->violations += judge(p.path, 0, "dead_parent: counting");
         test_remove_tree(p.path);
-        if (!visits[seed % 2]) return;
+        if (!*known) return;
     }
-    /* A step that shares no factor with most counts: few seeds are spread over all of it, many reach each. */
-    p.offset = seed / 2 * 1009 % visits[seed % 2];
-    p.flags |= 0;
+    /* In steps that spread few seeds over all of it, and many seeds over each. */
+    p.offset = seed / 4 * 1009 % *known;
+    if (seed / 4 % 4 == 0) {
+        p.mode = FORK_AT_OPEN_AND_DIE;
+        p.offset = seed / 16 % 30;
+    }
     shared_reset();
     make_store(p.path, p.flags);
     const char *what = describe(&p, "dead_parent");
     verdict v = run_subject(be_subject, &p, what);
     out->violations += v.violations + judge(p.path, JUDGE_IS_KILLED, what);
+    if (v.status != 0 && !(WIFSIGNALED(v.status) && WTERMSIG(v.status) == SIGKILL)) {
+        complain(what, "the subject ended with status %x", (unsigned)v.status);
+        out->violations++;
+    }
     test_remove_tree(p.path);
     out->states += atomic_load(&all->fork_count);
-    snprintf(out->seen, sizeof out->seen, "of %llu and %llu places to fork and die at", (unsigned long long)visits[0],
-             (unsigned long long)visits[1]);
+    snprintf(out->seen, sizeof out->seen, "of %llu, %llu, %llu and %llu places to fork and die at",
+             (unsigned long long)visits[0], (unsigned long long)visits[1], (unsigned long long)visits[2],
+             (unsigned long long)visits[3]);
 }

@@ -211,6 +211,16 @@ void test_quiet_parent(uint64_t seed, result *out)
 
 /* ---- children of children ---- */
 
+/* What a program gets that does not fork by fork(). */
+static pid_t fork_without_handlers(void)
+{
+#if __GLIBC_PREREQ(2, 34)
+    return _Fork();
+#else
+    return fork();
+#endif
+}
+
 static void *append_first(void *context)
 {
     steplog_writer **writer = context;
@@ -237,7 +247,7 @@ static int descend(void *context)
         if (depth + 1 == DEPTH) break;
         fflush(NULL);
         atomic_fetch_add(&all->fork_count, 1);
-        pid_t pid = fork();
+        pid_t pid = depth == 0 && p->seed % 4 == 2 ? fork_without_handlers() : fork();
         if (pid != 0) { /* the parents go on a little, then wait */
             int status;
             for (unsigned row = 0; row < 50; row++) append_own(writers[depth], schemas[depth], depth + 1);
