@@ -122,14 +122,14 @@ static void fork_lingering(const char *place, int exempt_fd)
     is_forking = 0;
 }
 
-static void visit(int function, const char *name, int is_after, int exempt_fd)
+static void visit_or(int is_always, int function, const char *name, int is_after, int exempt_fd)
 {
     if (is_forking || !atomic_load(&is_on)) return;
     if (!is_after) atomic_fetch_add(&calls, 1);
     if (atomic_load(&calls_to_live) && atomic_fetch_sub(&calls_to_live, 1) == 1) kill(getpid(), SIGKILL);
     if (mode == FORK_AT_OPEN_AND_DIE && function != FUNCTION_open_to_write) return;
     uint64_t number = atomic_fetch_add(&visits, 1);
-    if (number % stride != offset) return;
+    if (number % stride != offset && !is_always) return;
     char place[48];
     snprintf(place, sizeof place, "%s %s, number %llu", is_after ? "after" : "before", name,
              (unsigned long long)number);
@@ -151,6 +151,11 @@ static void visit(int function, const char *name, int is_after, int exempt_fd)
 }
 
 /* ---- the table ---- */
+
+static void visit(int function, const char *name, int is_after, int exempt_fd)
+{
+    visit_or(0, function, name, is_after, exempt_fd);
+}
 
 #define WRAP(type, name, parameters, arguments)   \
     static type name##_hooked parameters          \
@@ -182,7 +187,7 @@ static int map_hooked(int fd, uint64_t bytes, int is_writable, void **out)
     if (mode == FORK_BY_OTHER_THREAD) {
         void *at = mmap(NULL, bytes, is_writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
         e = at == MAP_FAILED ? -errno : 0;
-        visit(FUNCTION_map, "map, in the middle", 1, -1);
+        visit_or(1, FUNCTION_map, "map, in the middle", 1, -1);
         if (e == 0) madvise(at, bytes, MADV_DONTFORK);
         *out = e == 0 ? at : NULL;
     } else {

@@ -59,7 +59,7 @@ typedef struct shared {
     atomic_uint child_count, fork_count, call_count;
     atomic_uint_fast64_t rows[WRITERS_MAX]; /* acknowledged, of the subject's writers */
     atomic_int is_over, ready;
-    atomic_uint_fast64_t signals;
+    atomic_uint_fast64_t signals, interrupted;
     uint8_t reached[64][2]; /* os calls: forked before, after */
     child children[CHILDREN_MAX];
 } shared;
@@ -127,6 +127,11 @@ void hook_on(fork_mode mode, uint64_t stride, uint64_t offset, uint64_t seed);
 void hook_off(void);
 uint64_t hook_calls(void);
 unsigned hook_function_count(void);
+
+/* ---- interrupted.c ---- */
+
+/* From now on, in this process, every n-th system call that may say EINTR does; 0: none. */
+void interrupt_every(unsigned n);
 
 /* ---- the tests; each counts into its result ---- */
 

@@ -4,10 +4,10 @@
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

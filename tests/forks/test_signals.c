@@ -82,7 +82,7 @@ static void *write_beside(void *context)
     return context;
 }
 
-/* No signal of the host is for a thread of the library's. */
+/* No signal of the host is for a thread of the library's. The thread that sends them takes none either. */
 static void check_masks(void)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -98,7 +98,7 @@ static void check_masks(void)
         blocked += (mask & 1ull << (SIGALRM - 1)) != 0 && (mask & 1ull << (SIGTERM - 1)) != 0;
     }
     if (tasks) closedir(tasks);
-    HOLDS(blocked >= 1, "the background thread takes signals");
+    HOLDS(blocked >= 2, "the background thread takes signals");
 }
 
 static int weather_storm(void *context)
@@ -124,6 +124,7 @@ static int weather_storm(void *context)
         atomic_store(&target_count, 2);
         check_masks();
     }
+    interrupt_every(5);
     write_all(0, STORM_ROWS);
     if (MAY_HAVE_THREADS) {
         /* A thread that has ended but was not joined can still be named. */
@@ -139,6 +140,7 @@ static int weather_storm(void *context)
     clock_gettime(CLOCK_MONOTONIC, &end);
     setitimer(ITIMER_REAL, &none, NULL);
     kit_store_close(self.store);
+    interrupt_every(0);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     for (int n = 1; n < 32; n++) HOLDS(sigismember(&before, n) == sigismember(&after, n), "the mask of signal %d", n);
     sigaction(SIGALRM, NULL, &found);
@@ -170,8 +172,9 @@ void test_signals(uint64_t seed, result *out)
         out->violations++;
     }
     out->states += atomic_load(&all->signals);
-    snprintf(out->seen, sizeof out->seen, "%d signals a second in the last run, with and without SA_RESTART",
-             atomic_load(&all->ready));
+    snprintf(out->seen, sizeof out->seen,
+             "%d signals a second in the last run, with and without SA_RESTART, %llu system calls interrupted",
+             atomic_load(&all->ready), (unsigned long long)atomic_load(&all->interrupted));
 }
 
 /* ---- SIGTERM, then SIGKILL ---- */
