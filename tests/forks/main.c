@@ -17,16 +17,16 @@ typedef struct test {
 } test;
 
 static const test tests[] = {
-    {"at_every_call", test_at_every_call, 10, 6},
-    {"dead_parent", test_dead_parent, 160, 40},
-    {"in_loops", test_in_loops, 12, 6},
-    {"quiet_parent", test_quiet_parent, 8, 4},
-    {"generations", test_generations, 12, 6},
-    {"in_callbacks", test_in_callbacks, 24, 12},
-    {"signals", test_signals, 4, 4},
-    {"terminated", test_terminated, 40, 20},
-    {"guest", test_guest, 2, 2},
-    {"no_allocation", test_no_allocation, 2, 2},
+    {"at_every_call", test_at_every_call, 10, 3},
+    {"dead_parent", test_dead_parent, 160, 20},
+    {"in_loops", test_in_loops, 12, 3},
+    {"quiet_parent", test_quiet_parent, 8, 2},
+    {"generations", test_generations, 12, 4},
+    {"in_callbacks", test_in_callbacks, 24, 8},
+    {"signals", test_signals, 4, 2},
+    {"terminated", test_terminated, 40, 10},
+    {"guest", test_guest, 4, 2},
+    {"no_allocation", test_no_allocation, 4, 2},
 };
 enum { TEST_COUNT = sizeof tests / sizeof tests[0] };
 

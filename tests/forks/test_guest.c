@@ -134,6 +134,7 @@ static int be_guest(void *context)
 static void run_plan(uint64_t seed, int (*body)(void *), const char *name, result *out)
 {
     plan p = {.seed = seed, .flags = seed % 2 ? 0 : (uint32_t)STEPLOG_FORCE_PWRITE};
+    if (seed / 2 % 2) p.flags |= STEPLOG_NO_THREAD;
     char what[100];
     snprintf(what, sizeof what, "%s: seed %llu", name, (unsigned long long)seed);
     shared_reset();
@@ -223,6 +224,14 @@ static void append_any(const append_kinds *k, unsigned n)
     OK(status);
 }
 
+static void let_background_work(const plan *p)
+{
+    if (p->flags & STEPLOG_NO_THREAD)
+        while (steplog_store_tick(self.store, 1000, &kit_error) == STEPLOG_WAIT) continue;
+    else
+        usleep(1000);
+}
+
 /* Through many logs, none of which an append had to make: the background is given its time. */
 static int append_frugally(void *context)
 {
@@ -241,18 +250,19 @@ static int append_frugally(void *context)
     unsigned n = 0;
     for (; n < 15000; n++) { /* warm: the first logs are small ones that grow */
         append_any(&k, n);
-        if (n % 100 == 0) usleep(1000);
+        if (n % 100 == 0) let_background_work(p);
     }
     uint64_t slow_before = kit_stats(self.writer).slow_append_count;
     asked = called = 0;
     unsigned appends = 0;
     for (; n < 60000; n++, appends++) {
         append_any(&k, n);
-        if (n % 100 == 0) usleep(1000);
+        if (n % 100 == 0) let_background_work(p);
     }
     uint64_t slow = kit_stats(self.writer).slow_append_count - slow_before;
-    /* On a loaded machine the background may not get its time; an append that had to make a log may allocate it. */
-    HOLDS(slow <= 20, "%llu appends had to make a log", (unsigned long long)slow);
+    /* On a loaded machine the background may not get its time; an append that had to make a log may allocate it. In
+     * the thread of the appends its work is always done in time. */
+    HOLDS(slow == 0 || !(p->flags & STEPLOG_NO_THREAD), "%llu appends had to make a log", (unsigned long long)slow);
     HOLDS(asked <= 8 * slow, "%u allocations in %u appends, %llu of them slow", asked, appends,
           (unsigned long long)slow);
     unsigned expected = p->flags & STEPLOG_FORCE_PWRITE ? appends * 3 : 0;
