@@ -97,7 +97,7 @@ pid_t fork_child(ending way, const char *place, int exempt_fd);
 /* Any of the first limit ways. */
 ending random_way(uint64_t number, int limit);
 /* Whether self has a descriptor or mapping of the store that can be written through; a child: of its parent. */
-int find_inherited(char *text, size_t text_bytes, int exempt_fd, int is_any_writable);
+int find_inherited(char *text, size_t text_bytes, int is_any_writable);
 /* In a new process: it begins without the hooks of its parent. */
 extern void (*on_child)(void);
 

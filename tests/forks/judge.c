@@ -53,6 +53,7 @@ static int is_expected(const child *c, int status)
 {
     if (atomic_load(&c->state) == CHILD_LINGERS) return 1; /* ended by us */
     if (atomic_load(&c->state) != CHILD_DONE) return 0;
+    if (c->way == WAY_LINGER) return 1; /* told that it is over, and ended by us as well */
     if (c->way == WAY_KILL) return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (c->way == WAY_ABORT) return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
     return status == 0;

@@ -103,7 +103,10 @@ static int is_of_incarnation(const char *path, const steplog_id *incarnations, u
     return 0;
 }
 
-static int find_descriptor(char *text, size_t text_bytes, int exempt_fd, int is_any_writable)
+/* What the open that the child was forked in had made: it stays, without a lock. */
+static int exempt_fd = -1;
+
+static int find_descriptor(char *text, size_t text_bytes, int is_any_writable)
 {
     DIR *directory = opendir("/proc/self/fd");
     if (!directory) return 0;
@@ -138,9 +141,9 @@ static int find_mapping(char *text, size_t text_bytes, int is_any)
     return found;
 }
 
-int find_inherited(char *text, size_t text_bytes, int exempt_fd, int is_any_writable)
+int find_inherited(char *text, size_t text_bytes, int is_any_writable)
 {
-    return find_descriptor(text, text_bytes, exempt_fd, is_any_writable) ||
+    return find_descriptor(text, text_bytes, is_any_writable) ||
            find_mapping(text, text_bytes, is_any_writable);
 }
 
@@ -177,7 +180,7 @@ static void append_as_child(child *c, steplog_writer *writer, steplog_schema sch
         append_row_of(writer, schema, source, atomic_load(&c->rows));
         atomic_fetch_add(&c->rows, 1);
     }
-    if (!c->text[0]) find_inherited(c->text, sizeof c->text, -1, 0);
+    if (!c->text[0]) find_inherited(c->text, sizeof c->text, 0);
 }
 
 /* Two writers of a child: a new one and the inherited one. Its own child goes on with both of them. */
@@ -220,10 +223,11 @@ static void read_as_child(void)
     OK(steplog_store_compact(self.store, NULL, NULL, &kit_error));
 }
 
-static _Noreturn void live_as_child(child *c, int exempt_fd)
+static _Noreturn void live_as_child(child *c, int fd)
 {
     begin_child(c);
-    find_inherited(c->text, sizeof c->text, exempt_fd, 1);
+    exempt_fd = fd;
+    find_inherited(c->text, sizeof c->text, 1);
     ending way = (ending)c->way;
     if (!self.writer && (way == WAY_CLOSE || way == WAY_APPEND || way == WAY_APPEND_CLOSE || way == WAY_NEW_WRITER))
         way = WAY_EXIT_NOW; /* forked while there is no writer */
@@ -259,12 +263,12 @@ static _Noreturn void live_as_child(child *c, int exempt_fd)
     _exit(0);
 }
 
-pid_t fork_child(ending way, const char *place, int exempt_fd)
+pid_t fork_child(ending way, const char *place, int fd)
 {
     child *c = new_child(way, place);
     if (!c) return -1;
     atomic_fetch_add(&all->fork_count, 1);
     pid_t pid = fork();
-    if (pid == 0) live_as_child(c, exempt_fd);
+    if (pid == 0) live_as_child(c, fd);
     return pid;
 }
