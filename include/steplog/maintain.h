@@ -90,7 +90,8 @@ STEPLOG_API steplog_status steplog_remove_undo(steplog_store *store, const stepl
 /* ---- compaction and merging ---- */
 
 /* Called now and then during long work. done and total are in bytes of input.
- * Return 0 to go on, anything else to stop safely (the call then answers END). */
+ * Return 0 to go on, anything else to stop safely (the call then answers END). A
+ * child that is forked in it and returns gets END, and has changed nothing. */
 typedef int (*steplog_progress)(void *context, uint64_t done, uint64_t total);
 
 enum {

@@ -120,9 +120,10 @@ steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog
     int64_t now = sl_os->monotonic_time_ns();
     if (!s->has_recovered && !(s->flags & STEPLOG_NO_ADOPT)) {
         if (now >= deadline_ns) return STEPLOG_WAIT;
-        s->has_recovered = 1;
-        SL_KILL_POINT("tick.recovering");
-        SL_TRY(sl_recover_logs(s, 0, NULL, err));
+        if (!atomic_exchange(&s->has_recovered, 1)) {
+            SL_KILL_POINT("tick.recovering");
+            SL_TRY(sl_recover_logs(s, 0, NULL, err));
+        }
     }
     if (s->sealed_count >= 8 && now - s->last_compact_ns >= COMPACT_INTERVAL_NS) {
         if (now >= deadline_ns) return STEPLOG_WAIT;

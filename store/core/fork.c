@@ -1,11 +1,12 @@
 /* core/fork.c: what a fork means for open stores.
  *
  * Mappings of logs are not inherited, so a child can not write to them. Right after fork the child closes the
- * descriptors of its parent's logs, which hold the locks that say that the parent lives. Its first append starts over
- * with an incarnation of its own (write/writer.c), and calls sl_store_after_fork() for the store. */
+ * descriptors that its parent writes through, some of which hold the locks that say that the parent lives
+ * (os/private_fd.h), and gives the store another generation: a writer of an older one starts over with an incarnation
+ * of its own at its first append (write/writer.c), which calls sl_store_after_fork() for the store. */
 #include "core/store.h"
 
-#include <stdlib.h>
+#include "os/private_fd.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
@@ -13,6 +14,7 @@ static steplog_store *stores;
 
 static void lock_all(void)
 {
+    sl_private_before_fork(); /* first: a thread that forks in the middle of an open has this one already */
     pthread_mutex_lock(&registry_lock);
     for (steplog_store *s = stores; s; s = s->next) pthread_mutex_lock(&s->list_lock);
 }
@@ -21,36 +23,41 @@ static void unlock_all(void)
 {
     for (steplog_store *s = stores; s; s = s->next) pthread_mutex_unlock(&s->list_lock);
     pthread_mutex_unlock(&registry_lock);
+    sl_private_after_fork();
 }
 
-static void drop_descriptor(sl_row_log *log)
+/* Whoever held these in the parent is not here. */
+static void leave_parent_of(steplog_store *s)
 {
-    if (log && log->fd >= 0) sl_os->close(log->fd);
-    if (log) log->fd = -1;
-}
-
-static void drop_descriptors(sl_row_log *log)
-{
-    for (; log; log = log->next) drop_descriptor(log);
+    pthread_mutex_init(&s->work_lock, NULL);
+    pthread_mutex_init(&s->compact_lock, NULL);
+    pthread_mutex_init(&s->fact_lock, NULL);
+    pthread_cond_init(&s->work, NULL); /* the parent's thread waits on it, so destroying it would wait for ever */
+    s->has_thread = 0; /* it was not forked with us */
+    s->facts = NULL;   /* its state is unknown; leaked */
+    s->background_error = (steplog_error){0};
+    atomic_store(&s->is_forked, 1);
+    atomic_store(s->alive_page, ++s->generation); /* no number that an ancestor had */
 }
 
 /* Only what is async-signal-safe: closing descriptors and setting memory. */
 static void leave_parent(void)
 {
+    sl_private_leave_parent();
     for (steplog_store *s = stores; s; s = s->next) {
-        for (steplog_writer *w = s->writers; w; w = w->next) {
-            drop_descriptor(atomic_load(&w->log));
-            for (unsigned i = 0; i < SL_SPARES_MAX; i++) drop_descriptor(atomic_load(&w->spares[i]));
-            drop_descriptors(atomic_load(&w->sealing));
-            drop_descriptors(w->sealing_taken);
-        }
+        leave_parent_of(s);
+        pthread_mutex_unlock(&s->list_lock); /* the thread that forked had it, and is here */
+    }
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* The same where the parent took no locks: _Fork() and clone() call no handlers. */
+static void leave_parent_unprepared(void)
+{
+    sl_private_leave_parent();
+    for (steplog_store *s = stores; s; s = s->next) {
+        leave_parent_of(s);
         pthread_mutex_init(&s->list_lock, NULL);
-        pthread_mutex_init(&s->work_lock, NULL);
-        pthread_mutex_init(&s->compact_lock, NULL);
-        pthread_mutex_init(&s->fact_lock, NULL);
-        pthread_cond_init(&s->work, NULL); /* the parent's thread waits on it, so destroying it would wait for ever */
-        s->has_thread = 0; /* it was not forked with us */
-        s->facts = NULL;   /* its state is unknown; leaked */
     }
     pthread_mutex_init(&registry_lock, NULL);
 }
@@ -77,20 +84,26 @@ void sl_fork_unregister(steplog_store *s)
     pthread_mutex_unlock(&registry_lock);
 }
 
-void sl_store_after_fork(steplog_store *s, steplog_writer *writer)
+void sl_store_after_fork(steplog_store *s)
 {
-    (void)writer; /* it stays in the list that the child inherited */
-    if (*s->alive_page != 0) return; /* another writer of the store was first */
-    s->process_id = sl_os->process_id();
-    s->process_start_ns = sl_os->process_start_time_ns();
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->work, &attributes);
-    pthread_condattr_destroy(&attributes);
-    s->must_stop = 0;
-    s->has_recovered = 1;
-    atomic_store(&s->is_awake, 0);
-    *s->alive_page = (uint64_t)s->process_id + 2; /* not 0, not the parent's */
-    if (!(s->flags & STEPLOG_NO_THREAD)) sl_background_start(s, NULL); /* without one, sync() and close() do its work */
+    if (sl_store_generation(s) == 0) leave_parent_unprepared();
+    uint32_t process_id = sl_os->process_id();
+    int64_t process_start_ns = sl_os->process_start_time_ns();
+    pthread_mutex_lock(&s->list_lock);
+    if (atomic_load(&s->is_forked)) {
+        s->process_id = process_id;
+        s->process_start_ns = process_start_ns;
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&s->work, &attributes);
+        pthread_condattr_destroy(&attributes);
+        s->must_stop = 0;
+        s->has_recovered = 1;
+        atomic_store(&s->is_awake, 0);
+        /* Without a thread sync() and close() do its work. */
+        if (!(s->flags & (STEPLOG_NO_THREAD | STEPLOG_READ_ONLY))) sl_background_start(s, NULL);
+        atomic_store(&s->is_forked, 0);
+    }
+    pthread_mutex_unlock(&s->list_lock);
 }

@@ -6,6 +6,7 @@
 #include "compact/compact_job.h"
 #include "core/store.h"
 #include "format/checksum.h"
+#include "os/private_fd.h"
 #include "write/level_dir.h"
 #include "write/seal.h"
 
@@ -24,6 +25,21 @@ static uint64_t count_logs(steplog_store *s, uint64_t *bytes)
     return count;
 }
 
+/* A child that was forked in the caller's callback does not go on with what its parent does. */
+typedef struct own_progress {
+    steplog_store *store;
+    uint64_t generation;
+    steplog_progress progress;
+    void *context;
+} own_progress;
+
+static int tell_own_progress(void *context, uint64_t done, uint64_t total)
+{
+    const own_progress *p = context;
+    int must_stop = p->progress ? p->progress(p->context, done, total) : 0;
+    return must_stop || sl_store_generation(p->store) != p->generation;
+}
+
 /* The counts of result are those of the whole store: logs and segments. */
 steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_options *options,
                                      steplog_compact_result *out, steplog_error *err)
@@ -36,9 +52,10 @@ steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_opt
         return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     if (options) o = *options;
     sl_read_context context = sl_store_read_context(s);
+    own_progress progress = {s, sl_store_generation(s), o.progress, o.progress_context};
     sl_compact_request request = {.flags = o.flags,
-                                  .progress = o.progress,
-                                  .progress_context = o.progress_context,
+                                  .progress = tell_own_progress,
+                                  .progress_context = &progress,
                                   .now_ns = sl_os->wall_time_ns()};
     pthread_mutex_lock(&s->compact_lock);
     result.files_before = count_logs(s, &result.bytes_before);
@@ -47,7 +64,7 @@ steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_opt
         status = sl_recover_logs(s, (o.flags & STEPLOG_COMPACT_ADOPT) != 0, &result.logs_sealed, err);
     if (status >= 0) status = sl_compact_segments(&context, &request, &result, err);
     result.files_after += count_logs(s, &result.bytes_after);
-    pthread_mutex_unlock(&s->compact_lock);
+    if (sl_store_generation(s) == progress.generation) pthread_mutex_unlock(&s->compact_lock);
     if (out) *out = result;
     return status;
 }
@@ -61,12 +78,15 @@ typedef struct merging {
     void *progress_context;
     steplog_merge_result *result;
     uint64_t done, total;
+    uint64_t generation; /* of the process that does it */
     steplog_error *err;
 } merging;
 
 static steplog_status tell_progress(const merging *m)
 {
-    return m->progress && m->progress(m->progress_context, m->done, m->total) ? STEPLOG_END : STEPLOG_OK;
+    if (!m->progress) return STEPLOG_OK;
+    int must_stop = m->progress(m->progress_context, m->done, m->total);
+    return must_stop || sl_store_generation(m->store) != m->generation ? STEPLOG_END : STEPLOG_OK;
 }
 
 /* 1 when everything that a file holds of a writer is covered in the target. */
@@ -121,10 +141,10 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     sl_temporary_name(&segment->header.file_id, temporary);
     sl_segment_name(&segment->header.file_id, name);
     sl_os->unlink(dir, temporary); /* of a merge that was stopped */
-    int to = sl_os->open(dir, temporary, SL_OS_WRITE | SL_OS_CREATE);
-    steplog_status status = to < 0 ? sl_fail_os(m->err, -to, -1, "cannot create '%s'", temporary)
-                                   : copy_bytes(m, segment, to);
-    int e = 0;
+    int to, e = sl_private_open(&to, dir, temporary, SL_OS_WRITE | SL_OS_CREATE);
+    steplog_status status = e < 0 ? sl_fail_os(m->err, -e, -1, "cannot create '%s'", temporary)
+                                  : copy_bytes(m, segment, to);
+    e = 0;
     SL_KILL_POINT("merge.copied");
     if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
         SL_KILL_POINT("merge.synced");
@@ -134,8 +154,8 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
         if (e == 0) e = sl_os->sync_all(dir);
     }
     if (e < 0) status = sl_fail_os(m->err, -e, -1, "cannot publish '%s'", name);
-    if (to >= 0) sl_os->close(to);
-    if (status != STEPLOG_OK) sl_os->unlink(dir, temporary);
+    if (status != STEPLOG_OK && to >= 0) sl_os->unlink(dir, temporary); /* in a forked child it is not ours: -1 */
+    sl_private_close(&to);
     sl_os->close(dir);
     if (status != STEPLOG_OK) return status;
     snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)segment->level, name);
@@ -248,7 +268,12 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
     if (s->flags & STEPLOG_READ_ONLY)
         return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     SL_TRY(steplog_store_open(source, &options, &other, err));
-    merging m = {.store = s, .progress = progress, .progress_context = progress_context, .result = &result, .err = err};
+    merging m = {.store = s,
+                 .progress = progress,
+                 .progress_context = progress_context,
+                 .result = &result,
+                 .generation = sl_store_generation(s),
+                 .err = err};
     sl_read_context context = sl_store_read_context(other);
     steplog_status status = sl_reader_new(&context, &m.from, err);
     context = sl_store_read_context(s);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "core/store.h"
+#include "os/private_fd.h"
 #include "write/seal.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ typedef struct orphan {
 } orphan;
 
 typedef struct orphan_list {
-    SL_VEC(orphan) items;
+    SL_VEC(orphan *) items;
     steplog_store *store;
     int adopt, is_out_of_memory;
 } orphan_list;
@@ -63,6 +64,12 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     return 1;
 }
 
+static void free_orphan(orphan *o)
+{
+    sl_private_close(&o->fd);
+    sl_free(o);
+}
+
 static int see_name(void *context, const char *name)
 {
     orphan_list *list = context;
@@ -70,25 +77,25 @@ static int see_name(void *context, const char *name)
     uint32_t ordinal;
     int is_old_spare;
     if (!sl_log_name_parse(name, &incarnation, &ordinal)) return 0;
-    orphan o = {0};
-    snprintf(o.name, sizeof o.name, "%s", name);
-    o.fd = sl_os->open(list->store->log_dir, name, SL_OS_WRITE);
-    if (o.fd < 0) return 0;
-    if (take(list, &o, &is_old_spare)) {
+    orphan *o = sl_alloc_zero(1, sizeof *o);
+    if (!o) return list->is_out_of_memory = 1;
+    snprintf(o->name, sizeof o->name, "%s", name);
+    list->is_out_of_memory = sl_private_open(&o->fd, list->store->log_dir, name, SL_OS_WRITE) == -ENOMEM;
+    if (o->fd >= 0 && take(list, o, &is_old_spare)) {
         if (SL_VEC_PUSH(&list->items, o)) return 0;
         list->is_out_of_memory = 1;
-    } else if (is_old_spare) {
+    } else if (o->fd >= 0 && is_old_spare) {
         SL_KILL_POINT("recover.removing_spare");
         sl_os->unlink(list->store->log_dir, name);
         SL_KILL_POINT("recover.spare_removed");
     }
-    sl_os->close(o.fd);
+    free_orphan(o);
     return list->is_out_of_memory;
 }
 
 static int compare_orphans(const void *a, const void *b)
 {
-    const orphan *x = a, *y = b;
+    const orphan *x = *(orphan *const *)a, *y = *(orphan *const *)b;
     int order = memcmp(x->header.incarnation.bytes, y->header.incarnation.bytes, 16);
     if (order) return order;
     if (x->header.first_sequence != y->header.first_sequence)
@@ -132,11 +139,11 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     return status >= 0 && !is_good ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs") : status;
 }
 
-static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, uint64_t *sealed, steplog_error *err)
+static steplog_status seal_group(steplog_store *s, orphan **group, size_t count, uint64_t *sealed, steplog_error *err)
 {
     sl_seal_result result = {0};
     known_writer known;
-    SL_TRY(look_up(s, &first->header, &known, err));
+    SL_TRY(look_up(s, &group[0]->header, &known, err));
     SL_KILL_POINT("recover.looked_up");
     if (known.is_sealed && known.has_damage) return STEPLOG_OK; /* sealed earlier; kept for what could not be read */
     if (!known.is_sealed) {
@@ -144,11 +151,11 @@ static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, 
         if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
         for (size_t i = 0; i < count; i++)
             sources[i] = (sl_seal_source){.read = read_orphan,
-                                          .context = &first[i],
-                                          .header = first[i].header,
-                                          .mark_offset = first[i].mark.offset,
-                                          .gap = first[i].gap,
-                                          .is_same_boot = sl_id_equal(&first[i].header.boot_id, &s->boot_id)};
+                                          .context = group[i],
+                                          .header = group[i]->header,
+                                          .mark_offset = group[i]->mark.offset,
+                                          .gap = group[i]->gap,
+                                          .is_same_boot = sl_id_equal(&group[i]->header.boot_id, &s->boot_id)};
         steplog_status status = sl_seal_logs(s->store_dir, sources, count, known.durable_sequence, &result, err);
         sl_free(sources);
         if (status < 0) return status;
@@ -157,7 +164,7 @@ static steplog_status seal_group(steplog_store *s, orphan *first, size_t count, 
     if (result.salvageable_count || result.damaged_count) return STEPLOG_OK;
     for (size_t i = 0; i < count; i++) {
         SL_KILL_POINT("recover.removing_log");
-        sl_os->unlink(s->log_dir, first[i].name);
+        sl_os->unlink(s->log_dir, group[i]->name);
         SL_KILL_POINT("recover.log_removed");
         if (sealed) ++*sealed;
     }
@@ -178,12 +185,12 @@ steplog_status sl_recover_logs(steplog_store *s, int adopt, uint64_t *sealed, st
     for (size_t i = 0; i < list.items.count && status >= 0;) {
         size_t end = i + 1;
         while (end < list.items.count &&
-               sl_id_equal(&list.items.items[end].header.incarnation, &list.items.items[i].header.incarnation))
+               sl_id_equal(&list.items.items[end]->header.incarnation, &list.items.items[i]->header.incarnation))
             end++;
         status = seal_group(s, &list.items.items[i], end - i, sealed, err);
         i = end;
     }
-    for (size_t i = 0; i < list.items.count; i++) sl_os->close(list.items.items[i].fd);
+    for (size_t i = 0; i < list.items.count; i++) free_orphan(list.items.items[i]);
     SL_VEC_FREE(&list.items);
     return status;
 }

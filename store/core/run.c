@@ -163,6 +163,7 @@ static steplog_status new_writer(steplog_store *s, const steplog_id *run, uint32
                                  const steplog_writer_options *o, steplog_writer **out, steplog_error *err)
 {
     sl_buffer labels = {0};
+    if (atomic_load(&s->is_forked) || sl_store_generation(s) == 0) sl_store_after_fork(s);
     steplog_status status = encode_labels(o, &labels, err);
     if (status >= 0) {
         sl_writer_setup setup = {.run = *run,
@@ -268,10 +269,7 @@ static void leave(steplog_store *s, steplog_writer *w)
     pthread_mutex_lock(&s->work_lock); /* the child may have a background thread of its own by now */
     delist(s, w);
     pthread_mutex_unlock(&s->work_lock);
-    atomic_store(&w->log, NULL);
-    for (unsigned i = 0; i < SL_SPARES_MAX; i++) atomic_store(&w->spares[i], NULL);
-    atomic_store(&w->sealing, NULL);
-    w->sealing_taken = NULL;
+    sl_writer_leave_parent(w);
     sl_writer_free(w);
 }
 

@@ -202,7 +202,8 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
         goto failed;
     }
     s->alive_page = page;
-    *s->alive_page = 1;
+    atomic_init(s->alive_page, 1);
+    s->generation = 1;
     s->write = (sl_write_context){.store_dir = s->store_dir,
                                   .log_dir = s->log_dir,
                                   .is_mapped = s->file_system.is_mappable && !(s->flags & STEPLOG_FORCE_PWRITE),
@@ -212,10 +213,13 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
                                   .next_lamport = sl_store_next_lamport,
                                   .wake = sl_background_wake,
                                   .after_fork = sl_store_after_fork};
-    s->last_sync_ns = s->last_compact_ns = sl_os->monotonic_time_ns();
-    if (!(s->flags & (STEPLOG_READ_ONLY | STEPLOG_NO_THREAD)) && (status = sl_background_start(s, err)) < 0)
+    s->last_sync_ns = sl_os->monotonic_time_ns();
+    atomic_init(&s->last_compact_ns, s->last_sync_ns);
+    sl_fork_register(s); /* before there is a thread that opens logs */
+    if (!(s->flags & (STEPLOG_READ_ONLY | STEPLOG_NO_THREAD)) && (status = sl_background_start(s, err)) < 0) {
+        sl_fork_unregister(s);
         goto failed;
-    sl_fork_register(s);
+    }
     *out = s;
     return STEPLOG_OK;
 failed:

@@ -23,7 +23,9 @@ struct steplog_store {
     char host[256];
     uint32_t process_id;
     int64_t process_start_ns;
-    uint64_t *alive_page;
+    _Atomic uint64_t *alive_page;  /* the generation of the process; zero in a child whose fork handlers did not run */
+    uint64_t generation;           /* the same, which a child inherits */
+    _Atomic int is_forked;         /* a child that has not taken the store over yet */
     sl_write_context write;
 
     pthread_mutex_t list_lock, work_lock, compact_lock;
@@ -33,9 +35,10 @@ struct steplog_store {
     _Atomic int is_awake; /* the background has been told, or is working */
     steplog_writer *writers;
     size_t writer_count, reader_count;
-    int64_t last_sync_ns, last_compact_ns;
+    int64_t last_sync_ns; /* under work_lock */
+    _Atomic int64_t last_compact_ns;
     _Atomic uint64_t sealed_count; /* segments made since the last light compaction; any thread */
-    int has_recovered;
+    _Atomic int has_recovered; /* or is at it: the background or a tick(), one of them */
     steplog_error background_error; /* the last failure */
     steplog_reader *facts;          /* for Lamport numbers and attempts; under fact_lock */
     pthread_mutex_t fact_lock;
@@ -43,6 +46,12 @@ struct steplog_store {
 };
 
 sl_read_context sl_store_read_context(steplog_store *store);
+
+/* Differs from what it was before when this is a child of the process that asked before. */
+static inline uint64_t sl_store_generation(const steplog_store *store)
+{
+    return atomic_load_explicit(store->alive_page, memory_order_relaxed);
+}
 
 /* background.c */
 steplog_status sl_background_start(steplog_store *store, steplog_error *err);
@@ -66,6 +75,7 @@ steplog_status sl_store_record(steplog_store *store, const steplog_id *run, uint
 /* fork.c */
 void sl_fork_register(steplog_store *store);
 void sl_fork_unregister(steplog_store *store);
-void sl_store_after_fork(steplog_store *store, steplog_writer *writer);
+/* Makes an inherited store this process's own. Any number of times, by any thread. */
+void sl_store_after_fork(steplog_store *store);
 
 #endif

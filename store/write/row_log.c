@@ -13,19 +13,16 @@
 #include "base/kill_point.h"
 #include "base/span.h"
 #include "os/os.h"
+#include "os/private_fd.h"
 
 #include <errno.h>
 
 static steplog_status open_file(sl_row_log *log, int log_dir, steplog_error *err)
 {
-    log->fd = sl_os->open(log_dir, log->name, SL_OS_WRITE | SL_OS_CREATE);
-    if (log->fd < 0) {
-        int e = -log->fd;
-        log->fd = -1;
-        return sl_fail_os(err, e, -1, "cannot create log '%s'", log->name);
-    }
+    int e = sl_private_open(&log->fd, log_dir, log->name, SL_OS_WRITE | SL_OS_CREATE);
+    if (e < 0) return sl_fail_os(err, -e, -1, "cannot create log '%s'", log->name);
     SL_KILL_POINT("log.created");
-    int e = sl_os->lock(log->fd);
+    e = sl_os->lock(log->fd);
     SL_KILL_POINT("log.locked");
     if (e < 0 && e != -ENOLCK && e != -EOPNOTSUPP && e != -ENOSYS && e != -EINVAL)
         return sl_fail_os(err, -e, -1, "cannot lock log '%s'", log->name);
@@ -51,7 +48,7 @@ steplog_status sl_row_log_create(int log_dir, const steplog_id *incarnation, uin
     SL_TRY_DONE(open_file(log, log_dir, err));
     if (is_mapped) {
         void *base;
-        int e = sl_os->map(log->fd, log->capacity_bytes, 1, &base);
+        int e = sl_private_map(log->fd, log->capacity_bytes, 1, &base);
         if (e < 0) {
             status = sl_fail_os(err, -e, -1, "cannot map log '%s'", log->name);
             goto done;
@@ -226,7 +223,7 @@ void sl_row_log_close(sl_row_log *log)
 {
     if (!log) return;
     if (log->base) sl_os->unmap(log->base, log->capacity_bytes);
-    if (log->fd >= 0) sl_os->close(log->fd);
+    sl_private_close(&log->fd);
     sl_free(log->scratch);
     sl_free(log);
 }

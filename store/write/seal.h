@@ -32,7 +32,7 @@ typedef struct sl_seal_result {
 steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, uint64_t durable_sequence,
                             sl_seal_result *out, steplog_error *err);
 
-/* Reads a published file back: OK when every page passes its check. */
+/* Reads a published file back: OK when every page passes its check, or when a compaction has retired it meanwhile. */
 steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_error *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "format/int_codec.h"
 #include "format/page_codec.h"
 #include "os/os.h"
+#include "os/private_fd.h"
 #include "write/level_dir.h"
 #include "write/open_block.h"
 
@@ -68,7 +69,7 @@ static steplog_status no_memory(steplog_error *err)
 
 static void free_writer(sl_segment_writer *w)
 {
-    if (w->fd >= 0) sl_os->close(w->fd);
+    sl_private_close(&w->fd);
     if (w->level_dir >= 0) sl_os->close(w->level_dir);
     for (size_t i = 0; i < w->blocks.count; i++) sl_open_block_free(&w->blocks.items[i]);
     SL_VEC_FREE(&w->writers);
@@ -91,7 +92,7 @@ static void free_writer(sl_segment_writer *w)
 void sl_segment_writer_abort(sl_segment_writer *w)
 {
     if (!w) return;
-    if (w->fd >= 0) sl_os->unlink(w->level_dir, w->temporary_name);
+    if (w->fd >= 0) sl_os->unlink(w->level_dir, w->temporary_name); /* in a forked child it is not ours: -1 */
     free_writer(w);
 }
 
@@ -117,9 +118,9 @@ steplog_status sl_segment_writer_open(int store_dir, uint32_t level, sl_segment_
     }
     w->file_key = sl_file_key(&w->file_id);
     sl_temporary_name(&w->file_id, w->temporary_name);
-    w->fd = sl_os->open(w->level_dir, w->temporary_name, SL_OS_WRITE | SL_OS_CREATE);
-    if (w->fd < 0) {
-        status = sl_fail_os(err, -w->fd, -1, "cannot create segment '%s/%u/%s'", SL_SEGMENT_DIR, (unsigned)level,
+    e = sl_private_open(&w->fd, w->level_dir, w->temporary_name, SL_OS_WRITE | SL_OS_CREATE);
+    if (e < 0) {
+        status = sl_fail_os(err, -e, -1, "cannot create segment '%s/%u/%s'", SL_SEGMENT_DIR, (unsigned)level,
                             w->temporary_name);
         goto failed;
     }

@@ -270,24 +270,44 @@ static steplog_status move_from_frozen(steplog_writer *w)
 
 /* ---- a forked child ---- */
 
+static void forget_log(sl_row_log *log)
+{
+    if (!log) return;
+    log->base = NULL; /* something else may be there by now */
+    log->fd = -1;
+    sl_row_log_close(log);
+}
+
+void sl_writer_leave_parent(steplog_writer *w)
+{
+    forget_log(atomic_exchange(&w->log, NULL));
+    for (unsigned i = 0; i < SL_SPARES_MAX; i++) forget_log(atomic_exchange(&w->spares[i], NULL));
+    sl_row_log *lists[2] = {atomic_exchange(&w->sealing, NULL), w->sealing_taken};
+    w->sealing_taken = NULL;
+    for (unsigned i = 0; i < 2; i++)
+        for (sl_row_log *log = lists[i], *next; log; log = next) {
+            next = log->next;
+            forget_log(log);
+        }
+    w->scratch = (sl_buffer){0}; /* it may have been growing: leaked */
+    pthread_mutex_init(&w->sync_lock, NULL);
+}
+
 static steplog_status start_over_in_child(steplog_writer *w)
 {
-    w->context->after_fork(w->context->store, w);
-    w->generation = *w->alive_page;
-    /* The mappings are not here, the descriptors were closed at fork, the parent's files are not ours. */
-    atomic_store_explicit(&w->log, NULL, memory_order_relaxed);
-    for (unsigned i = 0; i < SL_SPARES_MAX; i++) atomic_store_explicit(&w->spares[i], NULL, memory_order_relaxed);
-    atomic_store_explicit(&w->sealing, NULL, memory_order_relaxed);
-    w->sealing_taken = NULL;
-    pthread_mutex_init(&w->sync_lock, NULL);
+    w->context->after_fork(w->context->store);
+    w->generation = atomic_load_explicit(w->alive_page, memory_order_relaxed);
+    sl_writer_leave_parent(w);
     int e = sl_os->random(w->incarnation.bytes, 16);
     if (e < 0) return sl_fail_os(&w->error, -e, -1, "no random bytes for an incarnation");
     w->description.incarnation = w->incarnation;
     w->description.process_id = sl_os->process_id();
     w->description.start_time_ns = sl_os->wall_time_ns();
+    w->description.process_start_ns = sl_os->process_start_time_ns();
     memcpy(w->description_bytes.data, w->incarnation.bytes, 16);
     sl_store32(w->description_bytes.data + 76, w->description.process_id);
     sl_store64(w->description_bytes.data + 88, (uint64_t)w->description.start_time_ns);
+    sl_store64(w->description_bytes.data + 96, (uint64_t)w->description.process_start_ns);
     w->next_sequence = 1;
     w->row_count = w->refused_count = w->slow_append_count = 0;
     w->state = SL_WRITER_OPEN;
@@ -332,7 +352,7 @@ steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *s
     pthread_mutex_init(&w->sync_lock, NULL);
     w->context = context;
     w->alive_page = context->alive_page;
-    w->generation = *w->alive_page;
+    w->generation = atomic_load_explicit(w->alive_page, memory_order_relaxed);
     w->run = setup->run;
     w->next_sequence = 1;
     atomic_init(&w->next_ordinal, 1);

@@ -20,13 +20,13 @@ typedef struct sl_write_context {
     int store_dir, log_dir;
     int is_mapped;
     uint64_t log_bytes;                  /* largest log */
-    const volatile uint64_t *alive_page; /* the process's generation; a forked child sees zero until after_fork() */
+    const _Atomic uint64_t *alive_page;  /* the process's generation: another one in a forked child */
     steplog_store *store;
     /* A Lamport number above every fact of the run that can be seen now. */
     steplog_status (*next_lamport)(steplog_store *store, const steplog_id *run, uint64_t *lamport, steplog_error *err);
     void (*wake)(steplog_store *store);       /* there is background work: a log to seal, a spare to make */
-    /* In a child: forget the parent's threads and locks, take this writer in. */
-    void (*after_fork)(steplog_store *store, steplog_writer *writer);
+    /* In a child: forget the parent's threads and locks. */
+    void (*after_fork)(steplog_store *store);
 } sl_write_context;
 
 /* What steplog_writer_log() remembers of a list of names. */
@@ -45,7 +45,7 @@ enum { SL_WRITER_OPEN = 0, SL_WRITER_GAP = 1, SL_WRITER_FAILED = 2 };
 
 struct steplog_writer {
     sl_row_log *_Atomic log;        /* active; the background syncs it */
-    const volatile uint64_t *alive_page;
+    const _Atomic uint64_t *alive_page;
     uint64_t generation; /* of the process that the logs belong to */
     _Atomic uint64_t work_generation; /* the same once there is a log that the background may work on */
     uint64_t next_sequence;
@@ -95,6 +95,9 @@ typedef struct sl_writer_setup {
 steplog_status sl_writer_new(sl_write_context *context, const sl_writer_setup *setup, steplog_writer **out,
                              steplog_error *err);
 void sl_writer_free(steplog_writer *writer); /* memory and descriptors only */
+/* In a child: frees what the parent's logs took in memory; their files, mappings and descriptors are not here. The
+ * parent's thread may have been anywhere in an append. */
+void sl_writer_leave_parent(steplog_writer *writer);
 
 /* Makes room for bytes in the active log, whatever it takes: the slow way of an append. points, step and time
  * are what is refused when that fails. Returns OK, FULL, IO, NOMEM, FAILED. */
@@ -160,12 +163,16 @@ steplog_status sl_writer_seal(steplog_writer *writer, int with_active, steplog_e
 int sl_writer_has_work(steplog_writer *writer);
 
 /* 1 in a child made by fork(), until the writer has started over there. */
-static inline int sl_writer_is_of_parent(const steplog_writer *writer) { return *writer->alive_page != writer->generation; }
+static inline int sl_writer_is_of_parent(const steplog_writer *writer)
+{
+    return atomic_load_explicit(writer->alive_page, memory_order_relaxed) != writer->generation;
+}
 
 /* 1 when the background may work for it: not while it starts over in a child. */
 static inline int sl_writer_is_ready(const steplog_writer *writer)
 {
-    return *writer->alive_page == atomic_load_explicit(&writer->work_generation, memory_order_acquire);
+    uint64_t generation = atomic_load_explicit(&writer->work_generation, memory_order_acquire);
+    return atomic_load_explicit(writer->alive_page, memory_order_relaxed) == generation;
 }
 
 #endif

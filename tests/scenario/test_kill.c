@@ -195,10 +195,10 @@ IN_BOTH_MODES(fork, a_child_does_not_keep_its_dead_parents_run_alive)
         kit_log(writer, "loss", 1, 1);
         pid_t grandchild = fork();
         if (grandchild == 0) {
+            atomic_store(ready, 1); /* from here on: before it runs it has what its parent has */
             for (int i = 0; i < 100 && atomic_load(ready) < (uint64_t)-1; i++) usleep(100000);
             _exit(0);
         }
-        atomic_store(ready, 1);
         for (;;) pause();
     }
     while (atomic_load(ready) == 0) usleep(100);
