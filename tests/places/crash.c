@@ -50,13 +50,14 @@ typedef struct crash_case {
     const char *path;
     unsigned writer_count;
     uint64_t seed;
+    int is_over; /* the machine stops now: what is reported from here on nobody hears */
     play *writers[WRITERS_MAX];
     uint64_t found[WRITERS_MAX];
 } crash_case;
 
 /* Appends until the file system or the process ends. Whatever fails after the end is no matter; what was reported
  * durable before it is. */
-static void write_until_the_end(play *p)
+static void write_until_the_end(const crash_case *c, play *p)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     test_random random = test_random_from(p->seed * 16 + p->writer);
@@ -90,6 +91,7 @@ static void write_until_the_end(play *p)
         uint64_t durable = kit_stats(writer).durable_sequence;
         if (test_random_below(&random, 12) == 0 && steplog_writer_sync(writer, NULL) == STEPLOG_OK)
             durable = kit_stats(writer).durable_sequence;
+        if (__atomic_load_n(&c->is_over, __ATOMIC_SEQ_CST)) break;
         if (durable > before) __atomic_store_n(&p->durable_rows, durable - before, __ATOMIC_RELEASE);
         if (p->writer == 0 && test_random_below(&random, 60) == 0) steplog_store_compact(store, NULL, NULL, NULL);
         if (test_random_below(&random, 3) == 0) usleep((useconds_t)test_random_below(&random, 1500));
@@ -216,7 +218,7 @@ void test_crash(tally *t)
     for (unsigned w = 0; w < c->writer_count; w++) {
         c->writers[w] = shared_memory(sizeof *c->writers[w]);
         play_init(c->writers[w], c->path, test_random_below(&random, 2) ? STEPLOG_FORCE_PWRITE : 0, t->seed, w, 0);
-        if ((children[w] = fork()) == 0) write_until_the_end(c->writers[w]);
+        if ((children[w] = fork()) == 0) write_until_the_end(c, c->writers[w]);
     }
     uint32_t how = test_random_below(&random, 10) == 0  ? DISK_SHUTDOWN_WITH_SYNC
                    : test_random_below(&random, 4) == 0 ? DISK_SHUTDOWN_FLUSH_LOG
@@ -224,11 +226,13 @@ void test_crash(tally *t)
     /* Some ends come while stores and logs are being made. */
     if (test_random_below(&random, 6)) wait_until_begun(c);
     usleep((useconds_t)test_random_below(&random, 60000));
+    __atomic_store_n(&c->is_over, 1, __ATOMIC_SEQ_CST);
     int is_good = crash_now(t, how, children, c->writer_count);
     t->counts[0]++;
     t->counts[1] += durable_of(c);
     for (unsigned w = 0; w < c->writer_count; w++) t->counts[2] += c->writers[w]->tried;
     is_good = is_good && in_child(t, 30, check_after_crash, c, "after a crash, way %u, %u writers", how, c->writer_count);
+    if (!is_good && getenv("PLACES_KEEP")) tree_copy(c->path, getenv("PLACES_KEEP")); /* to look at */
     /* The machine may end again while it recovers. */
     if (is_good && test_random_below(&random, 3) == 0 && access(place_path(c->path, "STEPLOG"), F_OK) == 0) {
         fflush(NULL);
