@@ -64,26 +64,25 @@ static steplog_status no_memory(steplog_error *err)
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a segment");
 }
 
-static steplog_status make_dir(int dir, const char *name, int *made, steplog_error *err)
+static steplog_status make_dir(int store_dir, const char *path, int *made, steplog_error *err)
 {
-    int e = sl_os->make_dir(dir, name);
-    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", name);
+    int e = sl_os->make_dir(store_dir, path);
+    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", path);
     *made = e == 0;
     return STEPLOG_OK;
 }
 
 static steplog_status open_dirs(sl_segment_writer *w, steplog_error *err)
 {
-    char level[16];
+    char level[32];
     int made_seg, made_level, e;
-    snprintf(level, sizeof level, "%u", (unsigned)w->level);
+    snprintf(level, sizeof level, "%s/%u", SL_SEGMENT_DIR, (unsigned)w->level);
     SL_TRY(make_dir(w->store_dir, SL_SEGMENT_DIR, &made_seg, err));
     w->seg_dir = sl_os->open_dir(w->store_dir, SL_SEGMENT_DIR);
     if (w->seg_dir < 0) return sl_fail_os(err, -w->seg_dir, -1, "cannot open directory '%s'", SL_SEGMENT_DIR);
-    SL_TRY(make_dir(w->seg_dir, level, &made_level, err));
-    w->level_dir = sl_os->open_dir(w->seg_dir, level);
-    if (w->level_dir < 0)
-        return sl_fail_os(err, -w->level_dir, -1, "cannot open directory '%s/%s'", SL_SEGMENT_DIR, level);
+    SL_TRY(make_dir(w->store_dir, level, &made_level, err));
+    w->level_dir = sl_os->open_dir(w->store_dir, level);
+    if (w->level_dir < 0) return sl_fail_os(err, -w->level_dir, -1, "cannot open directory '%s'", level);
     if (made_seg && (e = sl_os->sync_all(w->store_dir)) < 0)
         return sl_fail_os(err, -e, -1, "cannot sync the store's directory");
     if (made_level && (e = sl_os->sync_all(w->seg_dir)) < 0)

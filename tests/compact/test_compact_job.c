@@ -1,13 +1,16 @@
 /* Compaction: a file that it can not read whole is never given up. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,4 +82,26 @@ IN_BOTH_MODES(compact_job, a_segment_with_a_damaged_index_is_left_alone)
     cr_assert_eq(kit_segment_count(path), 1);
     kit_store_close(store);
     kit_verify(path);
+}
+
+static int make_no_level_1(int dir, const char *name)
+{
+    return strstr(name, "1") ? -EROFS : sl_os_posix.make_dir(dir, name);
+}
+
+Test(compact, names_the_directory_that_it_cannot_make)
+{
+    sl_os_table table = sl_os_posix;
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record_run(store, "a", 10);
+    record_run(store, "b", 10);
+    kit_store_close(store);
+    table.make_dir = make_no_level_1;
+    sl_os = &table;
+    store = kit_store(path, STEPLOG_NO_THREAD, 0);
+    GIVES(IO, steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert(strstr(kit_error.text, "'seg/1'"), "%s", kit_error.text);
+    kit_store_close(store);
+    sl_os = &sl_os_posix;
 }
