@@ -207,7 +207,8 @@ static void check_there(void *context)
         HOLDS(n->mine->acknowledged_count == 0, "rows were taken in a log that could not be locked");
         return;
     }
-    HOLDS(n->mine->failures == 0, "the writer failed: %s", n->mine->first.text);
+    /* Who is told that a file is smaller than he wrote it keeps what it was made from, and says so. */
+    HOLDS(n->mine->failures == 0 || n->is_stale, "the writer failed: %s", n->mine->first.text);
     HOLDS(play_check(n->mine, n->mine->path) == n->mine->rows, "rows are missing");
     kit_verify(n->mine->path);
 }

@@ -360,19 +360,6 @@ static void play_clock(void *context)
     play_all(p);
     HOLDS(p->failures == 0, "%s", p->first.text);
     play_read_everything(p->path);
-    steplog_store *store = kit_store(p->path, STEPLOG_NO_THREAD, 65536);
-    steplog_remove_options removal = {.size_bytes = sizeof removal,
-                                      .run = p->run,
-                                      .selector = "m2",
-                                      .has_begin = 1,
-                                      .step_begin = 0,
-                                      .has_end = 1,
-                                      .step_end = 1};
-    steplog_remove_result removed = {.size_bytes = sizeof removed};
-    OK(steplog_remove(store, &removal, &removed, &kit_error));
-    OK(steplog_remove_undo(store, &p->run, NULL, &kit_error));
-    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
-    kit_store_close(store);
     play_check(p, p->path);
     sl_os = &sl_os_posix;
 }
