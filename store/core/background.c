@@ -67,7 +67,7 @@ static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int64
         status = make_files(s, w, err);
         if (status < 0) pause_after_failure(s, w, now);
         else w->pause_ns = 0;
-        if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the logs are still there; the append that needs one says so */
+        if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the logs are still there; an append in need says so */
     }
     if (status >= 0 && is_sync_due) status = sl_writer_sync_logs(w, err);
     return status;

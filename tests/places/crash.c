@@ -165,8 +165,8 @@ static int prepare_crashes(tally *t)
         return 0;
     }
     crashing.root = place_begin();
-    crashing.image =
-        (disk_image){.file = place_path(crashing.root, "image"), .mount_point = place_path(crashing.root, "disk"), .loop = -1};
+    crashing.image = (disk_image){
+        .file = place_path(crashing.root, "image"), .mount_point = place_path(crashing.root, "disk"), .loop = -1};
     mkdir(crashing.image.mount_point, 0777);
     int e = disk_make_ext4(crashing.image.file, 64u << 20, NULL);
     if (e == 0) e = disk_attach(&crashing.image);
@@ -209,7 +209,8 @@ static void wait_until_begun(const crash_case *c)
 {
     for (int i = 0; i < 400; i++) {
         unsigned begun = 0;
-        for (unsigned w = 0; w < c->writer_count; w++) begun += __atomic_load_n(&c->writers[w]->has_run, __ATOMIC_ACQUIRE) != 0;
+        for (unsigned w = 0; w < c->writer_count; w++)
+            begun += __atomic_load_n(&c->writers[w]->has_run, __ATOMIC_ACQUIRE) != 0;
         if (begun == c->writer_count) return;
         usleep(500);
     }
@@ -244,7 +245,8 @@ void test_crash(tally *t)
     t->counts[0]++;
     t->counts[1] += durable_of(c);
     for (unsigned w = 0; w < c->writer_count; w++) t->counts[2] += c->writers[w]->tried;
-    is_good = is_good && in_child(t, 30, check_after_crash, c, "after a crash, way %u, %u writers", how, c->writer_count);
+    is_good = is_good &&
+              in_child(t, 30, check_after_crash, c, "after a crash, way %u, %u writers", how, c->writer_count);
     if (!is_good && getenv("PLACES_KEEP")) tree_copy(c->path, getenv("PLACES_KEEP")); /* to look at */
     /* The machine may end again while it recovers. */
     if (is_good && test_random_below(&random, 3) == 0 && access(place_path(c->path, "STEPLOG"), F_OK) == 0) {
@@ -263,8 +265,8 @@ void test_crash(tally *t)
     }
     if (crashing.is_mounted) tree_remove(c->path);
     snprintf(t->figures, sizeof t->figures,
-             "%" PRIu64 " shutdowns, %" PRIu64 " rows appended, %" PRIu64 " reported durable, %" PRIu64 " found", t->counts[0],
-             t->counts[2], t->counts[1], t->counts[3]);
+             "%" PRIu64 " shutdowns, %" PRIu64 " rows appended, %" PRIu64 " reported durable, %" PRIu64 " found",
+             t->counts[0], t->counts[2], t->counts[1], t->counts[3]);
     shared_free(c, sizeof *c);
 }
 
@@ -336,7 +338,8 @@ static void check_failing(void *context)
         OK(steplog_reader_run_by_id(reader, &p->run, &info, &kit_error));
         uint64_t row = 0;
         while (row < rows.row_count && rows.steps[row] == (int64_t)row) row++;
-        HOLDS(row >= p->durable_rows, "%" PRIu64 " rows of %" PRIu64 " that were reported durable", row, p->durable_rows);
+        HOLDS(row >= p->durable_rows, "%" PRIu64 " rows of %" PRIu64 " that were reported durable", row,
+              p->durable_rows);
         HOLDS(row == rows.row_count || info.gap_count > 0, "a hole at row %" PRIu64 ", and no word of it", row);
         for (size_t at = 0; at < rows.row_count; at++) {
             HOLDS(at == 0 || rows.steps[at] > rows.steps[at - 1], "a row is there twice");

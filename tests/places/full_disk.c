@@ -111,7 +111,7 @@ static void play_small(void *context)
             if (round) s->fill_row = p->tried + 100;
             while (p->tried < end / 2 * (round + 1) && p->refused_count - refused < s->refusals) {
                 play_rows(p, writer, p->tried, p->tried + 1);
-                HOLDS(p->acknowledged[p->tried - 1] || p->refused_count > refused || p->failures > 0, "a row is nowhere");
+                HOLDS(p->acknowledged[p->tried - 1] || p->failures > 0, "a row is nowhere");
             }
             play_read_everything(p->path);
             if (s->dies && round && s->has_filler) _exit(0);
@@ -220,7 +220,8 @@ void test_full_tmpfs(tally *t)
     disk_unmount(disk);
     if (t->seed % 16 == 2 || t->seed % 16 == 5) {
         HOLDS(disk_mount_tmpfs(disk, 4u << 20) == 0, "can not mount a tmpfs");
-        play_init(s.mine, place_path(disk, "store"), STEPLOG_CREATE | (t->seed % 16 == 5 ? STEPLOG_FORCE_PWRITE : 0u), t->seed, 0, 0);
+        uint32_t flags = STEPLOG_CREATE | (t->seed % 16 == 5 ? STEPLOG_FORCE_PWRITE : 0u);
+        play_init(s.mine, place_path(disk, "store"), flags, t->seed, 0, 0);
         in_child(t, 30, stay_full, &s, "a tmpfs that stays full");
         disk_unmount(disk);
     }

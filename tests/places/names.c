@@ -33,9 +33,10 @@ typedef enum object {
     OBJECT_COUNT
 } object;
 
-static const char *const object_names[] = {"a FIFO",         "a socket",         "a device",    "a link to itself",
-                                           "a dangling link", "a link to a file", "a link to a directory", "a directory",
-                                           "an empty file",  "garbage"};
+static const char *const object_names[] = {"a FIFO",           "a socket",          "a device",
+                                           "a link to itself", "a dangling link",   "a link to a file",
+                                           "a link to a directory", "a directory",  "an empty file",
+                                           "garbage"};
 
 /* What stands in a store before: rows in a segment, and rows in the log of a writer that was killed. */
 typedef struct base {

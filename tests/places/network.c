@@ -232,8 +232,8 @@ void test_network(tally *t)
         n->is_done = 1;
         _exit(0);
     }
-    in_child(t, 60, look_from_elsewhere, n, "another client, locks %u, stale %d, zero %d, gone %d", n->locks, n->is_stale,
-             n->is_zero, n->is_gone);
+    in_child(t, 60, look_from_elsewhere, n, "another client, locks %u, stale %d, zero %d, gone %d", n->locks,
+             n->is_stale, n->is_zero, n->is_gone);
     int status = 0;
     waitpid(writer, &status, 0);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) violation(t, "the writer ended with %x", (unsigned)status);

@@ -87,7 +87,6 @@ void play_rows(play *p, steplog_writer *writer, uint64_t first, uint64_t end)
         steplog_status status = append(p, writer, schema, row);
         if (status < 0) steplog_writer_error(writer, &err);
         if (status == STEPLOG_FULL) p->refused_count++;
-        if (status == STEPLOG_FAILED && err.code != STEPLOG_FAILED) err.code = status; /* of a failed start after fork */
         if (PASSED(p, status, &err)) {
             p->acknowledged[row] = 1;
             p->acknowledged_count++;
@@ -200,8 +199,9 @@ static void check_row(const play *p, const kit_rows *rows, size_t at)
     HOLDS(at == 0 || rows->steps[at] > rows->steps[at - 1], "step %" PRId64 " is there twice", rows->steps[at]);
     HOLDS((uint64_t)rows->steps[at] < p->tried || p->tried == 0, "row %" PRId64 " was never tried", rows->steps[at]);
     for (unsigned column = 0; column < PLAY_COLUMNS; column++)
-        HOLDS(kit_has(rows, at, column) && kit_bits(kit_at(rows, at, column)) ==
-                                               kit_bits(kit_value(p->seed, p->writer, (uint64_t)rows->steps[at], column)),
+        HOLDS(kit_has(rows, at, column) &&
+                  kit_bits(kit_at(rows, at, column)) ==
+                      kit_bits(kit_value(p->seed, p->writer, (uint64_t)rows->steps[at], column)),
               "row %" PRId64 " is not as it was appended", rows->steps[at]);
 }
 

@@ -37,8 +37,8 @@ static void print_to_closed(void *context, uint64_t row)
     if (row % 97) return;
     for (int fd = 0; fd < 3; fd++)
         if (c->mask >> fd & 1)
-            HOLDS(write(fd, "what a program prints\n", 22) < 0 && errno == EBADF, "descriptor %d is a file of the store's",
-                  fd);
+            HOLDS(write(fd, "what a program prints\n", 22) < 0 && errno == EBADF,
+                  "descriptor %d is a file of the store's", fd);
 }
 
 static void play_closed(void *context)
@@ -111,7 +111,7 @@ static void play_limited(void *context)
     if (writer) {
         play *p = c->mine;
         for (uint64_t row = c->until; row < p->rows; row++)
-            HOLDS(p->acknowledged[row], "row %" PRIu64 " is refused when nothing limits any more: %s", row, p->first.text);
+            HOLDS(p->acknowledged[row], "row %" PRIu64 " is refused when nothing limits it: %s", row, p->first.text);
         OK(steplog_writer_sync(writer, &kit_error));
         OK(steplog_writer_close(writer, 0, &kit_error));
     }
@@ -119,7 +119,6 @@ static void play_limited(void *context)
         OK(steplog_store_compact(store, NULL, NULL, &kit_error));
         CLEAR(steplog_store_close(store, &err), &err); /* tells the last failure of the background work */
     }
-    OK(writer ? STEPLOG_OK : CLEAR(STEPLOG_OK, &err));
 }
 
 static void close_limited(void *context)
@@ -145,7 +144,8 @@ static void try_limit(tally *t, const char *root, int resource, rlim_t limit, ui
         play_init(c.mine, path, STEPLOG_CREATE | flags, t->seed, 0, 4000);
         in_child(t, 30, closes ? close_limited : play_limited, &c, "%s %llu%s%s", what, (unsigned long long)limit,
                  flags & STEPLOG_FORCE_PWRITE ? ", pwrite" : ", mapped", closes ? ", to the end" : ", lifted");
-        if (c.mine->has_run) in_child(t, 30, check_play, c.mine, "what is there after %s %llu", what, (unsigned long long)limit);
+        if (c.mine->has_run)
+            in_child(t, 30, check_play, c.mine, "what is there after %s %llu", what, (unsigned long long)limit);
         shared_free(c.mine, sizeof *c.mine);
         tree_remove(path);
     }
