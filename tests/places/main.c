@@ -199,7 +199,7 @@ static int take_number(const char *text, uint64_t *out)
 
 static int parse(int argc, char **argv, settings *s)
 {
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         uint64_t *number = strcmp(argv[i], "--seed") == 0      ? &s->seed
                            : strcmp(argv[i], "--runs") == 0    ? &s->runs
                            : strcmp(argv[i], "--seconds") == 0 ? &s->seconds
@@ -212,7 +212,6 @@ static int parse(int argc, char **argv, settings *s)
         if (number && !take_number(argv[i + 1], number)) return 0;
         if (!number && strcmp(argv[i], "--only") != 0) return 0;
         if (!number) s->only = argv[i + 1];
-        i++;
     }
     for (size_t i = 0; s->only && i <= ENTRY_COUNT; i++) {
         if (i == ENTRY_COUNT) return 0;
