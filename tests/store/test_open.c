@@ -5,6 +5,7 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,6 +70,24 @@ Test(store_open, refuses_a_file_and_a_fifo)
     cr_assert(try_open(test_path(directory, "file"), &options) < 0);
     cr_assert(try_open(test_path(directory, "fifo"), &options) < 0);
     cr_assert(try_open(test_path(directory, "file/store"), &options) < 0);
+}
+
+Test(store_open, makes_a_store_at_a_path_as_long_as_can_be)
+{
+    char path[PATH_MAX];
+    size_t used = 0;
+    cr_assert_eq(chdir(test_temp_dir()), 0);
+    while (PATH_MAX - 1 - used > 250) {
+        memset(path + used, 'd', 200);
+        path[used + 200] = '\0';
+        cr_assert_eq(mkdir(path, 0700), 0);
+        used += 200;
+        path[used++] = '/';
+    }
+    memset(path + used, 's', PATH_MAX - 1 - used);
+    path[PATH_MAX - 1] = '\0';
+    kit_store_close(kit_store(path, STEPLOG_CREATE, 0));
+    kit_verify(path);
 }
 
 /* Nothing of what has the name of a file or directory of the store and is none hides what lies beside it. */
