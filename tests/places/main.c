@@ -30,7 +30,8 @@ typedef struct entry {
 } entry;
 
 static const entry entries[] = {
-    {"objects", "FIFOs, devices, sockets, links in place of any name: a clear word, no step outside", test_objects, 2, 1},
+    {"objects", "FIFOs, devices, sockets, links in place of any name: a clear word, no step outside",
+     test_objects, 2, 1},
     {"foreign", "files that are not the store's change and hide nothing", test_foreign, 1, 1},
     {"paths", "relative, very long and odd paths", test_paths, 2, 1},
     {"closed", "descriptors 0 to 2 closed: no log becomes standard output", test_closed, 7, 7},

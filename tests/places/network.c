@@ -139,7 +139,7 @@ typedef struct network {
     play *mine;
     uint64_t seed;
     unsigned locks;
-    int is_stale, is_zero, is_gone;
+    int is_stale, is_zero, is_gone, dies;
     volatile int is_done;
 } network;
 
@@ -154,6 +154,14 @@ static void write_there(network *n)
 {
     use_network(n->seed, n->locks, n->is_stale ? 3 : 0, 0, 0);
     n->mine->between = pause_now_and_then;
+    if (n->dies) {
+        steplog_store *store;
+        steplog_writer *writer;
+        play_write(n->mine, &store, &writer);
+        usleep(20000); /* others may think that it is dead before it is */
+        n->is_done = 1;
+        _exit(0);
+    }
     play_all(n->mine);
     sl_os = &sl_os_posix;
 }
@@ -222,7 +230,8 @@ void test_network(tally *t)
                    .locks = (unsigned)(t->seed % LOCK_WAYS),
                    .is_stale = t->seed / 4 % 2 != 0,
                    .is_zero = t->seed / 8 % 2 != 0,
-                   .is_gone = t->seed / 3 % 2 != 0};
+                   .is_gone = t->seed / 3 % 2 != 0,
+                   .dies = t->seed / 5 % 2 != 0};
     play_init(n->mine, place_path(root, "store"), STEPLOG_CREATE, t->seed, 0, 4000);
     kit_store_close(kit_store(n->mine->path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
     fflush(NULL);

@@ -77,7 +77,10 @@ typedef struct limit_case {
     int resource;
     rlim_t limit, before;
     uint64_t until; /* the row before which the limit is lifted */
+    int is_late;    /* it comes when the writer is open */
 } limit_case;
+
+enum { LIMIT_LIFTED, LIMIT_TO_THE_END, LIMIT_LATE, LIMIT_WAYS };
 
 static void set_limit(int resource, rlim_t limit)
 {
@@ -90,6 +93,7 @@ static void set_limit(int resource, rlim_t limit)
 static void lift_limit(void *context, uint64_t row)
 {
     const limit_case *c = context;
+    if (row == 0 && c->is_late) set_limit(c->resource, c->limit);
     if (row == c->until) set_limit(c->resource, c->before);
 }
 
@@ -105,7 +109,7 @@ static void play_limited(void *context)
     c->before = both.rlim_cur;
     c->mine->between = lift_limit;
     c->mine->between_context = c;
-    set_limit(c->resource, c->limit);
+    if (!c->is_late) set_limit(c->resource, c->limit);
     play_write(c->mine, &store, &writer);
     set_limit(c->resource, c->before);
     if (writer) {
@@ -136,14 +140,19 @@ static void close_limited(void *context)
 
 static void try_limit(tally *t, const char *root, int resource, rlim_t limit, uint32_t flags, const char *what)
 {
-    for (int closes = 0; closes < 2; closes++) {
-        limit_case c = {.mine = shared_memory(sizeof *c.mine), .resource = resource, .limit = limit, .until = 2500};
+    static const char *const ways[] = {"lifted", "to the end", "late"};
+    for (int way = 0; way < LIMIT_WAYS; way++) {
+        limit_case c = {.mine = shared_memory(sizeof *c.mine),
+                        .resource = resource,
+                        .limit = limit,
+                        .until = 2500,
+                        .is_late = way == LIMIT_LATE};
         char name[32];
-        snprintf(name, sizeof name, "store-%d", closes);
+        snprintf(name, sizeof name, "store-%d", way);
         const char *path = place_path(root, name);
         play_init(c.mine, path, STEPLOG_CREATE | flags, t->seed, 0, 4000);
-        in_child(t, 30, closes ? close_limited : play_limited, &c, "%s %llu%s%s", what, (unsigned long long)limit,
-                 flags & STEPLOG_FORCE_PWRITE ? ", pwrite" : ", mapped", closes ? ", to the end" : ", lifted");
+        in_child(t, 30, way == LIMIT_TO_THE_END ? close_limited : play_limited, &c, "%s %llu, %s, %s", what,
+                 (unsigned long long)limit, flags & STEPLOG_FORCE_PWRITE ? "pwrite" : "mapped", ways[way]);
         if (c.mine->has_run)
             in_child(t, 30, check_play, c.mine, "what is there after %s %llu", what, (unsigned long long)limit);
         shared_free(c.mine, sizeof *c.mine);
