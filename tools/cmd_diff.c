@@ -328,7 +328,7 @@ static void print_series(FILE *file, const steplog_series_info *series)
 {
     char *labels = print_labels(series, 0);
     print_safe(file, series->name, series->name_bytes);
-    if (labels != NULL) fputs(labels, file);
+    if (labels != NULL) print_safe(file, labels, strlen(labels));
     free(labels);
 }
 

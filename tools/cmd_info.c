@@ -14,7 +14,7 @@
 enum { OPT_HISTORY = 256, OPT_JSON };
 
 static const args_option option_table[] = {
-    {OPT_HISTORY, 0, "history", NULL, "every record: older values of facts, ends, undone rewinds"},
+    {OPT_HISTORY, 0, "history", NULL, "every record: older values of facts, ends, undone rewinds, all blobs"},
     {OPT_JSON, 0, "json", NULL, "print one JSON object"},
     {TABLE_OPT_OUTPUT, 'o', "output", "FILE", "write to FILE, which appears when complete"},
     {0, 0, NULL, NULL, NULL}};
@@ -345,14 +345,17 @@ static void put_events(report *r, session *s, const steplog_id *run, int has_his
     if (t) table_finish(t);
 }
 
-static void put_blobs(report *r, session *s, const steplog_id *run)
+/* A person is shown the first of thousands of images; a program, or who asks for the history, all. */
+static void put_blobs(report *r, session *s, const steplog_id *run, int has_history)
 {
+    enum { BLOB_LINES_MAX = 20 };
     static const char *const names[] = {"blob", "step", "time", "type", "bytes", "hash", "attempt", "rank", NULL};
     size_t count = steplog_reader_blob_count(s->reader, run);
     if (count == 0) return;
     table *t = begin_list(r, "blobs");
     add_columns(t, names, "wrwwrwrr");
-    for (size_t i = 0; i < count && !out_has_failed(&r->o); i++) {
+    size_t shown = !r->is_json && !has_history && count > BLOB_LINES_MAX ? BLOB_LINES_MAX : count;
+    for (size_t i = 0; i < shown && !out_has_failed(&r->o); i++) {
         steplog_blob_info b = {.size_bytes = sizeof b};
         char hash[20];
         if (steplog_reader_blob(s->reader, run, i, &b, NULL) != STEPLOG_OK) continue;
@@ -368,6 +371,7 @@ static void put_blobs(report *r, session *s, const steplog_id *run)
         table_end_row(t);
     }
     table_finish(t);
+    if (shown < count) fprintf(r->o.file, "... and %zu more; --history lists all\n", count - shown);
 }
 
 static int describe_run(report *r, session *s, const steplog_id *run, int has_history)
@@ -382,7 +386,7 @@ static int describe_run(report *r, session *s, const steplog_id *run, int has_hi
     put_facts(r, s, run, "tags", "tag.");
     put_writers(r, s, run);
     put_events(r, s, run, has_history);
-    put_blobs(r, s, run);
+    put_blobs(r, s, run, has_history);
     return TOOL_YES;
 }
 

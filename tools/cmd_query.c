@@ -289,7 +289,7 @@ static int read_rows(query *q, session *s, const out_file *o, const steplog_seri
 
 /* ---- the table ---- */
 
-static void add_columns(query *q, char **names)
+static void add_columns(query *q, const select_name *names)
 {
     const query_options *o = q->options;
     table_column(q->t, "step", TABLE_RIGHT);
@@ -297,13 +297,15 @@ static void add_columns(query *q, char **names)
     if (o->view.flags & STEPLOG_VIEW_ALL_ATTEMPTS) table_column(q->t, "attempt", TABLE_RIGHT);
     for (size_t i = 0; i < q->column_count; i++) {
         if (o->every == 0 || o->kind_count == 1) {
-            table_column(q->t, names[i], TABLE_RIGHT);
+            table_column_bytes(q->t, names[i].text, names[i].bytes, TABLE_RIGHT);
             continue;
         }
         for (size_t k = 0; k < o->kind_count; k++) {
-            char *name = xmalloc(strlen(names[i]) + 16);
-            sprintf(name, "%s:%s", names[i], aggregate_names[o->kinds[k]]);
-            table_column(q->t, name, TABLE_RIGHT);
+            const char *how = aggregate_names[o->kinds[k]];
+            char *name = xmalloc(names[i].bytes + strlen(how) + 2);
+            memcpy(name, names[i].text, names[i].bytes);
+            sprintf(name + names[i].bytes, ":%s", how);
+            table_column_bytes(q->t, name, names[i].bytes + 1 + strlen(how), TABLE_RIGHT);
             free(name);
         }
     }
@@ -317,7 +319,7 @@ static int print_query(session *s, const steplog_id *run, const query_options *o
     char id[STEPLOG_ID_TEXT_BYTES];
     int code = out_open(&o, options->table.output);
     if (code != TOOL_YES) return code;
-    char **names = select_series_names(s, series, count);
+    select_name *names = select_series_names(s, series, count);
     q.t = table_new(&o, options->table.format, !options->table.is_headless, "points");
     steplog_id_format(run, id);
     table_json_member(q.t, "run", id);

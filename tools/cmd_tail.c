@@ -45,7 +45,8 @@ typedef struct tail_options {
 } tail_options;
 
 typedef struct tail_column {
-    char *name;
+    char *name; /* not terminated: a metric's name may hold zero bytes */
+    size_t name_bytes;
     int is_wanted;
 } tail_column;
 
@@ -82,8 +83,11 @@ static void add_columns(tail *t, const steplog_cursor *cursor, size_t count)
         if (steplog_cursor_series(cursor, t->column_count, &series) == STEPLOG_OK)
             steplog_reader_series(t->s.reader, series, &info, NULL);
         char *labels = print_labels(&info, 0);
-        column->name = xmalloc(info.name_bytes + (labels ? strlen(labels) : 0) + 1);
-        sprintf(column->name, "%s%s", info.name, labels ? labels : "");
+        size_t label_bytes = labels ? strlen(labels) : 0;
+        column->name_bytes = info.name_bytes + label_bytes;
+        column->name = xmalloc(column->name_bytes);
+        memcpy(column->name, info.name, info.name_bytes); /* it may hold zero bytes */
+        if (labels) memcpy(column->name + info.name_bytes, labels, label_bytes);
         column->is_wanted = is_wanted(t, &info);
         free(labels);
         t->column_count++;
@@ -120,7 +124,7 @@ static void print_json_line(const tail *t, FILE *file, const steplog_batch *batc
     for (size_t i = 0; i < batch->column_count; i++) {
         if (!is_shown(t, batch, i, row)) continue;
         fputs(", ", file);
-        json_write_text(file, t->columns[i].name);
+        json_write_string(file, t->columns[i].name, t->columns[i].name_bytes);
         fputs(": ", file);
         json_write_double(file, batch->values[i][row]);
     }
@@ -137,7 +141,7 @@ static void print_text_line(const tail *t, FILE *file, const steplog_batch *batc
         if (!is_shown(t, batch, i, row)) continue;
         number_format_double(batch->values[i][row], number);
         putc(' ', file);
-        print_safe(file, t->columns[i].name, strlen(t->columns[i].name));
+        print_safe(file, t->columns[i].name, t->columns[i].name_bytes);
         fprintf(file, "=%s", number);
     }
     putc('\n', file);

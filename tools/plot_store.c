@@ -141,9 +141,11 @@ static steplog_series_info info_of(const plot_store *store, size_t index)
 static char *series_text(const plot_store *store, size_t index, bool is_full)
 {
     const steplog_series_info info = info_of(store, index);
-    char *name = print_safe_copy(info.name, info.name_bytes, NULL), *labels = print_labels(&info, is_full), *text;
+    char *name = print_safe_copy(info.name, info.name_bytes, NULL), *raw = print_labels(&info, is_full), *text;
+    char *labels = raw != NULL ? print_safe_copy(raw, strlen(raw), NULL) : NULL;
     if (asprintf(&text, "%s%s", name != NULL ? name : "?", labels != NULL ? labels : "") < 0) text = NULL;
     free(name);
+    free(raw);
     free(labels);
     return text != NULL ? text : xstrdup("?");
 }

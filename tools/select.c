@@ -219,29 +219,21 @@ static int compare_names(const void *left, const void *right)
     return (a->name_bytes > b->name_bytes) - (a->name_bytes < b->name_bytes);
 }
 
-static char *column_name(const steplog_series_info *info, int has_labels)
+static select_name column_name(const steplog_series_info *info, int has_labels)
 {
     char *labels = has_labels ? print_labels(info, 1) : NULL;
-    size_t label_bytes = labels ? strlen(labels) : 0, length = 0;
-    char *name = xmalloc(info->name_bytes * 2 + label_bytes + 1);
-    for (size_t i = 0; i < info->name_bytes; i++) {
-        if (info->name[i] != 0) {
-            name[length++] = info->name[i];
-        } else { /* a zero byte is legal in a metric's name, but would end it here */
-            name[length++] = '\\';
-            name[length++] = '0';
-        }
-    }
-    if (label_bytes > 0) memcpy(name + length, labels, label_bytes);
-    name[length + label_bytes] = 0;
+    size_t label_bytes = labels ? strlen(labels) : 0;
+    select_name name = {xmalloc(info->name_bytes + label_bytes), info->name_bytes + label_bytes};
+    memcpy(name.text, info->name, info->name_bytes);
+    if (labels) memcpy(name.text + info->name_bytes, labels, label_bytes);
     free(labels);
     return name;
 }
 
-char **select_series_names(session *s, const steplog_series *series, size_t count)
+select_name *select_series_names(session *s, const steplog_series *series, size_t count)
 {
     named_series *sorted = xcalloc(count, sizeof *sorted);
-    char **names = xcalloc(count, sizeof *names);
+    select_name *names = xcalloc(count, sizeof *names);
     for (size_t i = 0; i < count; i++) {
         sorted[i].info.size_bytes = sizeof sorted[i].info;
         sorted[i].info.name = "?";
@@ -258,9 +250,9 @@ char **select_series_names(session *s, const steplog_series *series, size_t coun
     return names;
 }
 
-void select_free_names(char **names, size_t count)
+void select_free_names(select_name *names, size_t count)
 {
-    for (size_t i = 0; names && i < count; i++) free(names[i]);
+    for (size_t i = 0; names && i < count; i++) free(names[i].text);
     free(names);
 }
 

@@ -40,10 +40,16 @@ int select_runs(session *s, const char *selector, steplog_id **runs, size_t *cou
 int select_series(session *s, const steplog_id *run, char *const *selectors, size_t selector_count,
                   steplog_series **series, size_t *count);
 
+/* The name of a column: not terminated, because a metric's name may hold zero bytes. */
+typedef struct select_name {
+    char *text;
+    size_t bytes;
+} select_name;
+
 /* Names series as columns: the metric alone where that is unique in the list, else with all labels: "loss{rank=1}".
- * Returns count strings; free with select_free_names(). */
-char **select_series_names(session *s, const steplog_series *series, size_t count);
-void select_free_names(char **names, size_t count);
+ * Returns count names; free with select_free_names(). */
+select_name *select_series_names(session *s, const steplog_series *series, size_t count);
+void select_free_names(select_name *names, size_t count);
 
 /* Tells whether a series is one that a selector means ("loss", "val/?{rank=0}"): for series that appear while a
  * cursor follows. The library decides everywhere else. */

@@ -82,16 +82,23 @@ table_format table_get_format(const table *t)
 
 void table_column(table *t, const char *name, table_align align)
 {
+    table_column_bytes(t, name, strlen(name), align);
+}
+
+void table_column_bytes(table *t, const char *name, size_t bytes, table_align align)
+{
     t->columns = xrealloc(t->columns, (t->column_count + 1) * sizeof *t->columns);
     column *c = &t->columns[t->column_count++];
     memset(c, 0, sizeof *c);
     c->align = align;
     if (t->format == TABLE_ALIGNED || t->format == TABLE_TSV || (t->format == TABLE_CSV && t->o->is_terminal)) {
-        c->name = print_safe_copy(name, strlen(name), &c->name_bytes);
+        c->name = print_safe_copy(name, bytes, &c->name_bytes);
         if (c->name == NULL) c->name = xstrdup("");
     } else {
-        c->name = xstrdup(name);
-        c->name_bytes = strlen(name);
+        c->name = xmalloc(bytes + 1);
+        memcpy(c->name, name, bytes);
+        c->name[bytes] = 0;
+        c->name_bytes = bytes;
     }
     if (t->has_header) c->width = print_width(c->name, c->name_bytes);
 }

@@ -38,6 +38,7 @@ table *table_new(out_file *o, table_format format, int has_header, const char *j
 
 /* Adds a column, before the first row. name is copied; duplicates get no help. */
 void table_column(table *t, const char *name, table_align align);
+void table_column_bytes(table *t, const char *name, size_t bytes, table_align align);
 
 /* Makes JSON output only the list, for a place within other JSON. */
 void table_embed(table *t);

@@ -10,6 +10,7 @@
 #define ROUND_NS 20000000ll /* between rounds while nothing is asked for */
 #define SEALS_A_ROUND 4     /* for one writer, before it is the next one's turn */
 #define COMPACT_INTERVAL_NS 2000000000ll
+#define PAUSE_NS_MAX 1000000000ll /* between tries of what a full disk, or another failure, does not let be done */
 
 void sl_background_wake(steplog_store *s)
 {
@@ -35,17 +36,39 @@ static steplog_writer *first_writer(steplog_store *s)
     return w;
 }
 
-static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int is_sync_due, steplog_error *err)
+static steplog_status make_files(steplog_store *s, steplog_writer *w, steplog_error *err)
 {
-    if (!sl_writer_is_ready(w)) return STEPLOG_OK;
     steplog_status status = sl_writer_prepare_spare(w, err);
-    if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the append that needs it will say so */
-    for (int turn = 0; turn < SEALS_A_ROUND && status >= 0 && sl_writer_has_work(w); turn++) {
-        status = sl_writer_seal(w, 0, err);
-        if (status >= 0) s->sealed_count++;
-        if (status != STEPLOG_FULL) continue;
-        status = STEPLOG_OK; /* the logs are still there; the next round tries again */
-        break;
+    if (status < 0 && status != STEPLOG_FULL) return status;
+    /* Sealing may do without more space: the log it frees is the next spare. */
+    for (int turn = 0; turn < SEALS_A_ROUND && sl_writer_has_work(w); turn++) {
+        SL_TRY(sl_writer_seal(w, 0, err));
+        s->sealed_count++;
+    }
+    return status;
+}
+
+/* A file that can not be made now can not in 20 ms either: the thread waits longer each time. Who calls tick() waits as
+ * he likes. */
+static void pause_after_failure(const steplog_store *s, steplog_writer *w, int64_t now)
+{
+    if (!s->has_thread) return;
+    w->pause_ns = w->pause_ns ? 2 * w->pause_ns : ROUND_NS;
+    if (w->pause_ns > PAUSE_NS_MAX) w->pause_ns = PAUSE_NS_MAX;
+    w->retry_ns = now + w->pause_ns;
+}
+
+static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int64_t now, int is_sync_due,
+                                      steplog_error *err)
+{
+    steplog_status status = STEPLOG_OK;
+    if (!sl_writer_is_ready(w)) return STEPLOG_OK;
+    if (now >= w->retry_ns) {
+        w->retry_ns = 0;
+        status = make_files(s, w, err);
+        if (status < 0) pause_after_failure(s, w, now);
+        else w->pause_ns = 0;
+        if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the logs are still there; an append in need says so */
     }
     if (status >= 0 && is_sync_due) status = sl_writer_sync_logs(w, err);
     return status;
@@ -60,7 +83,7 @@ static steplog_status work_for_writers(steplog_store *s, steplog_error *err)
     if (is_sync_due) s->last_sync_ns = now;
     for (steplog_writer *w = first_writer(s); w; w = w->next) {
         steplog_error why = {0};
-        steplog_status result = work_for_writer(s, w, is_sync_due, &why);
+        steplog_status result = work_for_writer(s, w, now, is_sync_due, &why);
         if (result >= 0) continue;
         status = result;
         if (err) *err = why;

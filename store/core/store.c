@@ -43,6 +43,13 @@ static int sync_parent(const steplog_store *s)
     if (!parent) return -ENOMEM;
     snprintf(parent, bytes, "%s/..", s->path);
     int fd = sl_os->open_dir(-1, parent);
+    if (fd == -ENAMETOOLONG) { /* nearly as long as can be: cut instead, for what was just made is no link */
+        size_t end = strlen(s->path);
+        while (end > 0 && parent[end - 1] == '/') end--;
+        while (end > 0 && parent[end - 1] != '/') end--;
+        parent[end] = '\0';
+        fd = sl_os->open_dir(-1, end ? parent : ".");
+    }
     sl_free(parent);
     if (fd == -EACCES) return 0;
     if (fd < 0) return fd;

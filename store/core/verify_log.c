@@ -134,7 +134,8 @@ static void check_name(log_check *c)
     if (!slash || !sl_log_name_parse(slash + 1, &incarnation, &ordinal)) return;
     if (!sl_id_equal(&incarnation, &c->header.incarnation))
         damage(c, 32, 16, "the log's header names another incarnation than the file's name");
-    if (ordinal != c->header.ordinal) damage(c, 112, 4, "the log's header has another ordinal than the file's name");
+    if (ordinal != c->header.ordinal)
+        notice(c, 112, 4, "the log has another ordinal than its name: kept for reuse when the machine stopped");
 }
 
 /* ---- records ---- */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -41,12 +42,21 @@ static int close_quietly(int fd)
     return given < 0 && errno != EINTR ? -errno : 0;
 }
 
+/* Descriptors 0 to 2 are where programs print: in one that has closed them a file of ours would get what it prints. */
+static int above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO) return fd;
+    int moved = result_of(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    close_quietly(fd);
+    return moved == -EINVAL ? -EMFILE : moved; /* the limit of descriptors is as low as that */
+}
+
 static int open_retrying(int dir, const char *name, int flags)
 {
     int fd;
     do fd = openat(dir, name, flags | O_CLOEXEC, 0666);
     while (fd < 0 && errno == EINTR);
-    return result_of(fd);
+    return above_standard(result_of(fd));
 }
 
 /* ---- names that stay inside their directory ---- */
@@ -163,9 +173,20 @@ static int64_t posix_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
     return (int64_t)done;
 }
 
+/* How large this process may make files. What would go beyond is refused here: the system would send a signal that
+ * ends the process. */
+static uint64_t file_bytes_max(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
 static int64_t posix_pwrite(int fd, const void *data, size_t bytes, uint64_t offset)
 {
     if (bytes > INT64_MAX || offset > INT64_MAX - bytes) return -EINVAL;
+    uint64_t bytes_max = file_bytes_max();
+    if (bytes > 0 && offset >= bytes_max) return -EFBIG;
+    if (bytes > bytes_max - offset) bytes = (size_t)(bytes_max - offset);
     size_t done = 0;
     while (done < bytes) {
         ssize_t put = pwrite(fd, (const char *)data + done, one_call_bytes(bytes - done), (off_t)(offset + done));
@@ -235,7 +256,7 @@ static int allocate_by_writing(int fd, uint64_t bytes)
  * piece might never end. */
 static int posix_allocate(int fd, uint64_t bytes)
 {
-    if (bytes > INT64_MAX) return -EFBIG;
+    if (bytes > INT64_MAX || bytes > file_bytes_max()) return -EFBIG;
     uint64_t piece_bytes = (uint64_t)16 << 20;
     for (uint64_t at = 0; at < bytes;) {
         uint64_t piece = bytes - at < piece_bytes ? bytes - at : piece_bytes;
@@ -252,7 +273,7 @@ static int posix_allocate(int fd, uint64_t bytes)
 
 static int posix_truncate(int fd, uint64_t bytes)
 {
-    if (bytes > INT64_MAX) return -EFBIG;
+    if (bytes > INT64_MAX || bytes > file_bytes_max()) return -EFBIG;
     int given;
     do given = ftruncate(fd, (off_t)bytes);
     while (given < 0 && errno == EINTR);

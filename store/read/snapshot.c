@@ -36,11 +36,23 @@ static void free_names(names *list)
     SL_VEC_FREE(&list->items);
 }
 
-/* The names in a directory below dir; none when it is not there. */
-static steplog_status list_dir(int dir, const char *name, names *out, steplog_error *err)
+static void report_file(steplog_reader *r, const char *name, const char *what, int is_notice)
 {
-    int fd = sl_os->open_dir(dir, name);
+    steplog_damage finding = {
+        .size_bytes = sizeof finding, .file = name, .offset = -1, .what = what, .is_notice = is_notice};
+    sl_damage_add(&r->damage, &finding);
+}
+
+/* The names in a directory of the store; none when it is not there, or is something else: that hides nothing but what
+ * it should hold. */
+static steplog_status list_dir(steplog_reader *r, const char *name, names *out, steplog_error *err)
+{
+    int fd = sl_os->open_dir(r->context.store_dir, name);
     if (fd == -ENOENT) return STEPLOG_OK;
+    if (fd == -ENOTDIR || fd == -ELOOP) {
+        report_file(r, name, "not a directory: what it should hold is missing", 0);
+        return STEPLOG_OK;
+    }
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open directory '%s'", name);
     int e = sl_os->list(fd, add_name, out);
     sl_os->close(fd);
@@ -48,11 +60,13 @@ static steplog_status list_dir(int dir, const char *name, names *out, steplog_er
     return e < 0 ? sl_fail_os(err, -e, -1, "cannot list directory '%s'", name) : STEPLOG_OK;
 }
 
-static void report_file(steplog_reader *r, const char *name, const char *what, int is_notice)
+/* A FIFO, a device, a directory or a link that has the name of a file of the store: nothing of the store's. 1 when why
+ * tells of one. */
+static int is_foreign(steplog_reader *r, const char *name, const steplog_error *why)
 {
-    steplog_damage finding = {
-        .size_bytes = sizeof finding, .file = name, .offset = -1, .what = what, .is_notice = is_notice};
-    sl_damage_add(&r->damage, &finding);
+    if (why->os_errno != EINVAL && why->os_errno != ELOOP) return 0;
+    report_file(r, name, "not a regular file: readers ignore it", 1);
+    return 1;
 }
 
 static sl_log *find_log(steplog_reader *r, const char *path)
@@ -86,6 +100,7 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
         report_file(r, path, why.text, 0);
         return STEPLOG_OK;
     }
+    if (status < 0 && is_foreign(r, path, &why)) return STEPLOG_OK;
     if (status < 0) {
         if (err) *err = why;
         return status;
@@ -130,6 +145,7 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
         report_file(r, path, why.text, 0);
         return STEPLOG_OK;
     }
+    if (status < 0 && is_foreign(r, path, &why)) return STEPLOG_OK;
     if (status < 0) {
         if (err) *err = why;
         return status;
@@ -155,7 +171,7 @@ static steplog_status see_level(steplog_reader *r, uint32_t level, int *must_lis
     char path[32];
     names list = {0};
     snprintf(path, sizeof path, "%s/%u", SL_SEGMENT_DIR, (unsigned)level);
-    steplog_status status = list_dir(r->context.store_dir, path, &list, err);
+    steplog_status status = list_dir(r, path, &list, err);
     for (size_t i = 0; i < list.items.count && status >= 0; i++) {
         status = see_segment(r, level, list.items.items[i], err);
         if (status == STEPLOG_MISSING) {
@@ -170,7 +186,7 @@ static steplog_status see_level(steplog_reader *r, uint32_t level, int *must_lis
 static steplog_status see_logs(steplog_reader *r, int *must_list_again, steplog_error *err)
 {
     names list = {0};
-    steplog_status status = list_dir(r->context.store_dir, SL_LOG_DIR, &list, err);
+    steplog_status status = list_dir(r, SL_LOG_DIR, &list, err);
     for (size_t i = 0; i < list.items.count && status >= 0; i++) {
         status = see_log(r, list.items.items[i], err);
         if (status == STEPLOG_MISSING) {
@@ -196,7 +212,7 @@ static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog
             return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
     }
     steplog_status status = see_logs(r, must_list_again, err);
-    if (status >= 0) status = list_dir(r->context.store_dir, SL_SEGMENT_DIR, &list, err);
+    if (status >= 0) status = list_dir(r, SL_SEGMENT_DIR, &list, err);
     for (size_t i = 0; i < list.items.count && status >= 0; i++) {
         uint32_t level;
         if (sl_level_parse(list.items.items[i], &level) && !SL_VEC_PUSH(&levels, level))

@@ -76,6 +76,7 @@ struct steplog_writer {
     _Atomic uint64_t spare_bytes;  /* how large the next log should be */
     pthread_mutex_t sync_lock;     /* one syncer at a time; never taken by an append */
     sl_row_log *sealing_taken;     /* by the sealer, oldest first, kept when sealing fails */
+    int64_t retry_ns, pause_ns;    /* of the background: when to try again what failed; 0 nothing failed */
     struct steplog_writer *next;   /* in the store's list */
 };
 

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,4 +156,26 @@ Test(compact_job, a_segment_may_be_merged_elsewhere_before_its_maker_reads_it_ba
     kit_verify(path);
     kit_store_close(other_store);
     kit_store_close(store);
+}
+
+static int make_no_level_1(int dir, const char *name)
+{
+    return strstr(name, "1") ? -EROFS : sl_os_posix.make_dir(dir, name);
+}
+
+Test(compact, names_the_directory_that_it_cannot_make)
+{
+    sl_os_table table = sl_os_posix;
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record_run(store, "a", 10);
+    record_run(store, "b", 10);
+    kit_store_close(store);
+    table.make_dir = make_no_level_1;
+    sl_os = &table;
+    store = kit_store(path, STEPLOG_NO_THREAD, 0);
+    GIVES(IO, steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert(strstr(kit_error.text, "'seg/1'"), "%s", kit_error.text);
+    kit_store_close(store);
+    sl_os = &sl_os_posix;
 }

@@ -1,13 +1,17 @@
 /* The background thread: long work of its own does not keep writers waiting, and they do not keep it from its end. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A file has this name only when its compaction came to its end. */
 static int has_segment(const char *level)
@@ -45,4 +49,53 @@ Test(background, a_fast_writer_does_not_keep_compaction_from_its_end, .timeout =
     kit_rows_free(&rows);
     kit_store_close(store);
     kit_verify(path);
+}
+
+static atomic_int is_full;
+static atomic_uint tries;
+
+static int allocate_or_full(int fd, uint64_t bytes)
+{
+    return atomic_load(&is_full) ? -ENOSPC : sl_os_posix.allocate(fd, bytes);
+}
+
+static int64_t write_or_full(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    return atomic_load(&is_full) ? -ENOSPC : sl_os_posix.pwrite(fd, data, bytes, offset);
+}
+
+static int open_counted(int dir, const char *name, int mode)
+{
+    if (mode & SL_OS_CREATE) atomic_fetch_add(&tries, 1);
+    return sl_os_posix.open(dir, name, mode);
+}
+
+Test(background, on_a_full_disk_tries_less_and_less_often_and_goes_on_when_there_is_space, .timeout = 60)
+{
+    const char *path = test_path(test_temp_dir(), "store"), *sealed = test_path(path, "seg/0");
+    sl_os_table table = sl_os_posix;
+    table.allocate = allocate_or_full;
+    table.pwrite = write_or_full;
+    table.open = open_counted;
+    sl_os = &table;
+    steplog_store *store = kit_store(path, STEPLOG_CREATE, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "m", 1);
+    double value = 1;
+    steplog_status status = STEPLOG_OK;
+    atomic_store(&is_full, 1);
+    for (int64_t step = 0; step < 100000 && status == STEPLOG_OK; step++)
+        status = steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, &value);
+    cr_assert_eq(status, STEPLOG_FULL);
+    usleep(500000);
+    unsigned before = atomic_load(&tries);
+    usleep(1000000);
+    cr_assert_leq(atomic_load(&tries) - before, 12, "%u tries in a second", atomic_load(&tries) - before);
+    atomic_store(&is_full, 0);
+    OK(steplog_writer_append(writer, schema, 100000, STEPLOG_TIME_NONE, &value));
+    for (int i = 0; i < 500 && !has_segment(sealed); i++) usleep(10000);
+    cr_assert(has_segment(sealed), "nothing is sealed though there is space");
+    kit_writer_close(writer);
+    steplog_store_close(store, NULL); /* tells what failed meanwhile */
+    sl_os = &sl_os_posix;
 }

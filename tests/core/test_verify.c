@@ -360,6 +360,33 @@ static int stop_at_once(void *context, const steplog_damage *finding)
     return 1;
 }
 
+/* What a power cut may leave of a log that was being kept for reuse: its new name and its old header. */
+Test(verify, gives_a_notice_for_a_log_whose_name_has_another_ordinal)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    pid_t child = fork();
+    if (child == 0) {
+        steplog_store *store = open_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD);
+        log_rows(open_writer(store, "run"), 0, 10);
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+    const char *logs = test_path(path, "log");
+    DIR *directory = opendir(logs);
+    struct dirent *entry;
+    while ((entry = readdir(directory)) != NULL && entry->d_name[0] == '.') continue;
+    cr_assert_not_null(entry);
+    const char *old = test_path(logs, entry->d_name);
+    char name[80];
+    snprintf(name, sizeof name, "%.32s-9.log", entry->d_name);
+    cr_assert_eq(rename(old, test_path(logs, name)), 0);
+    closedir(directory);
+    steplog_verify_result result = {.size_bytes = sizeof result};
+    cr_assert_eq(steplog_store_verify(path, NULL, &result, NULL), STEPLOG_OK);
+    cr_assert_eq(result.notice_count, 1);
+    cr_assert_eq(result.row_count, 10);
+}
+
 Test(verify, stops_when_it_is_told_to)
 {
     steplog_verify_options options = {.size_bytes = sizeof options, .callback = stop_at_once};

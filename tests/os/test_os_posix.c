@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -63,6 +64,27 @@ Test(os_open, creates_only_what_is_not_there)
     cr_assert_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     cr_assert_lt(sl_os->pwrite(fd, "x", 1, 0), 0);
     sl_os->close(fd);
+    sl_os->close(dir);
+}
+
+static int open_without_standard(void *context)
+{
+    int dir = *(int *)context, given = 0;
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) close(fd);
+    int made = sl_os->open(dir, "made", SL_OS_WRITE | SL_OS_CREATE), found = sl_os->open(dir, "made", SL_OS_READ);
+    int directory = sl_os->open_dir(dir, ".");
+    given |= made <= STDERR_FILENO || found <= STDERR_FILENO || directory <= STDERR_FILENO;
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) given |= fcntl(fd, F_GETFD) >= 0;
+    given |= fcntl(made, F_GETFD) != FD_CLOEXEC;
+    struct rlimit none = {.rlim_cur = 3, .rlim_max = 3};
+    return given || setrlimit(RLIMIT_NOFILE, &none) != 0 || sl_os->open(dir, "made", SL_OS_READ) != -EMFILE;
+}
+
+Test(os_open, never_gives_a_descriptor_that_programs_print_to)
+{
+    const char *path;
+    int dir = new_directory(&path);
+    cr_assert_eq(answer_of_child(open_without_standard, &dir), 0);
     sl_os->close(dir);
 }
 
@@ -525,6 +547,30 @@ Test(os_machine, lower_priority_is_for_the_calling_thread_only)
     pthread_join(thread, NULL);
     cr_assert_eq(nice(0), before);
     cr_assert_eq(inside, before + 10 < 19 ? before + 10 : 19);
+}
+
+/* ---- a limit of file size, which the system enforces with a signal ---- */
+
+static int write_beyond_limit(void *context)
+{
+    int fd = *(int *)context;
+    char bytes[100] = {1};
+    struct rlimit limit = {.rlim_cur = 5000, .rlim_max = 5000};
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+    if (sl_os->pwrite(fd, bytes, 100, 4900) != 100) return 2;
+    if (sl_os->pwrite(fd, bytes, 100, 4950) != 50 || sl_os->pwrite(fd, bytes, 0, 6000) != 0) return 3;
+    if (sl_os->pwrite(fd, bytes, 1, 5000) != -EFBIG || sl_os_write_full(fd, bytes, 100, 4950) != -EFBIG) return 4;
+    if (sl_os->allocate(fd, 5000) != 0 || sl_os->allocate(fd, 5001) != -EFBIG) return 5;
+    return sl_os->truncate(fd, 5000) != 0 || sl_os->truncate(fd, 5001) != -EFBIG ? 6 : 0;
+}
+
+Test(os_write, beyond_the_limit_of_file_size_is_an_error_and_no_signal)
+{
+    const char *path;
+    int dir = new_directory(&path), fd = new_file(dir, "a");
+    cr_assert_eq(answer_of_child(write_beyond_limit, &fd), 0);
+    sl_os->close(fd);
+    sl_os->close(dir);
 }
 
 /* ---- the failing table that other tests stand on ---- */

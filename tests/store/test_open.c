@@ -5,6 +5,7 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,6 +70,50 @@ Test(store_open, refuses_a_file_and_a_fifo)
     cr_assert(try_open(test_path(directory, "file"), &options) < 0);
     cr_assert(try_open(test_path(directory, "fifo"), &options) < 0);
     cr_assert(try_open(test_path(directory, "file/store"), &options) < 0);
+}
+
+Test(store_open, makes_a_store_at_a_path_as_long_as_can_be)
+{
+    char path[PATH_MAX];
+    size_t used = 0;
+    cr_assert_eq(chdir(test_temp_dir()), 0);
+    while (PATH_MAX - 1 - used > 250) {
+        memset(path + used, 'd', 200);
+        path[used + 200] = '\0';
+        cr_assert_eq(mkdir(path, 0700), 0);
+        used += 200;
+        path[used++] = '/';
+    }
+    memset(path + used, 's', PATH_MAX - 1 - used);
+    path[PATH_MAX - 1] = '\0';
+    kit_store_close(kit_store(path, STEPLOG_CREATE, 0));
+    kit_verify(path);
+}
+
+/* Nothing of what has the name of a file or directory of the store and is none hides what lies beside it. */
+Test(store_open, reads_beside_fifos_links_and_files_in_the_place_of_directories)
+{
+    static const char *const fifos[] = {"log/0123456789abcdef0123456789abcdef-1.log",
+                                        "seg/0/0123456789abcdef0123456789abcdef.seg", "seg/7"};
+    static const char *const links[] = {"log/1123456789abcdef0123456789abcdef-1.log",
+                                        "seg/0/1123456789abcdef0123456789abcdef.seg", "seg/8"};
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    kit_log(writer, "loss", 1, 0.5);
+    kit_writer_close(writer);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(mkfifo(test_path(path, fifos[i]), 0600), 0);
+        cr_assert_eq(symlink("nothing", test_path(path, links[i])), 0);
+    }
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, &run, "loss", NULL);
+    cr_assert_eq(rows.row_count, 1);
+    cr_assert_eq(steplog_reader_damage_count(reader), 6);
+    kit_rows_free(&rows);
+    steplog_reader_close(reader);
+    kit_store_close(store);
 }
 
 Test(store_open, refuses_bad_options)
