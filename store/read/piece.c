@@ -190,8 +190,13 @@ static int settle_order(sl_rows *rows, int by_step)
     int is_increasing = 1, is_sorted = 1;
     for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
     for (uint32_t i = 1; !is_increasing && i < rows->row_count; i++) is_sorted &= steps[i - 1] <= steps[i];
-    rows->is_increasing = is_increasing;
-    return is_sorted || !by_step || sort_rows(rows);
+    if (!is_sorted && by_step) {
+        if (!sort_rows(rows)) return 0;
+        is_increasing = 1;
+        for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
+    }
+    rows->is_increasing = is_increasing; /* of the rows as they are now */
+    return 1;
 }
 
 steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err)
