@@ -2,7 +2,8 @@
 # AFL++: make fuzz-replay CC=afl-clang-fast B=build/afl), and with coverage. fuzz_NAME.c is the target NAME.
 
 FUZZ_TARGETS := $(sort $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_SHARED := $(addprefix tests/fuzz/,fuzz.c repair.c archive.c) $(addprefix tests/support/,random.c sim_os.c)
+FUZZ_SHARED := $(addprefix tests/fuzz/,fuzz.c repair.c archive.c store_look.c) \
+               $(addprefix tests/support/,random.c store_kit.c temp_dir.c) $(wildcard tests/support/sim_*.c)
 FUZZ_DRIVER := $(addprefix tests/fuzz/,replay.c mutate.c)
 # The decoders whose coverage is told.
 FUZZ_COVERED := $(wildcard store/format/*.c store/read/*.c store/base/utf8.c store/base/glob.c store/core/verify*.c \
@@ -21,7 +22,7 @@ $(foreach v,fuzz cover plain,$(eval $(call library_rule,$v))$(eval $(call tool_p
 
 # $1 variant: what every target is linked with. exit() of the tool comes back to its target.
 define fuzz_archive_rule
-$(B)/$1/tests/fuzz/shared.a: $(call objects,$1,$(FUZZ_SHARED)) $(call tool_parts,$1)
+$(B)/$1/tests/fuzz/shared.a: $(call objects,$1,$(FUZZ_SHARED) tests/fuzz/call_tool.c) $(call tool_parts,$1)
 	@rm -f $$@
 	$$(say) ar $$@
 	$$(Q)$$(AR) rcs $$@ $$^
@@ -63,6 +64,6 @@ fuzz-targets:
 	@echo $(FUZZ_TARGETS)
 
 $(eval $(call program_rule,release,$(B)/release/tests/fuzz/make_corpus,\
-    $(call objects,release,tests/fuzz/make_corpus.c $(FUZZ_SHARED) tests/support/store_kit.c)))
+    $(call objects,release,tests/fuzz/make_corpus.c tests/fuzz/corpus_texts.c $(FUZZ_SHARED))))
 fuzz-seeds: $(B)/release/tests/fuzz/make_corpus ## make the first inputs of tests/fuzz/corpus anew
 	$< tests/fuzz/corpus
