@@ -316,6 +316,37 @@ static void make_history(void)
     end_store("history", machine, store);
 }
 
+/* A log in which two metrics have one name, as no writer makes it. */
+static void change_name(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    uint8_t *changed = malloc((size_t)bytes);
+    HOLDS(changed, "memory");
+    memcpy(changed, data, (size_t)bytes);
+    if (bytes > SL_LOG_HEADER_BYTES && memcmp(data, "SLROWLOG", 8) == 0) {
+        for (size_t at = SL_LOG_HEADER_BYTES; at + 4 < bytes; at++)
+            if (memcmp(changed + at, "twin", 4) == 0) changed[at + 4] = '0';
+        fuzz_repair_file(changed, (size_t)bytes);
+    }
+    while (*path == '/') path++;
+    sim_put_file(context, path, changed, bytes);
+    free(changed);
+}
+
+static void make_twins(void)
+{
+    sim *machine, *twins = sim_new(2);
+    steplog_store *store = begin_store(&machine);
+    steplog_writer *writer = kit_writer(store, "twins", 0, 1);
+    append_rows(writer, "twin", 3, 0, 5);
+    OK(steplog_writer_point(writer, kit_metric(writer, "twin1"), 7, STEPLOG_TIME_NONE, 0.5));
+    sim_each_file(machine, change_name, twins);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    sim_free(machine);
+    write_store("twins", twins);
+    sim_free(twins);
+}
+
 /* ---- texts ---- */
 
 static void write_texts(void)
@@ -365,6 +396,7 @@ int main(int argc, char **argv)
     make_large();
     make_compacted();
     make_history();
+    make_twins();
     write_far_names();
     write_numbers();
     write_texts();
