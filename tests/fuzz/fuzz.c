@@ -13,6 +13,7 @@
 void fuzz_fail(const char *file, int line, const char *condition, const char *format, ...)
 {
     va_list list;
+    fuzz_quiet_end();
     va_start(list, format);
     fprintf(stderr, "%s:%d: does not hold: %s: ", file, line, condition);
     vfprintf(stderr, format, list);
@@ -67,6 +68,26 @@ void fuzz_memory_end(void)
     sl_memory_functions.resize = realloc;
     sl_memory_functions.release = free;
     FUZZ_HOLDS(memory_used == 0, "%zu bytes were not given back", memory_used);
+}
+
+/* ---- words ---- */
+
+static FILE *real_stdout, *real_stderr;
+
+void fuzz_quiet_begin(void)
+{
+    static FILE *sink;
+    if (!sink) sink = fopen("/dev/null", "w");
+    if (!sink) abort();
+    real_stdout = stdout;
+    real_stderr = stderr;
+    stdout = stderr = sink;
+}
+
+void fuzz_quiet_end(void)
+{
+    if (real_stdout) stdout = real_stdout;
+    if (real_stderr) stderr = real_stderr;
 }
 
 /* ---- inputs ---- */

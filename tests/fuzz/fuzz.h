@@ -43,6 +43,10 @@ uint64_t fuzz_take(fuzz_input *input, unsigned bytes); /* up to 8, little-endian
  * caller frees it. */
 uint8_t *fuzz_copy(const uint8_t *data, size_t bytes, size_t slack, uint8_t fill);
 
+/* What the tool's parts print on stdout and stderr goes nowhere between these; what a sanitizer says is still seen. */
+void fuzz_quiet_begin(void);
+void fuzz_quiet_end(void);
+
 /* Calls a main() and gives its code, also when it calls exit(). */
 int fuzz_call_tool(int (*tool)(int argc, char **argv), int argc, char **argv);
 

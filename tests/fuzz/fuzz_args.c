@@ -110,19 +110,14 @@ static int only_reads(int argc, char **argv)
 
 static void run(int argc, char **argv)
 {
-    static FILE *sink;
-    FILE *real_stdout = stdout, *real_stderr = stderr;
     int is_reader = only_reads(argc, argv);
     sim *machine = sim_after_kill(original);
     sim_use(machine);
     uint64_t before = sim_hash(machine);
-    if (!sink) sink = fopen("/dev/null", "w");
-    if (!sink) abort();
     tool = (tool_globals){.verb = ""};
-    stdout = stderr = sink;
+    fuzz_quiet_begin();
     int code = fuzz_call_tool(steplog_tool_main, argc, argv);
-    stdout = real_stdout;
-    stderr = real_stderr;
+    fuzz_quiet_end();
     FUZZ_HOLDS(code >= 0 && code <= 4, "exit code %d", code);
     if (is_reader) FUZZ_HOLDS(sim_hash(machine) == before, "'%s' changed the store", argv[1]);
     sim_free(machine);

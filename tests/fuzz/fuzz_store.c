@@ -62,7 +62,7 @@ static void must_be_inside(void *context, const char *path, const uint8_t *data,
 
 static int take_finding(void *context, const steplog_damage *finding)
 {
-    FUZZ_HOLDS(finding->what && finding->file, "a finding without a word");
+    FUZZ_HOLDS(finding->what, "a finding without a word");
     *(uint64_t *)context += 1;
     return 0;
 }

@@ -20,10 +20,11 @@ for source in tests/fuzz/fuzz_*.c; do
     [ -z "${2:-}" ] || [ "$target" = "$2" ] || continue
     runs=$(runs_of "$target")
     if said=$("$build/asan/tests/fuzz/$target" --runs "$runs" "tests/fuzz/corpus/$target" 2>&1); then
-        echo "ok - $target: $said"
+        echo "ok - $target: ${said##*$'\n'}"
         violations=0
     else
-        echo "not ok - $target: $said"
+        echo "not ok - $target: failed, repeat as said below"
+        printf '%s\n' "$said" | tail -n 60
         violations=1 failed=1
     fi
     printf 'RESULT\tfuzz/%s\truns=%d\tstates=%d\tviolations=%d\tseeds=1-%d\n' "$target" "$runs" \
