@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FUZZ_ARCHIVE_FILES_MAX = 24, FUZZ_FILE_BYTES_MAX = 128 << 10 };
+enum { FUZZ_ARCHIVE_FILES_MAX = 24, FUZZ_FILE_BYTES_MAX = 32 << 10 };
 
 typedef struct fuzz_file {
     char name[256];
