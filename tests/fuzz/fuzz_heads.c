@@ -1,7 +1,8 @@
 /* fuzz/fuzz_heads.c: the structures of fixed size: the file STEPLOG, headers, slots, table entries, the trailer, page
  * and record heads.
  *
- * Input: u8 which, then its bytes, zeros behind them. What is accepted must be the same bytes when it is encoded again. */
+ * Input: u8 which, then its bytes, zeros behind them. What is accepted must be the same bytes when it is encoded again.
+ * From 240 on the same for each byte of it changed in turn, its check repaired. */
 #include "fuzz/fuzz.h"
 
 #include "base/span.h"
@@ -14,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { HEAD_BYTES_MAX = 4096, SLOT_AT = 512, KEY = 12345 };
+enum { HEAD_BYTES_MAX = 4096, EACH_BYTE_FROM = 240, SLOT_AT = 512, KEY = 12345 };
 
 static void must_be_same(const uint8_t *in, const uint8_t *again, size_t bytes)
 {
@@ -146,6 +147,22 @@ static const head_kind kinds[] = {
     {take_trailer, 0, 0}, {take_page_head, 0, 0}, {take_record, 0, 0}};
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
+static void repair(const head_kind *kind, uint8_t *in)
+{
+    if (kind->take == take_record) fuzz_repair_record(in, HEAD_BYTES_MAX, KEY, SLOT_AT, 7);
+    else if (kind->check_at > 0) fuzz_repair_head(in, kind->check_at, kind->id_at, KEY, SLOT_AT);
+}
+
+static void change_each_byte(const head_kind *kind, uint8_t *in, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && at < SL_LOG_FIXED_BYTES; at++) {
+        in[at] ^= 0x81;
+        repair(kind, in);
+        kind->take(in);
+        in[at] ^= 0x81;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     fuzz_input input = fuzz_input_of(data, bytes);
@@ -153,6 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint8_t *in = fuzz_copy(NULL, 0, HEAD_BYTES_MAX, 0);
     if (input.left) memcpy(in, input.at, input.left < HEAD_BYTES_MAX ? input.left : HEAD_BYTES_MAX);
     kind->take(in);
+    if (bytes > 0 && data[0] >= EACH_BYTE_FROM) change_each_byte(kind, in, bytes - 1);
     free(in);
     return 0;
 }
@@ -164,12 +182,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t bytes_max, un
     const head_kind *kind = &kinds[data[0] % KIND_COUNT];
     uint8_t in[HEAD_BYTES_MAX] = {0};
     memcpy(in, data + 1, bytes - 1 < sizeof in ? bytes - 1 : sizeof in);
-    if (kind->take == take_record) {
-        fuzz_repair_record(in, sizeof in, KEY, SLOT_AT, 7);
-    } else if (kind->check_at > 0) {
-        fuzz_repair_head(in, kind->check_at, kind->id_at, KEY, SLOT_AT);
-        if (bytes < kind->check_at + 9 && kind->check_at + 9 <= bytes_max) bytes = kind->check_at + 9;
-    }
+    repair(kind, in);
+    if (kind->check_at > 0 && bytes < kind->check_at + 9 && kind->check_at + 9 <= bytes_max) bytes = kind->check_at + 9;
     memcpy(data + 1, in, bytes - 1 < sizeof in ? bytes - 1 : sizeof in);
     return bytes;
 }

@@ -45,6 +45,18 @@ static void write_headed(const char *target, const char *name, const void *head,
     write_seed(target, name, all, head_bytes + bytes);
 }
 
+/* One of the structures of fuzz_heads.c, as it is and with each of its bytes changed. */
+static void write_head(const char *name, uint8_t which, const void *data, size_t bytes)
+{
+    char each[256];
+    /* One store shows them all, and a log. */
+    if (strncmp(name, "small", 5) != 0 && strncmp(name, "killed", 6) != 0) return;
+    uint8_t from = (uint8_t)(which + 240);
+    snprintf(each, sizeof each, "%s-each", name);
+    write_headed("heads", name, &which, 1, data, bytes);
+    write_headed("heads", each, &from, 1, data, bytes);
+}
+
 /* ---- segments taken apart ---- */
 
 typedef struct from_file {
@@ -107,7 +119,7 @@ static void write_entry(const char *name, const sl_page_item *item)
     size_t bytes = item->head.kind == SL_PAGE_TRAILER ? SL_TRAILER_CONTENT_BYTES
                                                       : sl_table_entry_bytes[item->head.kind - SL_PAGE_WRITER_TABLE];
     snprintf(head_name, sizeof head_name, "%s-%u", name, item->head.kind);
-    write_headed("heads", head_name, &which, 1, item->content, bytes);
+    write_head(head_name, which, item->content, bytes);
 }
 
 static void write_segment(const char *name, const uint8_t *data, uint64_t bytes)
@@ -116,10 +128,9 @@ static void write_segment(const char *name, const uint8_t *data, uint64_t bytes)
     steplog_id id;
     sl_page_walk walk;
     sl_page_item item;
-    uint8_t which = 4;
     memcpy(id.bytes, data + 16, 16);
     write_seed("segment", name, data, (size_t)bytes);
-    write_headed("heads", name, &which, 1, data, SL_SEGMENT_HEADER_BYTES);
+    write_head(name, 4, data, SL_SEGMENT_HEADER_BYTES);
     sl_page_walk_init(&walk, read_file, &file, sl_file_key(&id), bytes);
     for (int i = 0;; i++) {
         char page_name[200];
@@ -158,10 +169,10 @@ static void write_log(const char *name, const uint8_t *data, uint64_t bytes)
         snprintf(log_name, sizeof log_name, "%s-%d", name, i);
         write_headed("log", log_name, heads[i], 4, records, held);
     }
-    write_headed("heads", name, &(uint8_t){1}, 1, data, 2112);
+    write_head(name, 1, data, 2112);
     snprintf(log_name, sizeof log_name, "%s-record", name);
     fuzz_repair_record(records, held, KEY, 512, 7);
-    write_headed("heads", log_name, &(uint8_t){14}, 1, records, 8u * sl_load16(records));
+    write_head(log_name, 14, records, 8u * sl_load16(records));
 }
 
 /* Names of metrics far ahead of each other: a few bytes that ask for much. */
@@ -198,7 +209,7 @@ static void take_file(void *context, const char *path, const uint8_t *data, uint
     snprintf(name, sizeof name, "%s-%d", t->name, t->file_count++);
     if (memcmp(data, "SLSEGMNT", 8) == 0) write_segment(name, data, bytes);
     if (memcmp(data, "SLROWLOG", 8) == 0 && !sl_is_zero(data + 16, 16)) write_log(name, data, bytes);
-    if (memcmp(data, "STEPLOG\n", 8) == 0) write_headed("heads", name, &(uint8_t){0}, 1, data, (size_t)bytes);
+    if (memcmp(data, "STEPLOG\n", 8) == 0) write_head(name, 0, data, (size_t)bytes);
 }
 
 static void write_archive(const char *name, const fuzz_archive *archive)

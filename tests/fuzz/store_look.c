@@ -41,8 +41,14 @@ static void must_be_answer(steplog_status status)
 
 /* ---- points ---- */
 
-/* A whole pass. counts: of points, by column, or NULL. */
-static uint64_t read_cursor(steplog_cursor *cursor, int is_ordered, uint64_t *counts)
+/* What a pass is told about its columns. */
+typedef struct columns {
+    uint64_t names[SERIES_MAX]; /* hashes of name, rank and labels: a series without points leaves no trace */
+    uint64_t *counts;           /* of points, or NULL */
+} columns;
+
+/* A whole pass. */
+static uint64_t read_cursor(steplog_cursor *cursor, int is_ordered, const columns *c)
 {
     steplog_batch batch;
     steplog_status status;
@@ -60,9 +66,9 @@ static uint64_t read_cursor(steplog_cursor *cursor, int is_ordered, uint64_t *co
             hash = mixed(hash, &batch.attempts[row], 4);
             for (size_t column = 0; column < batch.column_count; column++) {
                 if (!(batch.present[column][row / 64] >> (row % 64) & 1)) continue;
-                hash = mixed(hash + column, &batch.values[column][row], 8);
+                hash = mixed(hash + c->names[column], &batch.values[column][row], 8);
                 present++;
-                if (counts) counts[column]++;
+                if (c->counts) c->counts[column]++;
             }
             FUZZ_HOLDS(present > 0, "a row without values");
         }
@@ -72,14 +78,14 @@ static uint64_t read_cursor(steplog_cursor *cursor, int is_ordered, uint64_t *co
 }
 
 static uint64_t read_view(look *l, const steplog_series *series, size_t count, uint32_t flags, uint64_t last_count,
-                          uint64_t *counts)
+                          const columns *c)
 {
     steplog_cursor *cursor = NULL;
     steplog_view view = {.size_bytes = sizeof view, .flags = flags, .last_count = last_count};
     steplog_status status = steplog_cursor_open(l->reader, series, count, &view, &cursor, NULL);
     must_be_answer(status);
     if (status != STEPLOG_OK) return (uint64_t)status;
-    uint64_t hash = read_cursor(cursor, !(flags & STEPLOG_VIEW_ARRIVAL_ORDER), counts);
+    uint64_t hash = read_cursor(cursor, !(flags & STEPLOG_VIEW_ARRIVAL_ORDER), c);
     steplog_cursor_close(cursor);
     return hash;
 }
@@ -115,6 +121,7 @@ static uint64_t read_series(look *l, const steplog_id *run)
 {
     steplog_series series[SERIES_MAX];
     uint64_t counts[SERIES_MAX] = {0}, hash = 0;
+    columns all = {.counts = NULL}, counted;
     size_t found = 0;
     steplog_status status = steplog_reader_find(l->reader, run, NULL, series, SERIES_MAX, &found, NULL);
     must_be_answer(status);
@@ -124,14 +131,16 @@ static uint64_t read_series(look *l, const steplog_id *run)
     for (size_t i = 0; i < count; i++) {
         steplog_series_info info = {.size_bytes = sizeof info};
         FUZZ_HOLDS(steplog_reader_series(l->reader, series[i], &info, NULL) == STEPLOG_OK, "series %zu", i);
-        hash = mixed(mixed(hash, info.name, info.name_bytes), &info.rank, 4);
+        all.names[i] = mixed(mixed(1, info.name, info.name_bytes), &info.rank, 4);
         for (size_t n = 0; n < info.label_count; n++)
-            hash = mixed_text(mixed_text(hash, info.labels[n].key), info.labels[n].value);
+            all.names[i] = mixed_text(mixed_text(all.names[i], info.labels[n].key), info.labels[n].value);
     }
-    hash = hash * 31 + read_view(l, series, count, 0, 0, counts);
-    hash = hash * 31 + read_view(l, series, count, STEPLOG_VIEW_ALL_ATTEMPTS, 0, NULL);
-    (void)read_view(l, series, count, STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER, 0, NULL);
-    (void)read_view(l, series, count, 0, 3, NULL);
+    counted = all;
+    counted.counts = counts;
+    hash = hash * 31 + read_view(l, series, count, 0, 0, &counted);
+    hash = hash * 31 + read_view(l, series, count, STEPLOG_VIEW_ALL_ATTEMPTS, 0, &all);
+    (void)read_view(l, series, count, STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER, 0, &all);
+    (void)read_view(l, series, count, 0, 3, &all);
     for (size_t i = 0; i < count && i < 3; i++) read_m4(l, series[i], counts[i]);
     return hash;
 }

@@ -9,8 +9,8 @@ failed=0
 # How many mutations: so that each target takes a second or two.
 runs_of() {
     case $1 in
-        store) echo 150 ;;
-        args) echo 400 ;;
+        store) echo 500 ;;
+        args) echo 1000 ;;
         segment | pages) echo 1500 ;;
         *) echo 5000 ;;
     esac
