@@ -26,7 +26,8 @@ void fuzz_archive_read(fuzz_archive *archive, const uint8_t *data, size_t bytes)
 /* Returns the bytes written, or 0 when there is no room for them. */
 size_t fuzz_archive_write(const fuzz_archive *archive, uint8_t *out, size_t bytes_max);
 /* Adds a file; 0 when there is no room. */
-int fuzz_archive_add(fuzz_archive *archive, const char *name, const uint8_t *data, size_t data_bytes, size_t file_bytes);
+int fuzz_archive_add(fuzz_archive *archive, const char *name, const uint8_t *data, size_t data_bytes,
+                     size_t file_bytes);
 void fuzz_archive_free(fuzz_archive *archive);
 
 #endif

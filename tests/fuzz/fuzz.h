@@ -15,9 +15,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t bytes_max, un
 size_t LLVMFuzzerMutate(uint8_t *data, size_t bytes, size_t bytes_max);
 
 /* The condition must hold for any input; the rest is printf's. */
-#define FUZZ_HOLDS(condition, ...)                                                  \
-    do {                                                                            \
-        if (!(condition)) fuzz_fail(__FILE__, __LINE__, #condition, __VA_ARGS__);   \
+#define FUZZ_HOLDS(condition, ...)                                                \
+    do {                                                                          \
+        if (!(condition)) fuzz_fail(__FILE__, __LINE__, #condition, __VA_ARGS__); \
     } while (0)
 _Noreturn void fuzz_fail(const char *file, int line, const char *condition, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -1,8 +1,8 @@
 /* fuzz/fuzz_args.c: command lines of the tool.
  *
  * Input: the arguments behind "steplog", a zero byte behind each. The tool's main() is called with them on a store in
- * memory, in a directory of its own that holds a few files to import. Its exit code must be one of the five, and what only
- * reads must leave the store as it is. */
+ * memory, in a directory of its own that holds a few files to import. Its exit code must be one of the five, and what
+ * only reads must leave the store as it is. */
 #include "fuzz/fuzz.h"
 
 #include "support/sim_os.h"
@@ -40,7 +40,8 @@ static void make_store(void)
         steplog_writer *writer = kit_writer(store, run ? "second" : "first", run, 1);
         steplog_schema schema = kit_schema(writer, "m", 3);
         for (int64_t step = 0; step < 40; step++) {
-            double values[3] = {kit_value(1, run, (uint64_t)step, 0), (double)step, kit_value(1, run, (uint64_t)step, 2)};
+            double values[3] = {kit_value(1, run, (uint64_t)step, 0), (double)step,
+                                kit_value(1, run, (uint64_t)step, 2)};
             OK(steplog_writer_append(writer, schema, step, 1700000000000000000 + step, values));
         }
         OK(steplog_writer_set_fact(writer, "param.lr", "1e-3", &kit_error));
@@ -104,7 +105,8 @@ static int is_refused(int argc, char **argv)
 /* The verb of a command line without options before it, if it is one that changes nothing. */
 static int only_reads(int argc, char **argv)
 {
-    static const char *const readers[] = {"ls", "info", "query", "tail", "plot", "diff", "export", "verify", "dump", NULL};
+    static const char *const readers[] = {"ls",   "info",   "query",  "tail", "plot",
+                                          "diff", "export", "verify", "dump", NULL};
     return argc > 1 && is_one_of(argv[1], readers);
 }
 

@@ -61,7 +61,8 @@ static void take_writer(const uint8_t *data, size_t bytes)
         must_be_text(key, key_bytes);
         must_be_text(value, value_bytes);
     }
-    FUZZ_HOLDS(labels == writer.label_count && span.left == 0 && !span.is_bad, "%u labels of %u", labels, writer.label_count);
+    FUZZ_HOLDS(labels == writer.label_count && span.left == 0 && !span.is_bad, "%u labels of %u", labels,
+               writer.label_count);
     sl_writer_description_encode(&writer, &again);
     must_be_same(&again, data, bytes);
     sl_buffer_free(&again);

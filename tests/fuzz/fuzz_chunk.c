@@ -27,7 +27,8 @@ static void take_column(const sl_column_info *info, uint32_t row_count)
     FUZZ_HOLDS(again.value_count == count, "%u values became %u", count, again.value_count);
     status = sl_column_decode(&again, payload.data, row_count, others, others_present, &what);
     FUZZ_HOLDS(status == STEPLOG_OK, "encoded again: %s", what);
-    FUZZ_HOLDS(memcmp(present, others_present, sizeof present) == 0 && memcmp(values, others, row_count * sizeof *values) == 0,
+    FUZZ_HOLDS(memcmp(present, others_present, sizeof present) == 0 &&
+                   memcmp(values, others, row_count * sizeof *values) == 0,
                "%u values came back otherwise", count);
     sl_buffer_free(&payload);
 }
@@ -57,11 +58,13 @@ static void take_chunk(const uint8_t *content, uint32_t bytes)
     }
     if (!walk.is_bad) {
         FUZZ_HOLDS(column_count == head.column_count, "%u columns of %u", column_count, head.column_count);
-        FUZZ_HOLDS(directory.bytes == head.directory_bytes && memcmp(directory.data, head.directory, directory.bytes) == 0,
+        FUZZ_HOLDS(directory.bytes == head.directory_bytes &&
+                       memcmp(directory.data, head.directory, directory.bytes) == 0,
                    "a directory of %u bytes became another of %zu", head.directory_bytes, directory.bytes);
     }
     sl_chunk_encode(&head, &again);
-    FUZZ_HOLDS(again.bytes == bytes && memcmp(again.data, content, bytes) == 0, "%u bytes became %zu others", bytes, again.bytes);
+    FUZZ_HOLDS(again.bytes == bytes && memcmp(again.data, content, bytes) == 0, "%u bytes became %zu others", bytes,
+               again.bytes);
     sl_buffer_free(&directory);
     sl_buffer_free(&again);
 }

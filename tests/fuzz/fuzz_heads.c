@@ -74,14 +74,14 @@ static void take_segment_header(const uint8_t *in)
     must_be_same(in, again, sizeof again);
 }
 
-#define TAKE(name, type, entry_bytes)                                \
-    static void take_##name(const uint8_t *in)                       \
-    {                                                                \
-        type entry;                                                  \
-        uint8_t again[entry_bytes];                                  \
-        if (!sl_##name##_decode(in, &entry)) return;                 \
-        sl_##name##_encode(&entry, again);                           \
-        must_be_same(in, again, sizeof again);                       \
+#define TAKE(name, type, entry_bytes)                \
+    static void take_##name(const uint8_t *in)       \
+    {                                                \
+        type entry;                                  \
+        uint8_t again[entry_bytes];                  \
+        if (!sl_##name##_decode(in, &entry)) return; \
+        sl_##name##_encode(&entry, again);           \
+        must_be_same(in, again, sizeof again);       \
     }
 TAKE(writer_entry, sl_writer_entry, SL_WRITER_ENTRY_BYTES)
 TAKE(schema_entry, sl_schema_entry, SL_SCHEMA_ENTRY_BYTES)
@@ -140,17 +140,29 @@ typedef struct head_kind {
     size_t id_at;    /* of the file's id; 0: the key is KEY, the place SLOT_AT */
 } head_kind;
 
-static const head_kind kinds[] = {
-    {take_store_file, 56, 16}, {take_log_header, SL_LOG_FIXED_BYTES - 8, 16}, {take_mark, 56, 0}, {take_gap, 56, 0},
-    {take_segment_header, 56, 16}, {take_writer_entry, 0, 0}, {take_schema_entry, 0, 0}, {take_group_entry, 0, 0},
-    {take_chunk_entry, 0, 0}, {take_range_entry, 0, 0}, {take_record_entry, 0, 0}, {take_record_prefix, 0, 0},
-    {take_trailer, 0, 0}, {take_page_head, 0, 0}, {take_record, 0, 0}};
+static const head_kind kinds[] = {{take_store_file, 56, 16},
+                                  {take_log_header, SL_LOG_FIXED_BYTES - 8, 16},
+                                  {take_mark, 56, 0},
+                                  {take_gap, 56, 0},
+                                  {take_segment_header, 56, 16},
+                                  {take_writer_entry, 0, 0},
+                                  {take_schema_entry, 0, 0},
+                                  {take_group_entry, 0, 0},
+                                  {take_chunk_entry, 0, 0},
+                                  {take_range_entry, 0, 0},
+                                  {take_record_entry, 0, 0},
+                                  {take_record_prefix, 0, 0},
+                                  {take_trailer, 0, 0},
+                                  {take_page_head, 0, 0},
+                                  {take_record, 0, 0}};
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
 static void repair(const head_kind *kind, uint8_t *in)
 {
-    if (kind->take == take_record) fuzz_repair_record(in, HEAD_BYTES_MAX, KEY, SLOT_AT, 7);
-    else if (kind->check_at > 0) fuzz_repair_head(in, kind->check_at, kind->id_at, KEY, SLOT_AT);
+    if (kind->take == take_record)
+        fuzz_repair_record(in, HEAD_BYTES_MAX, KEY, SLOT_AT, 7);
+    else if (kind->check_at > 0)
+        fuzz_repair_head(in, kind->check_at, kind->id_at, KEY, SLOT_AT);
 }
 
 static void change_each_byte(const head_kind *kind, uint8_t *in, size_t bytes)

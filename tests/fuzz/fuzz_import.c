@@ -21,12 +21,14 @@ static int take_row(void *context, const import_table *table, const import_row *
 {
     rows_seen *seen = context;
     import_row_hash hash;
-    FUZZ_HOLDS(row->count >= 1 && row->count <= table->column_count, "%zu values, %zu columns", row->count, table->column_count);
+    FUZZ_HOLDS(row->count >= 1 && row->count <= table->column_count, "%zu values, %zu columns", row->count,
+               table->column_count);
     import_row_hash_begin(&hash, row->step, row->time_ns);
     for (size_t i = 0; i < row->count; i++) {
         FUZZ_HOLDS(row->columns[i] < table->column_count, "column %u of %zu", row->columns[i], table->column_count);
         const import_column *column = &table->columns[row->columns[i]];
-        FUZZ_HOLDS(column->name_bytes > 0 && import_cell_is_utf8(column->name, column->name_bytes, &(size_t){0}), "a name");
+        FUZZ_HOLDS(column->name_bytes > 0 && import_cell_is_utf8(column->name, column->name_bytes, &(size_t){0}),
+                   "a name");
         import_row_hash_add(&hash, column->name_hash, row->values[i]);
     }
     seen->count++;
@@ -42,7 +44,8 @@ static rows_seen read_rows(import_file *file, int step_rank)
     int code = import_file_parse(file, 0);
     FUZZ_HOLDS(code >= 0 && code <= 4, "code %d", code);
     if (code == 0)
-        FUZZ_HOLDS(file->table.row_count == seen.count && file->table.point_count == seen.point_count, "rows and points");
+        FUZZ_HOLDS(file->table.row_count == seen.count && file->table.point_count == seen.point_count,
+                   "rows and points");
     return seen;
 }
 
@@ -53,7 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     fuzz_input input = fuzz_input_of(data, bytes);
     unsigned head = (unsigned)fuzz_take(&input, 1);
     import_file file = {0};
-    const import_options options = {.step_column = head & 64 ? "#" : head & 32 ? "epoch" : NULL,
+    const import_options options = {.step_column = head & 64   ? "#"
+                                                   : head & 32 ? "epoch"
+                                                               : NULL,
                                     .time_column = head & 128 ? "when" : NULL};
     if (fd < 0) {
         fd = memfd_create("input", MFD_CLOEXEC);

@@ -22,7 +22,8 @@ static void go_round(const int64_t *values, size_t count)
     size_t bytes = sl_int_encode(values, count, out);
     FUZZ_HOLDS(bytes > 0 && bytes <= room, "%zu integers became %zu bytes", count, bytes);
     uint8_t *in = fuzz_copy(out, bytes, SL_DECODE_SLACK_BYTES, 0xc3);
-    FUZZ_HOLDS(sl_int_decode(in, bytes, count, again, &what) == STEPLOG_OK, "%zu integers, %zu bytes: %s", count, bytes, what);
+    FUZZ_HOLDS(sl_int_decode(in, bytes, count, again, &what) == STEPLOG_OK, "%zu integers, %zu bytes: %s", count, bytes,
+               what);
     FUZZ_HOLDS(memcmp(values, again, count * sizeof *values) == 0, "%zu integers, %zu bytes", count, bytes);
     free(in);
     free(out);

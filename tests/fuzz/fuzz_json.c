@@ -67,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     size_t used = 0;
     char *text = (char *)fuzz_copy(data, bytes, 0, 0);
     const json_value *value = json_parse_prefix(first, text, bytes, &used, &error);
-    FUZZ_HOLDS(value ? used <= bytes : error.what && error.offset <= bytes, "%zu used, error at %zu", used, error.offset);
+    FUZZ_HOLDS(value ? used <= bytes : error.what && error.offset <= bytes, "%zu used, error at %zu", used,
+               error.offset);
     value = json_parse(first, text, bytes, &error);
     FUZZ_HOLDS(value || (error.what && error.offset <= bytes), "error at %zu of %zu", error.offset, bytes);
     if (value) {

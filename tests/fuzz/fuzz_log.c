@@ -1,10 +1,10 @@
 /* fuzz/fuzz_log.c: the records of a row log (format/log_walk.h).
  *
- * Input: u8 flags (1 same boot, 2 the file is longer than what was given), u8 first sequence, u16 mark offset in units of 8
- * bytes behind the header, then the bytes from offset 4096 on. The file key is KEY.
+ * Input: u8 flags (1 same boot, 2 the file is longer than what was given), u8 first sequence, u16 mark offset in units
+ * of 8 bytes behind the header, then the bytes from offset 4096 on. The file key is KEY.
  *
- * The log is walked three times: with whole reads, with short ones, and as a follower does who sees ever more of it. All
- * must give the same items; the walk must end, and read no more than a few times what there is. */
+ * The log is walked three times: with whole reads, with short ones, and as a follower does who sees ever more of it.
+ * All must give the same items; the walk must end, and read no more than a few times what there is. */
 #include "fuzz/fuzz.h"
 
 #include "format/log_walk.h"
@@ -16,9 +16,9 @@ enum { KEY = 12345, HEAD_BYTES = 4, IS_SAME_BOOT = 1, IS_LONGER = 2, TEXTS_MAX =
 
 typedef struct log_file {
     const uint8_t *data;
-    size_t bytes;      /* that can be seen */
+    size_t bytes; /* that can be seen */
     uint64_t capacity;
-    size_t read_max;   /* at once */
+    size_t read_max; /* at once */
     uint64_t read_bytes, read_count;
 } log_file;
 
@@ -56,11 +56,14 @@ typedef struct walk_result {
 } walk_result;
 
 /* Checks one item and takes it into the result. */
-static void take_item(walk_result *result, const sl_log_item *item, const sl_log_dictionary *dictionary, uint64_t capacity)
+static void take_item(walk_result *result, const sl_log_item *item, const sl_log_dictionary *dictionary,
+                      uint64_t capacity)
 {
     uint64_t hash = result->hash;
-    FUZZ_HOLDS(item->offset % 8 == 0 && item->bytes % 8 == 0 && item->bytes > 0 && item->offset + item->bytes <= capacity,
-               "kind %d, %llu bytes at %llu", (int)item->kind, (unsigned long long)item->bytes, (unsigned long long)item->offset);
+    FUZZ_HOLDS(item->offset % 8 == 0 && item->bytes % 8 == 0 && item->bytes > 0 &&
+                   item->offset + item->bytes <= capacity,
+               "kind %d, %llu bytes at %llu", (int)item->kind, (unsigned long long)item->bytes,
+               (unsigned long long)item->offset);
     hash = mixed(mixed(mixed(hash, item->kind), item->offset), item->bytes);
     hash = mixed(mixed(hash, item->sequence), item->sequence_count);
     switch (item->kind) {
@@ -118,7 +121,8 @@ static walk_result walk_log(log_file *file, const log_case *which, size_t growth
     sl_log_walk walk;
     size_t all = file->bytes;
     file->read_bytes = file->read_count = 0;
-    sl_log_walk_init(&walk, read_log, file, KEY, file->capacity, which->first_sequence, which->mark_offset, &dictionary);
+    sl_log_walk_init(&walk, read_log, file, KEY, file->capacity, which->first_sequence, which->mark_offset,
+                     &dictionary);
     walk.is_same_boot = which->is_same_boot;
     for (size_t seen = growth ? growth : all; seen < all; seen += growth) {
         file->bytes = seen;

@@ -12,7 +12,8 @@ static void take_line(log_line *line, const uint8_t *data, size_t bytes)
 {
     char *text = (char *)fuzz_copy(data, bytes, 0, 0);
     log_line_kind kind = log_line_parse(line, text, bytes);
-    if (kind == LOG_LINE_BAD) FUZZ_HOLDS(line->error.what && line->error.offset <= bytes, "at %zu of %zu", line->error.offset, bytes);
+    if (kind == LOG_LINE_BAD)
+        FUZZ_HOLDS(line->error.what && line->error.offset <= bytes, "at %zu of %zu", line->error.offset, bytes);
     if (kind == LOG_LINE_ROW) FUZZ_HOLDS(line->count > 0, "a row without values");
     for (size_t i = 0; kind == LOG_LINE_ROW && i < line->count; i++)
         fuzz_touch(line->names + line->values[i].name_offset, line->values[i].name_bytes);

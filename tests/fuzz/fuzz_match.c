@@ -1,7 +1,7 @@
 /* fuzz/fuzz_match.c: globs and selectors.
  *
- * Input: a pattern, a zero byte, a name, a zero byte, the value of a label. Globs are compared with a matcher that tries
- * everything; selectors that parse are matched with a series. */
+ * Input: a pattern, a zero byte, a name, a zero byte, the value of a label. Globs are compared with a matcher that
+ * tries everything; selectors that parse are matched with a series. */
 #include "fuzz/fuzz.h"
 
 #include "base/glob.h"
@@ -80,7 +80,8 @@ static void compare(const char *pattern, size_t pattern_bytes, const char *text,
     if (!is_good || !spell(pattern, pattern_bytes, &p) || !spell(text, text_bytes, &t)) return;
     for (size_t i = 0; i < p.count; i++) stars += p.at[i] == '*';
     if (stars > 3) return;
-    FUZZ_HOLDS(plain_match(&p, 0, &t, 0) == is_match, "'%.*s' and '%.*s'", (int)pattern_bytes, pattern, (int)text_bytes, text);
+    FUZZ_HOLDS(plain_match(&p, 0, &t, 0) == is_match, "'%.*s' and '%.*s'", (int)pattern_bytes, pattern, (int)text_bytes,
+               text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

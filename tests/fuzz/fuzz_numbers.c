@@ -34,8 +34,8 @@ static void take_time(int64_t time_ns)
     FUZZ_HOLDS(length < sizeof text && strlen(text) == length, "%zu bytes", length);
     if (time_ns == INT64_MIN + 1) return; /* none */
     /* Years before 0 and above 9999 have no such text; int64 nanoseconds reach from 1677 to 2262. */
-    FUZZ_HOLDS(time_text_parse_rfc3339(text, length, &again) && again == time_ns, "%" PRId64 " is '%s', which is %" PRId64,
-               time_ns, text, again);
+    FUZZ_HOLDS(time_text_parse_rfc3339(text, length, &again) && again == time_ns,
+               "%" PRId64 " is '%s', which is %" PRId64, time_ns, text, again);
 }
 
 static void take_text(const char *text, size_t bytes)
@@ -52,7 +52,8 @@ static void take_text(const char *text, size_t bytes)
     if (number_parse_uint64(text, bytes, &count)) number_format_bytes(count, (char[NUMBER_TEXT_BYTES]){0});
     (void)number_parse_count(text, &count);
     if (number_parse_steps(text, &steps))
-        FUZZ_HOLDS(!steps.has_begin || !steps.has_end || steps.begin <= steps.end, "%" PRId64 ":%" PRId64, steps.begin, steps.end);
+        FUZZ_HOLDS(!steps.has_begin || !steps.has_end || steps.begin <= steps.end, "%" PRId64 ":%" PRId64, steps.begin,
+                   steps.end);
     if (time_text_parse(text, (int64_t)NOW_S * 1000000000, &time_ns)) take_time(time_ns);
     if (time_text_parse_rfc3339(text, bytes, &time_ns)) take_time(time_ns);
     if (import_cell_read(text, bytes, &value) == IMPORT_NUMBER) go_round(value);

@@ -36,15 +36,17 @@ static void take_page(const sl_page_item *item)
     const uint8_t *content;
     uint32_t bytes;
     int may_compress = item->head.flags & SL_PAGE_IS_LZ4;
-    FUZZ_HOLDS(item->content_bytes == item->head.raw_bytes && item->content_bytes <= SL_PAGE_CONTENT_BYTES_MAX, "%u bytes",
-               item->content_bytes);
+    FUZZ_HOLDS(item->content_bytes == item->head.raw_bytes && item->content_bytes <= SL_PAGE_CONTENT_BYTES_MAX,
+               "%u bytes", item->content_bytes);
     uint64_t page_bytes = sl_page_encode(&again, item->head.kind, item->head.index, item->content, item->content_bytes,
                                          may_compress, KEY, item->offset);
-    FUZZ_HOLDS(page_bytes == again.bytes && sl_page_head_decode(again.data, &head) && sl_page_bytes(&head) == page_bytes,
+    FUZZ_HOLDS(page_bytes == again.bytes && sl_page_head_decode(again.data, &head) &&
+                   sl_page_bytes(&head) == page_bytes,
                "%llu bytes", (unsigned long long)page_bytes);
     FUZZ_HOLDS(sl_page_verify(again.data, &head, KEY, item->offset), "its check");
-    FUZZ_HOLDS(sl_page_content(again.data, &head, &scratch, &content, &bytes) == STEPLOG_OK && bytes == item->content_bytes &&
-                   memcmp(content, item->content, bytes) == 0, "%u bytes", item->content_bytes);
+    FUZZ_HOLDS(sl_page_content(again.data, &head, &scratch, &content, &bytes) == STEPLOG_OK &&
+                   bytes == item->content_bytes && memcmp(content, item->content, bytes) == 0,
+               "%u bytes", item->content_bytes);
     sl_buffer_free(&scratch);
     sl_buffer_free(&again);
 }
@@ -62,13 +64,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         sl_page_walk_next(&walk, &item);
         FUZZ_HOLDS(item.kind != SL_PAGE_ITEM_ERROR, "errno %d", item.os_errno);
         if (item.kind == SL_PAGE_ITEM_END) break;
-        FUZZ_HOLDS(item.offset == at && item.bytes > 0, "%llu bytes at %llu instead of %llu", (unsigned long long)item.bytes,
-                   (unsigned long long)item.offset, (unsigned long long)at);
+        FUZZ_HOLDS(item.offset == at && item.bytes > 0, "%llu bytes at %llu instead of %llu",
+                   (unsigned long long)item.bytes, (unsigned long long)item.offset, (unsigned long long)at);
         at += item.bytes;
-        if (item.kind == SL_PAGE_ITEM_PAGE) take_page(&item);
-        else FUZZ_HOLDS(item.what, "no word about damage");
+        if (item.kind == SL_PAGE_ITEM_PAGE)
+            take_page(&item);
+        else
+            FUZZ_HOLDS(item.what, "no word about damage");
     }
-    FUZZ_HOLDS(at == file_bytes || bytes == 0, "%llu of %llu bytes", (unsigned long long)at, (unsigned long long)file_bytes);
+    FUZZ_HOLDS(at == file_bytes || bytes == 0, "%llu of %llu bytes", (unsigned long long)at,
+               (unsigned long long)file_bytes);
     FUZZ_HOLDS(file.read_bytes <= 24 * file_bytes + 4 * SL_PAGE_CONTENT_BYTES_MAX, "%llu bytes read of %llu",
                (unsigned long long)file.read_bytes, (unsigned long long)file_bytes);
     sl_page_walk_free(&walk);

@@ -12,12 +12,13 @@
 
 enum { MACHINE_SEED = 1, BLOB_BYTES_MAX = 1 << 20 };
 
-static const char path[] = "store/seg/0/00000000000000000000000000000000.seg", name[] = "seg/0/00000000000000000000000000000000.seg";
+static const char path[] = "store/seg/0/00000000000000000000000000000000.seg",
+                  name[] = "seg/0/00000000000000000000000000000000.seg";
 
 static void must_be_answer(steplog_status status)
 {
-    FUZZ_HOLDS(status == STEPLOG_OK || status == STEPLOG_CORRUPT || status == STEPLOG_NEWER || status == STEPLOG_IO, "%s",
-               steplog_status_name(status));
+    FUZZ_HOLDS(status == STEPLOG_OK || status == STEPLOG_CORRUPT || status == STEPLOG_NEWER || status == STEPLOG_IO,
+               "%s", steplog_status_name(status));
 }
 
 static void read_chunk(sl_segment *segment, const sl_chunk_entry *entry)
@@ -29,7 +30,8 @@ static void read_chunk(sl_segment *segment, const sl_chunk_entry *entry)
     steplog_status status = sl_segment_chunk(segment, entry->page_offset, entry, &chunk, NULL);
     must_be_answer(status);
     if (status == STEPLOG_OK) {
-        for (int part = 0; part < SL_PART_COUNT; part++) must_be_answer(sl_segment_axis(segment, &chunk, part, axis, NULL));
+        for (int part = 0; part < SL_PART_COUNT; part++)
+            must_be_answer(sl_segment_axis(segment, &chunk, part, axis, NULL));
         for (uint32_t column = 0; column < chunk.head.column_count; column++)
             must_be_answer(sl_segment_column(segment, &chunk, column, values, present, NULL));
     }
@@ -92,8 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     int store = sl_os->open_dir(-1, "store");
     steplog_status status = sl_segment_open(store, name, 0, &damage, &open_segments, &segment, &err);
     must_be_answer(status);
-    if (status == STEPLOG_OK) read_segment(segment);
-    else FUZZ_HOLDS(err.text[0], "no word about it");
+    if (status == STEPLOG_OK)
+        read_segment(segment);
+    else
+        FUZZ_HOLDS(err.text[0], "no word about it");
     sl_segment_release(segment);
     sl_damage_clear(&damage);
     sl_os->close(store);

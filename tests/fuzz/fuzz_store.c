@@ -1,8 +1,8 @@
 /* fuzz/fuzz_store.c: a whole store directory, of which every byte may lie (promise P6).
  *
- * Input: an archive (fuzz/archive.h) of the files. They are put into a file system in memory and read in every way there
- * is, verified, dumped: nothing may change there. Then the store is compacted. Where verify found no damage, and no
- * record was there twice, the points must be the same afterwards. */
+ * Input: an archive (fuzz/archive.h) of the files. They are put into a file system in memory and read in every way
+ * there is, verified, dumped: nothing may change there. Then the store is compacted. Where verify found no damage, and
+ * no record was there twice, the points must be the same afterwards. */
 #include "fuzz/archive.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/repair.h"
@@ -78,7 +78,8 @@ static steplog_status verify(steplog_verify_result *result)
     if (status == STEPLOG_OK || status == STEPLOG_CORRUPT) {
         FUZZ_HOLDS((status == STEPLOG_CORRUPT) == (result->damage_count > 0), "%s with %llu damages",
                    steplog_status_name(status), (unsigned long long)result->damage_count);
-        FUZZ_HOLDS(findings == result->damage_count + result->notice_count, "%llu findings told", (unsigned long long)findings);
+        FUZZ_HOLDS(findings == result->damage_count + result->notice_count, "%llu findings told",
+                   (unsigned long long)findings);
     }
     return status;
 }

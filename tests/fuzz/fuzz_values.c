@@ -1,7 +1,7 @@
 /* fuzz/fuzz_values.c: value blocks (format/value_codec.h).
  *
- * Input: u16 count and mode, then an encoding, or with its bit 15 doubles to encode. What decodes must decode to the same
- * bits whatever lies behind it, and after being encoded again. */
+ * Input: u16 count and mode, then an encoding, or with its bit 15 doubles to encode. What decodes must decode to the
+ * same bits whatever lies behind it, and after being encoded again. */
 #include "fuzz/fuzz.h"
 
 #include "base/bytes.h"
@@ -22,7 +22,8 @@ static void go_round(const double *values, size_t count)
     size_t bytes = sl_value_encode(values, count, out);
     FUZZ_HOLDS(bytes > 0 && bytes <= room, "%zu values became %zu bytes", count, bytes);
     uint8_t *in = fuzz_copy(out, bytes, SL_DECODE_SLACK_BYTES, 0xc3);
-    FUZZ_HOLDS(sl_value_decode(in, bytes, count, again, &what) == STEPLOG_OK, "%zu values, %zu bytes: %s", count, bytes, what);
+    FUZZ_HOLDS(sl_value_decode(in, bytes, count, again, &what) == STEPLOG_OK, "%zu values, %zu bytes: %s", count, bytes,
+               what);
     FUZZ_HOLDS(memcmp(values, again, count * sizeof *values) == 0, "%zu values, %zu bytes", count, bytes);
     free(in);
     free(out);

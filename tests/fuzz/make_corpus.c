@@ -1,7 +1,7 @@
 /* fuzz/make_corpus.c: the first inputs of every target: make_corpus DIRECTORY writes DIRECTORY/TARGET/seed-NAME.
  *
- * Stores are written through the public calls on a machine in memory, which is the same every time, and then taken apart
- * into what each target reads. */
+ * Stores are written through the public calls on a machine in memory, which is the same every time, and then taken
+ * apart into what each target reads. */
 #include "format/chunk_codec.h"
 #include "format/fact_codec.h"
 #include "format/log_header.h"
@@ -36,7 +36,8 @@ static void write_seed(const char *target, const char *name, const void *data, s
 }
 
 /* With bytes of the target's own in front. */
-static void write_headed(const char *target, const char *name, const void *head, size_t head_bytes, const void *data, size_t bytes)
+static void write_headed(const char *target, const char *name, const void *head, size_t head_bytes, const void *data,
+                         size_t bytes)
 {
     static uint8_t all[SEED_BYTES_MAX];
     if (head_bytes + bytes > sizeof all) return;
@@ -92,7 +93,8 @@ static void write_chunk(const char *name, const uint8_t *content, uint32_t bytes
         if (!info.payload) continue;
         sl_store16(count, (uint16_t)(info.value_count - 1));
         snprintf(part_name, sizeof part_name, "%s-%u", name, column);
-        write_headed("values", part_name, count, 2, info.payload + info.presence_bytes, info.payload_bytes - info.presence_bytes);
+        write_headed("values", part_name, count, 2, info.payload + info.presence_bytes,
+                     info.payload_bytes - info.presence_bytes);
     }
 }
 
@@ -139,7 +141,8 @@ static void write_segment(const char *name, const uint8_t *data, uint64_t bytes)
         snprintf(page_name, sizeof page_name, "%s-%d", name, i);
         if (item.head.kind == SL_PAGE_CHUNK) write_chunk(page_name, item.content, item.content_bytes);
         if (item.head.kind == SL_PAGE_FACTS) write_facts(page_name, item.content, item.content_bytes);
-        if (item.head.kind == SL_PAGE_WRITER) write_headed("bodies", page_name, &(uint8_t){2}, 1, item.content, item.content_bytes);
+        if (item.head.kind == SL_PAGE_WRITER)
+            write_headed("bodies", page_name, &(uint8_t){2}, 1, item.content, item.content_bytes);
         if (item.head.kind >= SL_PAGE_WRITER_TABLE) write_entry(name, &item);
     }
     HOLDS(item.kind == SL_PAGE_ITEM_END, "'%s' is damaged", name);
@@ -147,7 +150,8 @@ static void write_segment(const char *name, const uint8_t *data, uint64_t bytes)
     uint8_t *pages = malloc((size_t)bytes);
     HOLDS(pages, "memory");
     memcpy(pages, data, (size_t)bytes);
-    fuzz_repair_pages(pages + SL_SEGMENT_HEADER_BYTES, (size_t)bytes - SL_SEGMENT_HEADER_BYTES, KEY, SL_SEGMENT_HEADER_BYTES);
+    fuzz_repair_pages(pages + SL_SEGMENT_HEADER_BYTES, (size_t)bytes - SL_SEGMENT_HEADER_BYTES, KEY,
+                      SL_SEGMENT_HEADER_BYTES);
     write_seed("pages", name, pages + SL_SEGMENT_HEADER_BYTES, (size_t)bytes - SL_SEGMENT_HEADER_BYTES);
     free(pages);
 }
@@ -249,7 +253,8 @@ static void append_rows(steplog_writer *writer, const char *prefix, size_t colum
     for (int64_t step = begin; step < end; step++) {
         double values[8];
         for (size_t i = 0; i < columns; i++) values[i] = kit_value(1, 1, (uint64_t)step, i);
-        OK(steplog_writer_append(writer, schema, step, step % 7 ? 1700000000000000000 + step * 1000003 : STEPLOG_TIME_NONE, values));
+        OK(steplog_writer_append(writer, schema, step,
+                                 step % 7 ? 1700000000000000000 + step * 1000003 : STEPLOG_TIME_NONE, values));
     }
 }
 
@@ -257,11 +262,16 @@ static void append_others(steplog_writer *writer)
 {
     steplog_schema schema = kit_schema(writer, "p", 5);
     double values[5] = {1, -0.0, 1e300, 0.1, 5};
-    for (uint64_t i = 0; i < 9; i++) OK(steplog_writer_append_present(writer, schema, (int64_t)i * 10, STEPLOG_TIME_NONE, values, &(uint64_t){1 + i * 3}));
-    for (int64_t i = 0; i < 6; i++) OK(steplog_writer_point(writer, kit_metric(writer, i % 2 ? "x" : "y/é"), i / 3, 1700000000000000000 + i, (double)i / 3));
+    for (uint64_t i = 0; i < 9; i++)
+        OK(steplog_writer_append_present(writer, schema, (int64_t)i * 10, STEPLOG_TIME_NONE, values,
+                                         &(uint64_t){1 + i * 3}));
+    for (int64_t i = 0; i < 6; i++)
+        OK(steplog_writer_point(writer, kit_metric(writer, i % 2 ? "x" : "y/é"), i / 3, 1700000000000000000 + i,
+                                (double)i / 3));
     OK(steplog_writer_set_fact(writer, "param.lr", "0.001", &kit_error));
     OK(steplog_writer_set_fact(writer, "note", "", &kit_error));
-    OK(steplog_writer_blob(writer, "sample", 5, STEPLOG_TIME_NONE, "text/plain", "hello, hello, hello, hello, hello", 33, &kit_error));
+    OK(steplog_writer_blob(writer, "sample", 5, STEPLOG_TIME_NONE, "text/plain", "hello, hello, hello, hello, hello",
+                           33, &kit_error));
 }
 
 static steplog_store *begin_store(sim **machine)
@@ -338,7 +348,8 @@ static void make_history(void)
     OK(steplog_run_rewind(store, &run, 12, &attempt, &kit_error));
     OK(steplog_run_rewind_undo(store, &run, &attempt, &kit_error));
     OK(steplog_run_fork(store, &run, 6, "fork", "a fork", &fork, &kit_error));
-    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "m1", .has_end = 1, .step_end = 4};
+    steplog_remove_options options = {
+        .size_bytes = sizeof options, .run = run, .selector = "m1", .has_end = 1, .step_end = 4};
     steplog_remove_result result = {.size_bytes = sizeof result};
     OK(steplog_remove(store, &options, &result, &kit_error));
     writer = kit_writer(store, "fork", 0, 1);
@@ -397,13 +408,16 @@ static void write_numbers(void)
     for (uint64_t shape = 0; shape < 8; shape++) {
         char name[32];
         for (uint64_t i = 0; i < 64; i++) {
-            double value = shape < 4 ? kit_value(9, shape, i, shape) : shape < 6 ? (double)(i / 9) * 0.25 : (i % 9 ? 0.0 : -1.5e-310);
+            double value = shape < 4   ? kit_value(9, shape, i, shape)
+                           : shape < 6 ? (double)(i / 9) * 0.25
+                                       : (i % 9 ? 0.0 : -1.5e-310);
             sl_store64(out + 2 + 8 * i, sl_bits_of(value));
         }
         snprintf(name, sizeof name, "encode-%d", (int)shape);
         sl_store16(out, 0x8000 | 63);
         write_seed("values", name, out, sizeof out);
-        for (uint64_t i = 0; i < 64; i++) sl_store64(out + 2 + 8 * i, shape < 4 ? i * i * i << (8 * shape) : (uint64_t)(i % 13 == 5) << 40 | i);
+        for (uint64_t i = 0; i < 64; i++)
+            sl_store64(out + 2 + 8 * i, shape < 4 ? i * i * i << (8 * shape) : (uint64_t)(i % 13 == 5) << 40 | i);
         sl_store16(out, 0x4000 | 63);
         write_seed("ints", name, out, sizeof out);
     }

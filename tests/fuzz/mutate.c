@@ -7,15 +7,9 @@
 
 static test_random mutations;
 
-void fuzz_mutate_seed(uint64_t seed)
-{
-    mutations = test_random_from(seed);
-}
+void fuzz_mutate_seed(uint64_t seed) { mutations = test_random_from(seed); }
 
-static size_t below(size_t limit)
-{
-    return (size_t)test_random_below(&mutations, limit);
-}
+static size_t below(size_t limit) { return (size_t)test_random_below(&mutations, limit); }
 
 /* A number that codecs find hard: around a power of two, or any. */
 static uint64_t hard_number(void)
@@ -45,9 +39,7 @@ static size_t mutate_once(uint8_t *data, size_t bytes, size_t bytes_max)
     case 3:
         if (width <= bytes - at) memcpy(data + at, &number, width);
         break;
-    case 4: /* takes out */
-        memmove(data + at, data + at + length, bytes - at - length);
-        return bytes - length;
+    case 4: /* takes out */ memmove(data + at, data + at + length, bytes - at - length); return bytes - length;
     case 5: /* puts in what stands elsewhere */
         if (bytes + length > bytes_max) break;
         memmove(data + at + length, data + at, bytes - at);

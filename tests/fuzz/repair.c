@@ -54,7 +54,8 @@ static void repair_log(uint8_t *in, size_t bytes)
     fuzz_repair_head(in, SL_LOG_FIXED_BYTES - 8, 16, 0, 0);
     repair_slots(in, key, SL_LOG_MARK_OFFSET);
     repair_slots(in, key, SL_LOG_GAP_OFFSET);
-    fuzz_repair_records(in + SL_LOG_HEADER_BYTES, bytes - SL_LOG_HEADER_BYTES, key, SL_LOG_HEADER_BYTES, sl_load64(in + 96));
+    fuzz_repair_records(in + SL_LOG_HEADER_BYTES, bytes - SL_LOG_HEADER_BYTES, key, SL_LOG_HEADER_BYTES,
+                        sl_load64(in + 96));
 }
 
 /* ---- segments ---- */
@@ -77,8 +78,8 @@ void fuzz_repair_pages(uint8_t *in, size_t bytes, uint64_t file_key, uint64_t of
         uint32_t content_bytes = sl_load32(page + 4);
         if (!(page[3] & SL_PAGE_IS_LZ4)) sl_store32(page + 8, content_bytes);
         memset(page + SL_PAGE_HEAD_BYTES + content_bytes, 0, (size_t)length - SL_PAGE_HEAD_BYTES - content_bytes);
-        sl_store64(page + 16, sl_check(sl_hash(page + SL_PAGE_HEAD_BYTES, (size_t)length - SL_PAGE_HEAD_BYTES), file_key,
-                                       offset + at, sl_load64(page), sl_load64(page + 8)));
+        sl_store64(page + 16, sl_check(sl_hash(page + SL_PAGE_HEAD_BYTES, (size_t)length - SL_PAGE_HEAD_BYTES),
+                                       file_key, offset + at, sl_load64(page), sl_load64(page + 8)));
         at += (size_t)length;
     }
 }
@@ -97,13 +98,17 @@ static void repair_segment(uint8_t *in, size_t bytes)
     if (bytes < SL_SEGMENT_HEADER_BYTES) return;
     fuzz_repair_head(in, SL_SEGMENT_HEADER_BYTES - 8, 16, 0, 0);
     repair_trailer(in, bytes);
-    fuzz_repair_pages(in + SL_SEGMENT_HEADER_BYTES, bytes - SL_SEGMENT_HEADER_BYTES, key_of(in + 16), SL_SEGMENT_HEADER_BYTES);
+    fuzz_repair_pages(in + SL_SEGMENT_HEADER_BYTES, bytes - SL_SEGMENT_HEADER_BYTES, key_of(in + 16),
+                      SL_SEGMENT_HEADER_BYTES);
 }
 
 void fuzz_repair_file(uint8_t *in, size_t bytes)
 {
     if (bytes < 8) return;
-    if (memcmp(in, "SLROWLOG", 8) == 0) repair_log(in, bytes);
-    else if (memcmp(in, "SLSEGMNT", 8) == 0) repair_segment(in, bytes);
-    else if (memcmp(in, "STEPLOG\n", 8) == 0 && bytes >= SL_STORE_FILE_BYTES) fuzz_repair_head(in, 56, 16, 0, 0);
+    if (memcmp(in, "SLROWLOG", 8) == 0)
+        repair_log(in, bytes);
+    else if (memcmp(in, "SLSEGMNT", 8) == 0)
+        repair_segment(in, bytes);
+    else if (memcmp(in, "STEPLOG\n", 8) == 0 && bytes >= SL_STORE_FILE_BYTES)
+        fuzz_repair_head(in, 56, 16, 0, 0);
 }

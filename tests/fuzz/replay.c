@@ -144,11 +144,16 @@ int main(int argc, char **argv)
         }
         if (i + 1 == argc) usage();
         const char *name = argv[i++];
-        if (strcmp(name, "--runs") == 0) runs = strtoull(argv[i], &end, 10);
-        else if (strcmp(name, "--seed") == 0) seed = strtoull(argv[i], &end, 10);
-        else if (strcmp(name, "--seconds") == 0) seconds = strtoull(argv[i], &end, 10);
-        else if (strcmp(name, "--write") == 0) write_to = argv[i];
-        else usage();
+        if (strcmp(name, "--runs") == 0)
+            runs = strtoull(argv[i], &end, 10);
+        else if (strcmp(name, "--seed") == 0)
+            seed = strtoull(argv[i], &end, 10);
+        else if (strcmp(name, "--seconds") == 0)
+            seconds = strtoull(argv[i], &end, 10);
+        else if (strcmp(name, "--write") == 0)
+            write_to = argv[i];
+        else
+            usage();
         if (*end) usage();
     }
     if (input_count == 0) usage();
@@ -165,8 +170,8 @@ int main(int argc, char **argv)
     time_t begin = time(NULL);
     uint64_t first = seed, last = seed + runs;
     while (seed < last || (seconds && time(NULL) - begin < (time_t)seconds)) run_mutated(seed++, NULL);
-    printf("%zu inputs, %" PRIu64 " mutations of them, seeds %" PRIu64 "-%" PRIu64 "\n", input_count, seed - first, first,
-           seed > first ? seed - 1 : first);
+    printf("%zu inputs, %" PRIu64 " mutations of them, seeds %" PRIu64 "-%" PRIu64 "\n", input_count, seed - first,
+           first, seed > first ? seed - 1 : first);
     for (size_t i = 0; i < input_count; i++) {
         free(inputs[i].data);
         free(inputs[i].path);

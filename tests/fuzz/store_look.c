@@ -20,7 +20,10 @@ static uint64_t mixed(uint64_t hash, const void *data, size_t bytes)
     return hash ^ hash >> 31;
 }
 
-static uint64_t mixed_text(uint64_t hash, const char *text) { return text ? mixed(hash, text, strlen(text) + 1) : hash + 1; }
+static uint64_t mixed_text(uint64_t hash, const char *text)
+{
+    return text ? mixed(hash, text, strlen(text) + 1) : hash + 1;
+}
 
 static uint64_t count_damage(const steplog_reader *reader)
 {
@@ -35,8 +38,9 @@ static uint64_t count_damage(const steplog_reader *reader)
 
 static void must_be_answer(steplog_status status)
 {
-    FUZZ_HOLDS(status >= 0 || status == STEPLOG_CORRUPT || status == STEPLOG_MISSING || status == STEPLOG_IO || status == STEPLOG_NEWER ||
-                   status == STEPLOG_LIMIT, "%s", steplog_status_name(status));
+    FUZZ_HOLDS(status >= 0 || status == STEPLOG_CORRUPT || status == STEPLOG_MISSING || status == STEPLOG_IO ||
+                   status == STEPLOG_NEWER || status == STEPLOG_LIMIT,
+               "%s", steplog_status_name(status));
 }
 
 /* ---- points ---- */
@@ -111,7 +115,8 @@ static void follow(look *l, const steplog_id *run)
     steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
     steplog_status status = steplog_cursor_open_matching(l->reader, run, NULL, &view, &cursor, NULL);
     must_be_answer(status);
-    for (int i = 0; i < FOLLOW_BATCHES_MAX && status == STEPLOG_OK; i++) status = steplog_cursor_next(cursor, &batch, 0, NULL);
+    for (int i = 0; i < FOLLOW_BATCHES_MAX && status == STEPLOG_OK; i++)
+        status = steplog_cursor_next(cursor, &batch, 0, NULL);
     must_be_answer(status);
     FUZZ_HOLDS(status != STEPLOG_END, "a follower came to the end");
     steplog_cursor_close(cursor);
@@ -173,7 +178,8 @@ static void read_blobs(look *l, const steplog_id *run)
     for (size_t i = 0; i < count && i < ITEMS_MAX; i++) {
         steplog_blob_info info = {.size_bytes = sizeof info};
         FUZZ_HOLDS(steplog_reader_blob(l->reader, run, i, &info, NULL) == STEPLOG_OK, "blob %zu", i);
-        if (info.bytes > (1u << 20)) continue; /* a few bytes may claim 64 MiB: whoever reads it must have room for it */
+        if (info.bytes > (1u << 20))
+            continue; /* a few bytes may claim 64 MiB: whoever reads it must have room for it */
         uint8_t *buffer = malloc((size_t)info.bytes + 1);
         if (!buffer) abort();
         must_be_answer(steplog_reader_blob_read(l->reader, run, i, buffer, (size_t)info.bytes, NULL));

@@ -13,8 +13,8 @@ typedef struct fuzz_sight {
     int is_open;           /* a reader could be opened */
 } fuzz_sight;
 
-/* Runs, writers, facts, blobs, series; cursors of every view, M4, a follower. What the answers must agree on is checked.
- * For a store that is open. */
+/* Runs, writers, facts, blobs, series; cursors of every view, M4, a follower. What the answers must agree on is
+ * checked. For a store that is open. */
 fuzz_sight fuzz_store_look(steplog_store *store);
 
 #endif
