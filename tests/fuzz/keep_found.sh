@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes what run_fuzz.sh found into tests/fuzz/corpus, as far as it reaches what the corpus does not: keep_found.sh BUILD
-# BYTES TARGET... Up to 24 inputs a target of at most 1 KB, the largest first, which reach most; and no target's corpus
+# BYTES TARGET... Up to 24 inputs a target of at most 1 KB, the largest first, which reach most; no target's corpus
 # grows beyond BYTES.
 set -u
 build=$1 bytes_max=$2
