@@ -113,6 +113,10 @@ static int month_days(int year, int month)
 static int join_time(int64_t seconds, int64_t ns, int64_t *out)
 {
     int64_t value;
+    if (seconds < 0 && ns > 0) { /* the first second that fits begins before the first nanosecond that does */
+        seconds++;
+        ns -= NS_PER_SECOND;
+    }
     if (__builtin_mul_overflow(seconds, (int64_t)NS_PER_SECOND, &value)) return 0;
     if (__builtin_add_overflow(value, ns, &value) || value <= STEPLOG_TIME_NONE) return 0;
     *out = value;

@@ -126,26 +126,12 @@ static int take_writer(sl_segment_check *c, const sl_page_item *item)
     return 1;
 }
 
-static int is_schema_good(const sl_page_item *item, uint32_t *count)
-{
-    sl_span span = sl_span_of(item->content, item->content_bytes);
-    *count = sl_span_u32(&span);
-    if (span.is_bad || *count < 1 || *count > STEPLOG_ROW_METRICS_MAX ||
-        item->content_bytes > SL_SCHEMA_CONTENT_BYTES_MAX)
-        return 0;
-    for (uint32_t i = 0; i < *count; i++) {
-        uint32_t bytes = sl_span_u32(&span);
-        const uint8_t *name = sl_span_take(&span, bytes);
-        if (!name || bytes < 1 || bytes > STEPLOG_NAME_BYTES_MAX || !sl_utf8_check((const char *)name, bytes, NULL))
-            return 0;
-    }
-    return span.left == 0;
-}
-
 static int take_schema(sl_segment_check *c, const sl_page_item *item)
 {
     uint32_t count;
-    if (!is_schema_good(item, &count)) {
+    int is_good = sl_schema_content_check(item->content, item->content_bytes, &count);
+    if (is_good < 0) return 0;
+    if (!is_good) {
         sl_segment_check_damage(c, item->offset, item->bytes, "the schema breaks a rule");
         return 1;
     }

@@ -42,7 +42,7 @@ void sl_log_walk_free(sl_log_walk *walk)
 static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, size_t *available, int *os_errno)
 {
     uint64_t end = walk->window_offset + walk->window_bytes;
-    int is_at_end = walk->window && end >= walk->capacity_bytes;
+    int is_at_end = walk->window && (end >= walk->capacity_bytes || walk->is_window_short);
     if (!walk->window || offset < walk->window_offset || offset >= end || (offset + wanted > end && !is_at_end)) {
         if (!walk->window && !(walk->window = sl_alloc(WINDOW_BYTES))) {
             *os_errno = 0;
@@ -60,6 +60,7 @@ static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, si
         }
         walk->window_offset = offset;
         walk->window_bytes = (size_t)got;
+        walk->is_window_short = (size_t)got < bytes;
     }
     *available = walk->window_bytes - (size_t)(offset - walk->window_offset);
     return walk->window + (offset - walk->window_offset);

@@ -59,6 +59,7 @@ typedef struct sl_log_walk {
     uint8_t *window;
     uint64_t window_offset;
     size_t window_bytes;
+    int is_window_short; /* the file ended within what was asked for */
     size_t read_bytes; /* how much the next read asks for */
     sl_buffer text;
     uint64_t text_offset, text_sequence;

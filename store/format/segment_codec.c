@@ -4,7 +4,9 @@
 #include "format/segment_codec.h"
 
 #include "base/error.h"
+#include "base/hash_map.h"
 #include "base/span.h"
+#include "base/utf8.h"
 #include "format/checksum.h"
 
 static const char magic[8] = {'S', 'L', 'S', 'E', 'G', 'M', 'N', 'T'};
@@ -280,4 +282,30 @@ uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t pa
     uint64_t before = page_index * SL_TABLE_PAGE_ENTRIES, count = trailer->tables[table].entry_count;
     if (before >= count) return 0;
     return count - before < SL_TABLE_PAGE_ENTRIES ? (uint32_t)(count - before) : SL_TABLE_PAGE_ENTRIES;
+}
+
+int sl_schema_content_check(const uint8_t *content, uint32_t bytes, uint32_t *count)
+{
+    sl_span span = sl_span_of(content, bytes), earlier;
+    sl_hash_map seen = {0};
+    int result = bytes <= SL_SCHEMA_CONTENT_BYTES_MAX;
+    *count = sl_span_u32(&span);
+    if (*count < 1 || *count > STEPLOG_ROW_METRICS_MAX) result = 0;
+    for (uint32_t i = 0; i < *count && result == 1; i++) {
+        uint32_t name_bytes = sl_span_u32(&span), at;
+        const uint8_t *name = sl_span_take(&span, name_bytes);
+        if (!name || name_bytes < 1 || name_bytes > STEPLOG_NAME_BYTES_MAX ||
+            !sl_utf8_check((const char *)name, name_bytes, NULL)) {
+            result = 0;
+            break;
+        }
+        uint64_t hash = sl_hash(name, name_bytes);
+        for (size_t probe = 0; sl_hash_map_find(&seen, hash, &probe, &at);) {
+            earlier = sl_span_of(content + at, bytes - at);
+            if (sl_span_u32(&earlier) == name_bytes && memcmp(earlier.at, name, name_bytes) == 0) result = 0;
+        }
+        if (!sl_hash_map_add(&seen, hash, (uint32_t)(name - content) - 4)) result = -1;
+    }
+    sl_hash_map_free(&seen);
+    return result == 1 && (span.is_bad || span.left) ? 0 : result;
 }

@@ -85,6 +85,9 @@ int sl_range_entry_decode(const uint8_t *in, sl_range_entry *out);
 void sl_record_entry_encode(const sl_record_entry *entry, uint8_t *out);
 int sl_record_entry_decode(const uint8_t *in, sl_record_entry *out);
 
+/* Checks the content of a SCHEMA page: count names, each once. 1, 0 when it breaks a rule, -1 when out of memory. */
+int sl_schema_content_check(const uint8_t *content, uint32_t bytes, uint32_t *count);
+
 /* Before each record in a FACTS page, and before the data in the first BLOB page of a blob. */
 #define SL_RECORD_PREFIX_BYTES 32u
 typedef struct sl_record_prefix {

@@ -26,7 +26,7 @@ typedef struct followed {
     /* in a log */
     sl_log *log;
     sl_log_walk walk;
-    SL_VEC(uint32_t) map; /* by metric */
+    SL_VEC(uint32_t) map; /* by the place of a name in the dictionary */
     /* in segments */
     int is_in_segments;
     sl_piece_set set;
@@ -174,14 +174,14 @@ static uint32_t find_column(const steplog_cursor *c, const followed *f, const sl
 }
 
 /* Where a metric goes. A name that the selector wants and that has no column yet: MAP_UNKNOWN, and a listing is due. */
-static uint32_t column_of(steplog_cursor *c, followed *f, uint32_t metric)
+static uint32_t column_of(steplog_cursor *c, followed *f, uint32_t name_place)
 {
     uint32_t unknown = MAP_UNKNOWN;
-    while (f->map.count <= metric)
+    while (f->map.count <= name_place)
         if (!SL_VEC_PUSH(&f->map, unknown)) return MAP_NONE;
-    uint32_t *place = &f->map.items[metric];
+    uint32_t *place = &f->map.items[name_place];
     if (*place != MAP_UNKNOWN) return *place;
-    const sl_dictionary_name *name = sl_dictionary_name_of(&f->log->dictionary, metric);
+    const sl_dictionary_name *name = &f->log->dictionary.names.items[name_place];
     uint32_t column = find_column(c, f, name);
     int is_wanted = c->follow->has_selector &&
                     sl_glob_match(c->follow->selector.text, c->follow->selector.text_bytes, name->text, name->bytes);
@@ -215,12 +215,12 @@ static int is_row_removed(const sl_run *run, const followed *f, const sl_log_ite
     return 0;
 }
 
-static int is_value_removed(const sl_run *run, const followed *f, const sl_log_item *item, uint32_t metric)
+static int is_value_removed(const sl_run *run, const followed *f, const sl_log_item *item, uint32_t name_place)
 {
     for (size_t i = 0; i < run->tombstones.count; i++) {
         const sl_tombstone *t = &run->tombstones.items[i];
         if (!t->metric || !covers(t, f, item)) continue;
-        const sl_dictionary_name *name = sl_dictionary_name_of(&f->log->dictionary, metric);
+        const sl_dictionary_name *name = &f->log->dictionary.names.items[name_place];
         if (name->bytes == t->metric_bytes && memcmp(name->text, t->metric, name->bytes) == 0) return 1;
     }
     return 0;
@@ -231,26 +231,28 @@ static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl
 {
     sl_batch_arrays *b = &c->batch;
     const sl_dictionary_schema *schema = NULL;
-    uint32_t row = b->row_count, count = 1;
+    uint32_t row = b->row_count, count = 1, point_place = SL_NO_PLACE;
     int has_value = 0;
     if (item->kind == SL_ITEM_ROW) {
         schema = sl_dictionary_schema_of(&f->log->dictionary, item->index);
         count = schema->count;
+    } else {
+        point_place = sl_dictionary_place_of(&f->log->dictionary, item->index);
     }
     if (is_row_removed(run, f, item)) return 1;
     for (uint32_t m = 0; m < count; m++) {
-        uint32_t metric = schema ? schema->metrics[m] : item->index;
-        if (!is_value_removed(run, f, item, metric) && column_of(c, f, metric) == MAP_UNKNOWN) return 0;
+        uint32_t place = schema ? schema->places[m] : point_place;
+        if (!is_value_removed(run, f, item, place) && column_of(c, f, place) == MAP_UNKNOWN) return 0;
     }
     if (!is_step_wanted(&c->view, item->step)) return 1;
     const uint8_t *at = item->values;
     for (uint32_t m = 0; m < count; m++) {
         if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
-        uint32_t metric = schema ? schema->metrics[m] : item->index;
+        uint32_t place = schema ? schema->places[m] : point_place;
         double value = item->kind == SL_ITEM_POINT ? item->value : sl_double_of(sl_load64(at));
         if (item->kind == SL_ITEM_ROW) at += 8;
-        if (is_value_removed(run, f, item, metric)) continue;
-        uint32_t column = column_of(c, f, metric);
+        if (is_value_removed(run, f, item, place)) continue;
+        uint32_t column = column_of(c, f, place);
         if (column < MAP_FIRST) continue;
         sl_batch_put(b, row, column - MAP_FIRST, value);
         has_value = 1;

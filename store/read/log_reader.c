@@ -122,22 +122,22 @@ int sl_log_is_still_itself(sl_log *log)
     return !log->is_gone;
 }
 
-static int count_use(sl_log *log, uint32_t metric, uint64_t count)
+static int count_use(sl_log *log, uint32_t place, uint64_t count)
 {
-    while (log->uses.count <= metric)
+    while (log->uses.count <= place)
         if (!SL_VEC_PUSH(&log->uses, (sl_metric_use){0})) return 0;
-    log->uses.items[metric].count += count;
+    log->uses.items[place].count += count;
     log->point_count += count;
     return 1;
 }
 
 static int count_row_uses(sl_log *log, const sl_log_item *item)
 {
-    if (item->kind == SL_ITEM_POINT) return count_use(log, item->index, 1);
+    if (item->kind == SL_ITEM_POINT) return count_use(log, sl_dictionary_place_of(&log->dictionary, item->index), 1);
     const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
     for (uint32_t i = 0; i < schema->count; i++) {
         if (item->presence && !(sl_load64(item->presence + i / 64 * 8) >> (i % 64) & 1)) continue;
-        if (!count_use(log, schema->metrics[i], 1)) return 0;
+        if (!count_use(log, schema->places[i], 1)) return 0;
     }
     return 1;
 }

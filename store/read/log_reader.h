@@ -51,7 +51,7 @@ typedef struct sl_log {
     sl_log_dictionary dictionary;
     SL_VEC(sl_log_stretch) stretches;
     SL_VEC(sl_log_text) texts;
-    SL_VEC(sl_metric_use) uses;
+    SL_VEC(sl_metric_use) uses; /* by the place of the name in the dictionary */
     sl_ranges held;
     uint64_t row_count, point_count;
     int64_t step_min, step_max, time_min_ns, time_max_ns;

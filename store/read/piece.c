@@ -190,8 +190,13 @@ static int settle_order(sl_rows *rows, int by_step)
     int is_increasing = 1, is_sorted = 1;
     for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
     for (uint32_t i = 1; !is_increasing && i < rows->row_count; i++) is_sorted &= steps[i - 1] <= steps[i];
-    rows->is_increasing = is_increasing;
-    return is_sorted || !by_step || sort_rows(rows);
+    if (!is_sorted && by_step) {
+        if (!sort_rows(rows)) return 0;
+        is_increasing = 1;
+        for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
+    }
+    rows->is_increasing = is_increasing; /* of the rows as they are now */
+    return 1;
 }
 
 steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err)
@@ -357,7 +362,7 @@ static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const 
     return status;
 }
 
-/* Where each metric of a log goes: output column + 1, or 0. */
+/* Where each metric of a log goes, by the place of its name in the dictionary: output column + 1, or 0. */
 static uint32_t *map_metrics(const wanted *w, const sl_log *log, uint64_t key_hash)
 {
     uint32_t *map = sl_alloc_zero(log->dictionary.names.count + 1, sizeof *map);
@@ -365,8 +370,8 @@ static uint32_t *map_metrics(const wanted *w, const sl_log *log, uint64_t key_ha
         const sl_series *series = &w->reader->series.items[w->series[i].index];
         if (series->key_hash != key_hash) continue;
         for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
-            const sl_dictionary_name *name = sl_dictionary_name_of(&log->dictionary, m);
-            if (name && name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0)
+            const sl_dictionary_name *name = &log->dictionary.names.items[m];
+            if (name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0)
                 map[m] = (uint32_t)i + 1;
         }
     }
@@ -386,14 +391,15 @@ static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t 
     uint32_t row = rows->row_count;
     int has_value = 0;
     if (item->kind == SL_ITEM_POINT) {
-        if (map[item->index]) put_value(rows, local[map[item->index] - 1], row, item->value);
-        return map[item->index] != 0;
+        uint32_t output = map[sl_dictionary_place_of(&log->dictionary, item->index)];
+        if (output) put_value(rows, local[output - 1], row, item->value);
+        return output != 0;
     }
     const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
     const uint8_t *at = item->values;
     for (uint32_t m = 0; m < schema->count; m++) {
         if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
-        uint32_t output = map[schema->metrics[m]];
+        uint32_t output = map[schema->places[m]];
         if (output) {
             put_value(rows, local[output - 1], row, sl_double_of(sl_load64(at)));
             has_value = 1;
@@ -414,8 +420,8 @@ static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter
         if (!tombstone->metric || item->sequence > tombstone->sequence_last) continue;
         if (tombstone->has_steps && (item->step < tombstone->step_begin || item->step >= tombstone->step_end)) continue;
         for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
-            const sl_dictionary_name *name = sl_dictionary_name_of(&log->dictionary, m);
-            if (map[m] && name && name->bytes == tombstone->metric_bytes &&
+            const sl_dictionary_name *name = &log->dictionary.names.items[m];
+            if (map[m] && name->bytes == tombstone->metric_bytes &&
                 memcmp(name->text, tombstone->metric, name->bytes) == 0)
                 rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
         }

@@ -295,11 +295,12 @@ const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
     if (names->content) return names;
     sl_page_item item;
     steplog_status status = read_page(s, s->schemas.items[schema].page_offset, SL_PAGE_SCHEMA, &item, NULL);
-    uint32_t count = status >= 0 && item.content_bytes >= 4 ? sl_load32(item.content) : 0;
-    if (status < 0 || count != s->schemas.items[schema].name_count || count > item.content_bytes / 4) {
-        if (status != STEPLOG_NOMEM)
-            sl_segment_report(s, s->schemas.items[schema].page_offset, item.bytes,
-                              "schema page is damaged: its series have no names", NULL, NULL, NULL);
+    uint32_t count = 0;
+    int is_good = status >= 0 ? sl_schema_content_check(item.content, item.content_bytes, &count) : 0;
+    if (is_good < 0 || status == STEPLOG_NOMEM) return NULL;
+    if (!is_good || count != s->schemas.items[schema].name_count) {
+        sl_segment_report(s, s->schemas.items[schema].page_offset, item.bytes,
+                          "schema page is damaged: its series have no names", NULL, NULL, NULL);
         return NULL;
     }
     names->content = sl_copy_bytes(item.content, item.content_bytes);
@@ -307,13 +308,11 @@ const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
     names->bytes = sl_alloc(count * sizeof *names->bytes);
     sl_span span = sl_span_of(names->content, item.content_bytes);
     sl_span_u32(&span);
-    int is_good = names->content && names->names && names->bytes;
-    for (uint32_t i = 0; is_good && i < count; i++) {
-        names->bytes[i] = sl_span_u32(&span);
-        names->names[i] = (const char *)sl_span_take(&span, names->bytes[i]);
-        is_good = !span.is_bad && names->bytes[i] > 0;
-    }
-    if (is_good && span.left == 0) {
+    if (names->content && names->names && names->bytes) {
+        for (uint32_t i = 0; i < count; i++) {
+            names->bytes[i] = sl_span_u32(&span);
+            names->names[i] = (const char *)sl_span_take(&span, names->bytes[i]);
+        }
         names->count = count;
         return names;
     }

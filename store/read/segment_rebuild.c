@@ -21,12 +21,19 @@ typedef struct rebuild {
     int is_out_of_memory;
 } rebuild;
 
+/* Ordinals count pages of one kind, and a page takes at least its head and 8 bytes: one that a file of this size has no
+ * room for would only be a way to ask for memory. */
+static int is_possible_ordinal(const rebuild *r, uint32_t ordinal)
+{
+    return ordinal < r->segment->file_bytes / (SL_PAGE_HEAD_BYTES + 8);
+}
+
 static void find_writer(rebuild *r, const sl_page_item *item)
 {
     sl_segment *s = r->segment;
     sl_writer_description d;
     if (!sl_writer_description_decode(item->content, item->content_bytes, &d) ||
-        item->head.index > s->writers.count + 1000000u)
+        !is_possible_ordinal(r, item->head.index))
         return;
     while (s->writers.count <= item->head.index)
         if (!SL_VEC_PUSH(&s->writers, (sl_writer_entry){0})) {
@@ -45,7 +52,7 @@ static void find_writer(rebuild *r, const sl_page_item *item)
 static void find_schema(rebuild *r, const sl_page_item *item)
 {
     sl_segment *s = r->segment;
-    if (item->content_bytes < 4 || item->head.index > s->schemas.count + 1000000u) return;
+    if (item->content_bytes < 4 || !is_possible_ordinal(r, item->head.index)) return;
     while (s->schemas.count <= item->head.index)
         if (!SL_VEC_PUSH(&s->schemas, (sl_schema_entry){0})) {
             r->is_out_of_memory = 1;

@@ -40,8 +40,8 @@ steplog_status sl_incarnation_names(sl_incarnation *i, sl_name_callback callback
             continue;
         }
         for (uint32_t m = 0; m < source->log->uses.count; m++) {
-            const sl_dictionary_name *name = sl_dictionary_name_of(&source->log->dictionary, m);
-            if (name && source->log->uses.items[m].count) SL_TRY(callback(context, i, name->text, name->bytes));
+            const sl_dictionary_name *name = &source->log->dictionary.names.items[m];
+            if (source->log->uses.items[m].count) SL_TRY(callback(context, i, name->text, name->bytes));
         }
     }
     return STEPLOG_OK;

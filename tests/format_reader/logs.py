@@ -309,6 +309,7 @@ class Walk:
         need(1 <= len(content) <= 65536, "a name of %d bytes" % len(content))
         need(index < 1048576 and index <= 65536 + max(names, default=-1) + 1, "metric %d is far beyond" % index)
         name = decode_text(content)
+        need(all(other == index for other, known in names.items() if known == name), "metric %d has another's name" % index)
         need(names.setdefault(index, name) == name, "metric %d has two names" % index)
 
     def take_schema(self, index, content):

@@ -182,6 +182,19 @@ IN_BOTH_MODES(view, a_union_joins_ranks_and_metrics_by_step)
     kit_store_close(store);
 }
 
+IN_BOTH_MODES(view, a_union_joins_what_one_writer_logged_at_steps_out_of_order)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    log_steps(writer, "a", 0, 4, 1);
+    log_steps(writer, "b", 1, 5, 10);
+    cr_assert_str_eq(line_of(store, &run, "*", NULL), "0=0,- 1=1,10 2=2,20 3=3,30 4=-,40");
+    kit_writer_close(writer);
+    cr_assert_str_eq(line_of(store, &run, "*", NULL), "0=0,- 1=1,10 2=2,20 3=3,30 4=-,40");
+    kit_store_close(store);
+}
+
 IN_BOTH_MODES(view, step_ranges_and_the_last_rows)
 {
     steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 65536);
