@@ -263,6 +263,8 @@ void sl_segment_release(sl_segment *s)
         sl_free(s->names[i].bytes);
     }
     sl_free(s->names);
+    for (size_t i = 0; s->checks && i < s->writers.count; i++) SL_VEC_FREE(&s->checks[i].broken);
+    sl_free(s->checks);
     SL_VEC_FREE(&s->writers);
     SL_VEC_FREE(&s->schemas);
     SL_VEC_FREE(&s->groups);
@@ -426,7 +428,7 @@ steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t
         if (status == STEPLOG_CORRUPT)
             sl_segment_report(s, offset, item.bytes, "blob page is damaged", NULL, NULL, NULL);
         if (status < 0) return status;
-        memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
+        if (buffer) memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
         done += item.content_bytes - skip;
         offset += item.bytes;
     }
