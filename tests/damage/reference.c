@@ -197,7 +197,7 @@ static double codec_value(test_random *random, int column, int i)
 {
     uint64_t bits;
     switch (column) {
-    case 0: return 3.25;                                                       /* constant */
+    case 0: return -INFINITY;                                                  /* constant */
     case 1: return 100 + i * 0.5;                                              /* decimal, affine */
     case 2: return (double)(i * i) / 10;                                       /* decimal, order 2 */
     case 3: return (double)(i * i * i);                                        /* decimal, order 3 */
@@ -339,6 +339,27 @@ void reference_make(reference *r)
         r->bytes += r->disk.files[i].node->bytes;
         r->zero_bytes += is_log(r->disk.files[i].name) && r->disk.files[i].node->bytes > SL_LOG_HEADER_BYTES ? 3328 : 0;
     }
+}
+
+static const char *const encodings[] = {
+    "constant", "raw", "decimal e=", "decimal-float", "ordered", "integer factor=1 ", "integer factor=10 ", "delta=0",
+    "delta=1", "delta=2", "delta=3", "patches=1", "exceptions=1", "bitmap", "positions"};
+enum { ENCODINGS = sizeof encodings / sizeof *encodings };
+
+static int look_for_encodings(void *context, const steplog_dump_item *item)
+{
+    int *is_seen = context;
+    int is_wanted = strcmp(item->field, "encoding") == 0 || strcmp(item->field, "presence") == 0;
+    for (size_t i = 0; i < ENCODINGS; i++)
+        is_seen[i] |= strcmp(item->field, encodings[i]) == 0 || (is_wanted && strstr(item->value, encodings[i]));
+    return 0;
+}
+
+void reference_check_encodings(void)
+{
+    int is_seen[ENCODINGS] = {0};
+    OK(steplog_dump(MEMORY_STORE, NULL, 0, look_for_encodings, is_seen, &kit_error));
+    for (size_t i = 0; i < ENCODINGS; i++) HOLDS(is_seen[i], "the reference store has no '%s'", encodings[i]);
 }
 
 void reference_free(reference *r)

@@ -41,6 +41,8 @@ enum { VIEW_DEFAULT, VIEW_ALL, VIEW_ARRIVAL, VIEW_UNION, VIEW_COUNT };
 int reference_shows(const reference *r, const steplog_id *run, int view, const reference_point *point);
 
 void reference_make(reference *out);
+/* Every encoding of FORMAT.md 9 is in the store that the os table has, or the process aborts. */
+void reference_check_encodings(void);
 void reference_free(reference *r);
 
 #endif
