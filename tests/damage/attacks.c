@@ -395,7 +395,7 @@ static void attack_files(judge *j, const attack_options *options, int is_reseale
 /* ---- tests ---- */
 
 #ifdef __SANITIZE_ADDRESS__
-enum { LESS = 8 };
+enum { LESS = 16 };
 #else
 enum { LESS = 1 };
 #endif

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 enum { SECONDS = 60 };
 
@@ -31,21 +34,46 @@ static void counting_release(void *old)
 }
 
 /* Only what a signal handler may do. */
+static void say(const char *what)
+{
+    const char *parts[] = {"not ok - ", what, ": ", watched ? watched : "between two cases", "\n"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (write(2, parts[i], strlen(parts[i])) < 0) return;
+}
+
 static void give_up(int signal_number)
 {
-    static const char hang[] = "not ok - hang: ";
     (void)signal_number;
-    if (write(2, hang, sizeof hang - 1) < 0 || (watched && write(2, watched, strlen(watched)) < 0) ||
-        write(2, "\n", 1) < 0)
-        _exit(3);
+    say("hang");
     _exit(3);
 }
+
+/* Which case it was, before the process ends as it would have. */
+static void crash(void) { say("crash"); }
+
+#ifdef __SANITIZE_ADDRESS__
+static void watch_crashes(void) { __sanitizer_set_death_callback(crash); }
+#else
+static void die(int signal_number)
+{
+    crash();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void watch_crashes(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], die);
+}
+#endif
 
 void guard_begin(void)
 {
     sl_memory_functions.resize = counting_resize;
     sl_memory_functions.release = counting_release;
     signal(SIGALRM, give_up);
+    watch_crashes();
 }
 
 size_t guard_peak_bytes(void) { return peak; }
