@@ -5,6 +5,7 @@
 #include "compact/compact_job.h"
 #include "core/store.h"
 #include "format/checksum.h"
+#include "write/level_dir.h"
 #include "write/seal.h"
 
 #include <errno.h>
@@ -93,19 +94,6 @@ static int is_segment_known(merging *m, sl_segment *segment)
     return 1;
 }
 
-static steplog_status make_level(steplog_store *s, uint32_t level, int *out, steplog_error *err)
-{
-    char path[32];
-    snprintf(path, sizeof path, "%s/%u", SL_SEGMENT_DIR, (unsigned)level);
-    int e = sl_os->make_dir(s->store_dir, SL_SEGMENT_DIR);
-    if (e == 0) e = sl_os->sync_all(s->store_dir);
-    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", SL_SEGMENT_DIR);
-    e = sl_os->make_dir(s->store_dir, path);
-    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", path);
-    *out = sl_os->open_dir(s->store_dir, path);
-    return *out < 0 ? sl_fail_os(err, -*out, -1, "cannot open directory '%s'", path) : STEPLOG_OK;
-}
-
 static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
 {
     uint8_t *buffer = sl_alloc(1u << 18);
@@ -127,7 +115,7 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
 {
     char temporary[SL_FILE_NAME_BYTES], name[SL_FILE_NAME_BYTES], path[96];
     int dir = -1;
-    SL_TRY(make_level(m->store, segment->level, &dir, m->err));
+    SL_TRY(sl_level_dir_open(m->store->store_dir, segment->level, &dir, m->err));
     sl_temporary_name(&segment->header.file_id, temporary);
     sl_segment_name(&segment->header.file_id, name);
     sl_os->unlink(dir, temporary); /* of a merge that was stopped */

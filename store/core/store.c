@@ -5,6 +5,7 @@
 #include "core/store.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define LOG_BYTES_DEFAULT (8u << 20)
 
@@ -33,6 +34,22 @@ static steplog_status read_store_file(steplog_store *s, steplog_error *err)
     return sl_store_file_decode(bytes, (size_t)got, &s->file, err);
 }
 
+/* The store's own name must outlast a power cut too. A parent that we may pass but not read is its owner's care. */
+static int sync_parent(const steplog_store *s)
+{
+    size_t bytes = strlen(s->path) + sizeof "/..";
+    char *parent = sl_alloc(bytes);
+    if (!parent) return -ENOMEM;
+    snprintf(parent, bytes, "%s/..", s->path);
+    int fd = sl_os->open_dir(-1, parent);
+    sl_free(parent);
+    if (fd == -EACCES) return 0;
+    if (fd < 0) return fd;
+    int e = sl_os->sync_all(fd);
+    sl_os->close(fd);
+    return e;
+}
+
 /* Writes the store file under a name of its own, then gives it its name: two creators at once make one store. */
 static steplog_status write_store_file(steplog_store *s, steplog_error *err)
 {
@@ -50,6 +67,7 @@ static steplog_status write_store_file(steplog_store *s, steplog_error *err)
     e = sl_os_write_full(fd, bytes, sizeof bytes, 0);
     if (e == 0) e = sl_os->sync_all(fd);
     sl_os->close(fd);
+    if (e == 0) e = sync_parent(s); /* before others can see a store: whoever does need not think of it */
     if (e == 0) e = sl_os->rename(s->store_dir, name, s->store_dir, SL_STORE_FILE_NAME);
     if (e == 0) e = sl_os->sync_all(s->store_dir);
     if (e == -EEXIST) { /* someone else was first */
@@ -92,7 +110,8 @@ static steplog_status open_log_dir(steplog_store *s, steplog_error *err)
         return sl_fail_os(err, -made, -1, "cannot make directory '%s/%s'", s->path, SL_LOG_DIR);
     s->log_dir = sl_os->open_dir(s->store_dir, SL_LOG_DIR);
     if (s->log_dir < 0) return sl_fail_os(err, -s->log_dir, -1, "cannot open directory '%s/%s'", s->path, SL_LOG_DIR);
-    int e = made == 0 ? sl_os->sync_all(s->store_dir) : 0;
+    /* Whoever made it, or the store, may not have lived to sync their names. */
+    int e = sl_os->sync_all(s->store_dir);
     return e < 0 ? sl_fail_os(err, -e, -1, "cannot sync directory '%s'", s->path) : STEPLOG_OK;
 }
 

@@ -74,6 +74,15 @@ static void check_zeros(log_check *c, uint64_t begin, uint64_t end)
         damage(c, (int64_t)begin, end - begin, "bytes of the log header that must be zero are not");
 }
 
+/* One of two slots may have been in writing when the machine stopped: that is why there are two. */
+static void report_slot(log_check *c, uint64_t at, int is_other_whole, const char *what)
+{
+    if (is_other_whole)
+        notice(c, (int64_t)at, SL_LOG_SLOT_BYTES, what);
+    else
+        damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, what);
+}
+
 static void check_slots(log_check *c)
 {
     uint64_t largest = 0;
@@ -81,9 +90,10 @@ static void check_slots(log_check *c)
         uint64_t at = SL_LOG_MARK_OFFSET + i * SL_LOG_SLOT_STRIDE;
         sl_log_mark mark = {0};
         int found = sl_log_mark_decode(c->head + at, c->file_key, at, &mark);
+        uint64_t other_at = SL_LOG_MARK_OFFSET + (1 - i) * SL_LOG_SLOT_STRIDE;
         if (found < 0)
-            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
-                   "mark slot fails its check: what is durable is known from the other one only");
+            report_slot(c, at, sl_log_mark_decode(c->head + other_at, c->file_key, other_at, &(sl_log_mark){0}) >= 0,
+                        "mark slot fails its check: what is durable is known from the other one only");
         if (found == 1 && (mark.offset < SL_LOG_HEADER_BYTES || mark.offset % 8 ||
                            mark.offset > c->header.capacity_bytes || mark.counter == 0))
             damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
@@ -101,7 +111,10 @@ static void check_slots(log_check *c)
         uint64_t at = SL_LOG_GAP_OFFSET + i * SL_LOG_SLOT_STRIDE;
         sl_log_gap gap = {0};
         int found = sl_log_gap_decode(c->head + at, c->file_key, at, &gap);
-        if (found < 0) damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "gap slot fails its check");
+        uint64_t other_at = SL_LOG_GAP_OFFSET + (1 - i) * SL_LOG_SLOT_STRIDE;
+        if (found < 0)
+            report_slot(c, at, sl_log_gap_decode(c->head + other_at, c->file_key, other_at, &(sl_log_gap){0}) >= 0,
+                        "gap slot fails its check: what was refused is known from the other one only");
         if (found == 1 && (gap.counter == 0 || gap.step_first > gap.step_last))
             damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
                    "gap slot passes its check but its steps or counter are impossible");

@@ -13,6 +13,7 @@
 #include "format/int_codec.h"
 #include "format/page_codec.h"
 #include "os/os.h"
+#include "write/level_dir.h"
 #include "write/open_block.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ typedef struct chunk_record {
 } chunk_record;
 
 struct sl_segment_writer {
-    int store_dir, seg_dir, level_dir, fd;
+    int level_dir, fd;
     uint32_t level;
     steplog_id file_id;
     uint64_t file_key, offset; /* offset: where the next page goes */
@@ -64,38 +65,10 @@ static steplog_status no_memory(steplog_error *err)
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a segment");
 }
 
-static steplog_status make_dir(int dir, const char *name, int *made, steplog_error *err)
-{
-    int e = sl_os->make_dir(dir, name);
-    if (e < 0 && e != -EEXIST) return sl_fail_os(err, -e, -1, "cannot make directory '%s'", name);
-    *made = e == 0;
-    return STEPLOG_OK;
-}
-
-static steplog_status open_dirs(sl_segment_writer *w, steplog_error *err)
-{
-    char level[16];
-    int made_seg, made_level, e;
-    snprintf(level, sizeof level, "%u", (unsigned)w->level);
-    SL_TRY(make_dir(w->store_dir, SL_SEGMENT_DIR, &made_seg, err));
-    w->seg_dir = sl_os->open_dir(w->store_dir, SL_SEGMENT_DIR);
-    if (w->seg_dir < 0) return sl_fail_os(err, -w->seg_dir, -1, "cannot open directory '%s'", SL_SEGMENT_DIR);
-    SL_TRY(make_dir(w->seg_dir, level, &made_level, err));
-    w->level_dir = sl_os->open_dir(w->seg_dir, level);
-    if (w->level_dir < 0)
-        return sl_fail_os(err, -w->level_dir, -1, "cannot open directory '%s/%s'", SL_SEGMENT_DIR, level);
-    if (made_seg && (e = sl_os->sync_all(w->store_dir)) < 0)
-        return sl_fail_os(err, -e, -1, "cannot sync the store's directory");
-    if (made_level && (e = sl_os->sync_all(w->seg_dir)) < 0)
-        return sl_fail_os(err, -e, -1, "cannot sync '%s'", SL_SEGMENT_DIR);
-    return STEPLOG_OK;
-}
-
 static void free_writer(sl_segment_writer *w)
 {
     if (w->fd >= 0) sl_os->close(w->fd);
     if (w->level_dir >= 0) sl_os->close(w->level_dir);
-    if (w->seg_dir >= 0) sl_os->close(w->seg_dir);
     for (size_t i = 0; i < w->blocks.count; i++) sl_open_block_free(&w->blocks.items[i]);
     SL_VEC_FREE(&w->writers);
     SL_VEC_FREE(&w->schemas);
@@ -126,7 +99,7 @@ steplog_status sl_segment_writer_open(int store_dir, uint32_t level, sl_segment_
     *out = NULL;
     sl_segment_writer *w = sl_alloc_zero(1, sizeof *w);
     if (!w) return no_memory(err);
-    *w = (sl_segment_writer){.store_dir = store_dir, .seg_dir = -1, .level_dir = -1, .fd = -1, .level = level};
+    *w = (sl_segment_writer){.level_dir = -1, .fd = -1, .level = level};
     w->trailer.step_min = INT64_MAX;
     w->trailer.step_max = INT64_MIN;
     w->trailer.time_min_ns = w->trailer.time_max_ns = STEPLOG_TIME_NONE;
@@ -136,7 +109,7 @@ steplog_status sl_segment_writer_open(int store_dir, uint32_t level, sl_segment_
         no_memory(err);
         goto failed;
     }
-    if ((status = open_dirs(w, err)) < 0) goto failed;
+    if ((status = sl_level_dir_open(store_dir, level, &w->level_dir, err)) < 0) goto failed;
     if ((e = sl_os->random(w->file_id.bytes, 16)) < 0) {
         status = sl_fail_os(err, -e, -1, "no random bytes for a segment's id");
         goto failed;

@@ -84,6 +84,11 @@ typedef struct sim_map {
     uint64_t bytes;
 } sim_map;
 
+typedef struct sim_saved { /* of a mapped file when its process was killed */
+    sim_node *node;
+    uint8_t *data;
+} sim_saved;
+
 struct sim {
     pthread_mutex_t lock;
     uint64_t seed, random_state, next_number;
@@ -94,11 +99,12 @@ struct sim {
     sim_node *root;
     SIM_VEC(sim_fd) fds;
     SIM_VEC(sim_map) maps;
+    SIM_VEC(sim_saved) saved;
     /* faults */
     sim_fault faults[2];
     uint64_t fault_counts[2];
     size_t fault_total;
-    uint64_t calls, failed;
+    uint64_t calls, failed, stop_at;
     uint32_t failed_kind;
     uint16_t *kinds;
     size_t kinds_capacity;

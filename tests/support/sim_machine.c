@@ -271,6 +271,35 @@ void sim_set_file_system(sim *m, int is_mappable, int is_local)
 
 void sim_set_locks(sim *m, int behaviour) { m->locks = behaviour; }
 
+void sim_stop_at(sim *m, uint64_t call) { m->stop_at = call; }
+int sim_is_stopped(const sim *m) { return m->is_stopped; }
+
+void sim_kill_begin(sim *m)
+{
+    if (m->is_stopped) return;
+    m->is_stopped = 1;
+    for (size_t i = 0; i < m->maps.count; i++) {
+        sim_map *map = &m->maps.items[i];
+        if (!map->node) continue;
+        sim_saved saved = {sim_hold(map->node), malloc((size_t)map->node->capacity)};
+        memcpy(saved.data, map->node->data, (size_t)map->node->capacity);
+        SIM_PUSH(&m->saved, saved);
+    }
+}
+
+void sim_kill_end(sim *m)
+{
+    for (size_t i = 0; i < m->saved.count; i++) {
+        memcpy(m->saved.items[i].node->data, m->saved.items[i].data, (size_t)m->saved.items[i].node->capacity);
+        free(m->saved.items[i].data);
+        sim_let_go(m->saved.items[i].node);
+    }
+    SIM_CLEAR(&m->saved);
+    m->is_stopped = 0;
+    m->stop_at = 0;
+    m->process++;
+}
+
 /* ---- files, from outside ---- */
 
 /* Goes down; with is_making directories that are missing are made. The last part stays in leaf. */

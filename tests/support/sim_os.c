@@ -40,6 +40,7 @@ static int begin(uint32_t kind, const void *site, int *is_done)
     m->monotonic_ns += 1000;
     m->wall_ns += 1000;
     *is_done = 0;
+    if (!m->is_stopped && m->stop_at && --m->stop_at == 0) sim_kill_begin(m);
     if (m->is_stopped) return -EIO;
     if (m->calls < m->kinds_capacity) m->kinds[m->calls] = (uint16_t)kind;
     m->calls++;
@@ -147,6 +148,16 @@ static int do_open_dir(int dir, const char *name)
 {
     BEGIN(SIM_OPEN);
     sim_node *node;
+    char without[512];
+    size_t bytes = strlen(name);
+    if (dir < 0 && bytes > 3 && bytes < sizeof without && strcmp(name + bytes - 3, "/..") == 0) { /* its parent */
+        memcpy(without, name, bytes - 3);
+        without[bytes - 3] = 0;
+        char *slash = strrchr(without, '/');
+        if (slash) *slash = 0;
+        else without[0] = 0;
+        name = without;
+    }
     int status = find_node(dir, name, &node);
     if (status == 0 && !node->is_directory) status = -ENOTDIR;
     return (int)end(status < 0 ? status : open_node(node, 0));

@@ -69,6 +69,14 @@ void sim_note_kinds(sim *machine, uint16_t *kinds, size_t capacity);
  * with the library's own calls. */
 void sim_stop(sim *machine);
 
+/* The process is killed, on the machine as it is: between these two the library may free what it has; calls fail and
+ * stores into mappings are taken back. */
+void sim_kill_begin(sim *machine);
+void sim_kill_end(sim *machine);
+/* As sim_kill_begin(), at the call number that, 1 is the next. */
+void sim_stop_at(sim *machine, uint64_t call);
+int sim_is_stopped(const sim *machine);
+
 /* Where in the code the table was called from; by return address. */
 size_t sim_sites(const void **out, size_t capacity);
 
@@ -125,8 +133,9 @@ void sim_crash_at(sim *machine, uint64_t point, void (*callback)(void *context),
 sim_crash *sim_take_crash(sim *machine); /* NULL: the point was not reached */
 void sim_crash_free(sim_crash *crash);
 
-/* A number below count, from whoever decides: a seed, or an enumeration of all choices. */
-typedef uint32_t (*sim_chooser)(void *context, uint32_t count);
+/* A number below count, from whoever decides: a seed, or an enumeration of all choices. newest is the choice that keeps
+ * what the machine had, 0 the one that loses all that can be lost. */
+typedef uint32_t (*sim_chooser)(void *context, uint32_t count, uint32_t newest);
 
 /* A machine that finds on its disk what the choices left: of every file any page old, new, torn or one in between
  * (is_mixed: or its sectors each from any of these, too many to enumerate), of every directory any part of its

@@ -342,7 +342,10 @@ typedef struct choices {
     int is_mixed;
 } choices;
 
-static uint32_t choose(const choices *by, size_t count) { return by->choose(by->context, (uint32_t)count); }
+static uint32_t choose(const choices *by, size_t count, size_t newest)
+{
+    return by->choose(by->context, (uint32_t)count, (uint32_t)newest);
+}
 
 /* page holds what is durable of it; versions [from, end) came since. */
 static void choose_page(const kept_file *file, size_t from, size_t end, uint8_t *page, const choices *by)
@@ -352,7 +355,7 @@ static void choose_page(const kept_file *file, size_t from, size_t end, uint8_t 
     uint8_t old[SIM_PAGE_BYTES];
     memcpy(old, page, SIM_PAGE_BYTES);
     /* 0: old. 1 to count: a version. Then once for each version: torn between the one before and it. Then mixed. */
-    uint32_t chosen = choose(by, 2 * count + 1 + (by->is_mixed ? 1 : 0));
+    uint32_t chosen = choose(by, 2 * count + 1 + (by->is_mixed ? 1 : 0), count);
     if (chosen == 0) return;
     if (chosen <= count) {
         memcpy(page, file->versions.items[from + chosen - 1]->bytes, SIM_PAGE_BYTES);
@@ -360,7 +363,7 @@ static void choose_page(const kept_file *file, size_t from, size_t end, uint8_t 
     }
     if (chosen == 2 * count + 1) {
         for (size_t at = 0; at < SIM_PAGE_BYTES; at += 512) {
-            uint32_t sector = choose(by, count + 1);
+            uint32_t sector = choose(by, count + 1, count);
             if (sector) memcpy(page + at, file->versions.items[from + sector - 1]->bytes + at, 512);
         }
         return;
@@ -372,7 +375,7 @@ static void choose_page(const kept_file *file, size_t from, size_t end, uint8_t 
     size_t cut_count = cuts_between(before, after, cuts);
     memcpy(page, after, SIM_PAGE_BYTES);
     if (cut_count == 0) return;
-    uint32_t how = choose(by, 2 * cut_count), cut = cuts[how / 2];
+    uint32_t how = choose(by, 2 * cut_count, 0), cut = cuts[how / 2];
     if (how % 2)
         memcpy(page, before, cut);
     else
@@ -383,7 +386,7 @@ static void choose_file(sim_node *node, const kept_file *file, const choices *by
 {
     uint64_t bytes = file->durable_bytes;
     if (file->sizes.count) {
-        uint32_t chosen = choose(by, file->sizes.count + 1);
+        uint32_t chosen = choose(by, file->sizes.count + 1, file->sizes.count);
         if (chosen) bytes = file->sizes.items[chosen - 1];
     }
     sim_grow(node, file->bytes_max ? file->bytes_max : 1);
@@ -418,7 +421,7 @@ static sim_node *build(sim *m, const sim_crash *c, size_t place, sim_node **buil
         sim_add_entry(m, node, kept->durable.items[i].name, build(m, c, kept->durable.items[i].node, built, by));
     for (size_t i = 0; i < kept->changes.count; i++) {
         const kept_name *change = &kept->changes.items[i];
-        if (!choose(by, 2)) continue;
+        if (!choose(by, 2, 1)) continue;
         sim_entry *entry = sim_find_entry(node, change->name);
         if (change->is_removal && entry) sim_remove_entry(m, node, entry);
         if (change->is_removal || entry) continue;

@@ -1,0 +1,245 @@
+/* support/scenes.c: the scenes: what a process does to a store, each from a store that an earlier one left. */
+#include "support/script.h"
+
+#include <string.h>
+
+enum { ROWS_OF_A_LOG = 950 }; /* somewhat more than one log holds */
+
+static void nothing(script *s) { (void)s; }
+
+/* A store whose writer is open, with a few rows that are durable. */
+static void open_writer(script *s)
+{
+    size_t w;
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 3);
+    script_sync(s, w);
+}
+
+/* Three writers that ended one after the other: as many segments. */
+static void leave_segments(script *s)
+{
+    size_t w;
+    for (int i = 0; i < 3; i++) {
+        script_open(s, 0);
+        script_writer_open(s, "run", 0, 0, &w);
+        script_rows(s, w, 20);
+        script_fact(s, w);
+        script_blob(s, w, 300);
+        script_close(s);
+    }
+    script_open(s, 0);
+}
+
+static void play_open(script *s)
+{
+    size_t w;
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 2);
+}
+
+static void play_append(script *s)
+{
+    script_rows(s, 0, 4);
+    script_sync(s, 0);
+    script_rows(s, 0, 2);
+    script_fact(s, 0);
+    script_tick(s);
+    script_rows(s, 0, 2);
+}
+
+static void play_append_little(script *s)
+{
+    script_rows(s, 0, 1);
+    script_sync(s, 0);
+    script_rows(s, 0, 2);
+}
+
+static void play_rows(script *s) { script_rows(s, 0, 3); }
+
+static void play_seal(script *s)
+{
+    script_rows(s, 0, ROWS_OF_A_LOG);
+    script_tick(s);
+    script_rows(s, 0, 20);
+    script_sync(s, 0);
+    script_rows(s, 0, ROWS_OF_A_LOG);
+    script_tick(s);
+    script_rows(s, 0, 5);
+}
+
+static void play_close(script *s)
+{
+    script_rows(s, 0, 2);
+    script_writer_close(s, 0);
+}
+
+static void play_compact(script *s) { script_compact(s); }
+
+static void play_read(script *s)
+{
+    size_t w;
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 5);
+    script_read(s, 0);
+    script_read(s, w);
+}
+
+/* Two writers that were killed: one in the middle of a log, one with a log that waits to be sealed. */
+static void leave_dead_logs(script *s)
+{
+    size_t w;
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 30);
+    script_fact(s, w);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, ROWS_OF_A_LOG);
+    script_kill(s);
+}
+
+static void play_recover(script *s)
+{
+    size_t w;
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 3);
+    script_tick(s);
+    script_compact(s);
+}
+
+/* A process is killed at some call, by the seed, wherever that is; another one goes on. */
+static void play_killed(script *s)
+{
+    size_t w;
+    sim_stop_at(s->machine, s->seed * 7919 % 140 + 1);
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 3);
+    script_sync(s, w);
+    script_rows(s, w, 3);
+    script_close(s);
+    script_open(s, 0);
+    script_compact(s);
+    script_kill_traced(s);
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 4);
+    script_sync(s, w);
+    script_rows(s, w, 2);
+    script_close(s);
+}
+
+static void play_rewind(script *s)
+{
+    size_t w;
+    steplog_id fork;
+    uint32_t attempt;
+    s->may_hold_more_runs = 1;
+    if (!s->store || !s->writer_count) return;
+    script_tried(s, steplog_run_rewind(s->store, &s->writers[0].run, 5, &attempt, NULL));
+    script_writer_open(s, "run", 0, 5, &w);
+    script_rows(s, w, 3);
+    script_tried(s, steplog_run_rewind(s->store, &s->writers[0].run, 2, &attempt, NULL));
+    script_tried(s, steplog_run_rewind_undo(s->store, &s->writers[0].run, &attempt, NULL));
+    script_tried(s, steplog_run_fork(s->store, &s->writers[0].run, 4, "fork", "fork", &fork, NULL));
+}
+
+static void play_blob(script *s)
+{
+    script_blob(s, 0, 100);
+    script_blob(s, 0, 70000); /* longer than a record, and than a log */
+    script_rows(s, 0, 2);
+    script_fact(s, 0);
+    script_blob(s, 0, 20000);
+    script_sync(s, 0);
+}
+
+/* A second store beside the first, to be merged. */
+static void leave_two_stores(script *s)
+{
+    const char *path = s->path;
+    size_t w;
+    s->path = "other";
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 20);
+    script_close(s);
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 10);
+    script_fact(s, w);
+    script_close(s);
+    s->path = path;
+    s->writers[0].is_elsewhere = s->writers[1].is_elsewhere = 1;
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 5);
+}
+
+static void play_merge(script *s)
+{
+    if (!s->store) return;
+    for (int i = 0; i < 20; i++) {
+        steplog_merge_result result = {.size_bytes = sizeof result};
+        if (!script_tried(s, steplog_store_merge(s->store, "other", NULL, NULL, &result, NULL))) continue;
+        s->writers[0].is_elsewhere = s->writers[1].is_elsewhere = 0;
+        break;
+    }
+    script_rows(s, 2, 3);
+    script_sync(s, 2);
+}
+
+static void play_two_writers(script *s)
+{
+    size_t a, b;
+    script_open(s, 0);
+    script_writer_open(s, "run", 0, 0, &a);
+    script_writer_open(s, "run", 0, 0, &b);
+    for (int i = 0; i < 3; i++) {
+        script_rows(s, a, 3);
+        script_rows(s, b, 2);
+        script_fact(s, i % 2 ? a : b);
+    }
+    script_sync(s, a);
+    script_rows(s, b, 1);
+    script_writer_close(s, a);
+    script_rows(s, b, 2);
+    script_sync(s, b);
+}
+
+static void play_remove(script *s)
+{
+    script_remove(s, 0, 3, 8);
+    script_rows(s, 2, 1);
+    script_compact(s);
+    script_remove(s, 1, 0, 100);
+}
+
+const script_scene script_scenes[] = {
+    {"open", nothing, play_open},
+    {"append", open_writer, play_append},
+    {"append_little", open_writer, play_append_little},
+    {"rows", open_writer, play_rows},
+    {"seal", open_writer, play_seal},
+    {"close", open_writer, play_close},
+    {"compact", leave_segments, play_compact},
+    {"read", leave_segments, play_read},
+    {"recover", leave_dead_logs, play_recover},
+    {"rewind", leave_segments, play_rewind},
+    {"blob", open_writer, play_blob},
+    {"merge", leave_two_stores, play_merge},
+    {"killed", nothing, play_killed},
+    {"two_writers", nothing, play_two_writers},
+    {"remove", leave_segments, play_remove},
+};
+const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0];
+
+const script_scene *script_find_scene(const char *name)
+{
+    for (size_t i = 0; i < script_scene_count; i++)
+        if (strcmp(script_scenes[i].name, name) == 0) return &script_scenes[i];
+    return NULL;
+}
