@@ -149,7 +149,7 @@ static int memory_open_dir(int dir, const char *name)
 {
     char path[2 * MEMORY_NAME_BYTES];
     /* Who makes a store syncs the directory above it too; here the root is its own parent. */
-    if (dir >= 0 && !descriptors[dir].name[0] && strcmp(name, "..") == 0) name = "";
+    if (dir < 0 && strcmp(name, MEMORY_STORE "/..") == 0) name = MEMORY_STORE;
     memory_node *node = node_at(dir, name, path);
     if (!node) return -ENOENT;
     return node->is_directory ? describe(node, path) : -ENOTDIR;
