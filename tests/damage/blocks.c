@@ -149,7 +149,7 @@ static void map_log(block_map *map, size_t file, int is_same_boot)
         size_t at = SL_LOG_MARK_OFFSET + i * SL_LOG_SLOT_STRIDE;
         block *slot = &map->blocks[add_block(map, file, at, at + SL_LOG_SLOT_BYTES, "slot")];
         slot->is_slot = i < 2;
-        slot->is_clearable = 1;
+        slot->is_clearable = slot->is_torn = 1;
         map->blocks[add_block(map, file, at + SL_LOG_SLOT_BYTES, at + SL_LOG_SLOT_STRIDE, "zeros")].is_clearable = 1;
     }
     add_block(map, file, SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES, "zeros");

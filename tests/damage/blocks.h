@@ -19,6 +19,7 @@ typedef struct block {
     uint8_t is_history; /* facts: views follow from them */
     uint8_t is_description; /* of a writer: labels, and the step it resumed from */
     uint8_t is_slot, is_record, is_writer_page, is_writer_table;
+    uint8_t is_torn;      /* slots: a power cut may leave one half written, which verify only notices */
     uint8_t is_clearable; /* slots, and the zeros between them: with zeros they are as they once were */
     uint8_t is_unused;  /* FORMAT.md 16: nothing is read from it; a foreign file */
     uint8_t is_unsynced; /* records that no mark covers, and the end behind them */
