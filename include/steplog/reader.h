@@ -23,7 +23,8 @@ extern "C" {
  * The reader sees every row committed before this call. Damage does not make the
  * call fail: what can be read is shown, the rest is listed (steplog_reader_damage()).
  *
- * Returns OK; IO; NEWER; NOMEM. On failure *out is NULL.
+ * Returns OK; IO; NOMEM. On failure *out is NULL. Files of a later format version are left
+ * out, and a notice names them.
  * Threads: callable from any; a reader serves one thread at a time.
  * Cost: one open file for each segment and each live log. */
 STEPLOG_API steplog_status steplog_reader_open(steplog_store *store, steplog_reader **out, steplog_error *err);

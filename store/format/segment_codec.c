@@ -204,8 +204,9 @@ int sl_record_entry_decode(const uint8_t *in, sl_record_entry *out)
                              .sequence = sl_load64(in + 24),
                              .lamport = sl_load64(in + 32),
                              .sequence_count = sl_load32(in + 40)};
-    return (out->type == SL_ENTRY_FACT || out->type == SL_ENTRY_BLOB) && out->sequence >= 1 &&
-           out->sequence_count >= 1 && sl_is_zero(in + 6, 2) && sl_is_zero(in + 44, 4);
+    int is_plain = out->type == SL_ENTRY_BLOB && out->fact_kind == 0 && out->lamport == 0;
+    return (out->type == SL_ENTRY_FACT || is_plain) && out->sequence >= 1 && out->sequence_count >= 1 &&
+           sl_is_zero(in + 6, 2) && sl_is_zero(in + 44, 4);
 }
 
 void sl_record_prefix_encode(const sl_record_prefix *prefix, uint8_t out[SL_RECORD_PREFIX_BYTES])
@@ -227,8 +228,9 @@ int sl_record_prefix_decode(const uint8_t *in, sl_record_prefix *out)
                               .sequence_count = sl_load32(in + 16),
                               .type = in[20],
                               .data_offset = sl_load64(in + 24)};
-    return (out->type == SL_ENTRY_FACT || out->type == SL_ENTRY_BLOB) && out->sequence >= 1 &&
-           out->sequence_count >= 1 && sl_is_zero(in + 21, 3);
+    int is_plain = out->type == SL_ENTRY_FACT && out->data_offset == 0;
+    return (is_plain || out->type == SL_ENTRY_BLOB) && out->sequence >= 1 && out->sequence_count >= 1 &&
+           sl_is_zero(in + 21, 3);
 }
 
 void sl_trailer_encode(const sl_trailer *trailer, uint8_t out[SL_TRAILER_CONTENT_BYTES])

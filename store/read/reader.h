@@ -142,6 +142,10 @@ void sl_snapshot_clear(steplog_reader *reader);
 sl_incarnation *sl_reader_incarnation(steplog_reader *reader, const steplog_id *id);
 sl_run *sl_reader_run(steplog_reader *reader, const steplog_id *id);
 
+/* ---- coverage.c ---- */
+/* Says for each source of an incarnation which records are read from it, and what all hold together. */
+steplog_status sl_incarnation_assign(sl_incarnation *incarnation, steplog_error *err);
+
 /* ---- run_load.c ---- */
 steplog_status sl_run_load(steplog_reader *reader, sl_run *run, steplog_error *err);
 void sl_run_clear(sl_run *run);

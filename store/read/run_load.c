@@ -1,8 +1,7 @@
 /* read/run_load.c: everything about one run that is not points: who wrote it, which file each record is read from,
  * its history, its blobs.
  *
- * Coverage: a record may be in several files; segments are asked from the highest level downward, then logs, and each
- * record is taken from the first that has it. The prefix rule: what a writer committed after a hole that no durable
+ * Coverage: coverage.c says which file each record is read from. The prefix rule: what a writer committed after a hole that no durable
  * mark covers is not shown. */
 #include "read/reader.h"
 
@@ -212,23 +211,6 @@ static int apply_prefix_rule(sl_incarnation *i)
     return is_good;
 }
 
-static int assign(sl_incarnation *i)
-{
-    for (size_t s = 0; s < i->sources.count; s++) {
-        sl_source *source = &i->sources.items[s];
-        sl_ranges dropped = {0};
-        source->assigned.count = 0;
-        int is_good = source->segment ? sl_segment_ranges(source->segment, source->writer, &source->assigned, &dropped)
-                                      : sl_ranges_copy(&source->assigned, &source->log->held);
-        is_good = is_good && sl_ranges_subtract(&source->assigned, &i->covered) &&
-                  sl_ranges_add_all(&i->covered, &source->assigned) && sl_ranges_add_all(&i->covered, &dropped) &&
-                  sl_ranges_add_all(&i->dropped, &dropped);
-        SL_VEC_FREE(&dropped);
-        if (!is_good) return 0;
-    }
-    return 1;
-}
-
 static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
 {
     i->step_min = INT64_MAX;
@@ -248,7 +230,8 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
         if (log->lock == SL_OS_LOCK_HELD) is_alive = 1;
         if (log->lock == SL_OS_LOCK_UNKNOWN) has_unknown_lock = 1;
     }
-    if (!assign(i) || !apply_prefix_rule(i)) return no_memory(err);
+    SL_TRY(sl_incarnation_assign(i, err));
+    if (!apply_prefix_rule(i)) return no_memory(err);
     for (size_t s = 0; s < i->sources.count; s++) {
         sl_source *source = &i->sources.items[s];
         sl_ranges held = {0};

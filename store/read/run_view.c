@@ -172,7 +172,8 @@ static int add_writers(history *h)
         const sl_incarnation *i = incarnation_of(h, n);
         if (!is_logging(i)) continue;
         comeback back = {.key_hash = i->key_hash, .attempt = attempt_from(h, i->attempt)};
-        if (i->flags & SL_WRITER_IS_RESUME) lower(&back.resume, i->description.resume_step);
+        /* Without its description nobody knows where it resumed: then the first step that it logged says. */
+        if ((i->flags & SL_WRITER_IS_RESUME) && i->has_description) lower(&back.resume, i->description.resume_step);
         if (i->row_count) lower(&back.first, i->step_min);
         lower_to(&h->attempts.items[back.attempt].resume, &back.resume);
         lower_to(&h->attempts.items[back.attempt].first, &back.first);

@@ -187,6 +187,22 @@ static int read_directory(sl_segment *s)
     return result;
 }
 
+/* A whole header that came from another file: its id is not the one that the file is named by and that its trailer was
+ * written with. */
+static void settle_id(sl_segment *s, const steplog_id *name_id)
+{
+    steplog_id header_id = s->header.file_id;
+    if (sl_id_equal(&header_id, name_id) || read_trailer(s) != 0) return;
+    s->file_key = s->pages.file_key = sl_file_key(name_id);
+    s->header.file_id = *name_id;
+    if (read_trailer(s) == 1) {
+        sl_segment_report(s, 0, SL_SEGMENT_HEADER_BYTES, "segment header is that of another file", NULL, NULL, NULL);
+        return;
+    }
+    s->file_key = s->pages.file_key = sl_file_key(&header_id);
+    s->header.file_id = header_id;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -232,6 +248,8 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
     }
     s->file_key = sl_file_key(&s->header.file_id);
     sl_page_walk_init(&s->pages, read_file, s, s->file_key, s->file_bytes);
+    steplog_id name_id;
+    if (sl_segment_name_parse(base_name(name), &name_id)) settle_id(s, &name_id);
     int result = read_directory(s);
     if (result == 0) {
         clear_tables(s);
@@ -263,6 +281,8 @@ void sl_segment_release(sl_segment *s)
         sl_free(s->names[i].bytes);
     }
     sl_free(s->names);
+    for (size_t i = 0; s->checks && i < s->writers.count; i++) SL_VEC_FREE(&s->checks[i].broken);
+    sl_free(s->checks);
     SL_VEC_FREE(&s->writers);
     SL_VEC_FREE(&s->schemas);
     SL_VEC_FREE(&s->groups);
@@ -425,7 +445,7 @@ steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t
         if (status == STEPLOG_CORRUPT)
             sl_segment_report(s, offset, item.bytes, "blob page is damaged", NULL, NULL, NULL);
         if (status < 0) return status;
-        memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
+        if (buffer) memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
         done += item.content_bytes - skip;
         offset += item.bytes;
     }

@@ -19,6 +19,12 @@ typedef struct sl_schema_names {
 
 struct sl_segment;
 
+/* What was found when all blocks of a writer were checked, because other files hold some of its records too. */
+typedef struct sl_writer_check {
+    int is_done;
+    sl_ranges broken; /* numbers that the tables say are held, and that can not be read */
+} sl_writer_check;
+
 /* The segments of one reader whose files are open. A store may have more files than a process may have descriptors, so
  * the one opened longest ago is closed when there are too many, and opened again by name when it is read. */
 #define SL_OPEN_SEGMENTS_MAX 128u
@@ -46,6 +52,7 @@ typedef struct sl_segment {
     SL_VEC(sl_record_entry) records;
     SL_VEC(sl_chunk_entry) rebuilt_chunks;
     sl_schema_names *names; /* one for each schema */
+    sl_writer_check *checks; /* one for each writer, once one was asked for */
     sl_page_walk pages;     /* for reading single pages */
     sl_damage_list *damage; /* the owner's; may change */
 } sl_segment;
@@ -78,7 +85,10 @@ int sl_segment_ranges(const sl_segment *segment, uint32_t writer, sl_ranges *hel
 steplog_status sl_segment_record(sl_segment *segment, const sl_record_entry *entry, sl_record_prefix *prefix,
                                  const uint8_t **content, steplog_error *err);
 
-/* Reads the data of a blob into buffer, which has room for it. */
+/* The numbers of a writer that can not be read: every block of it is checked, once. Lent by the segment. */
+steplog_status sl_segment_broken(sl_segment *segment, uint32_t writer, const sl_ranges **out, steplog_error *err);
+
+/* Reads the data of a blob into buffer, which has room for it; NULL: only checks it. */
 steplog_status sl_segment_blob_data(sl_segment *segment, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
                                     steplog_error *err);
 

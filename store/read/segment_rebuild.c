@@ -1,13 +1,16 @@
 /* read/segment_rebuild.c: when a trailer or a table is damaged, the pages themselves say what is there.
  *
- * Writers and schemas come from their pages, groups and chunks from CHUNK pages, facts from FACTS pages. Ranges are
- * taken from what is found, so a removed record that had a dropped range is covered by its tombstone alone. */
+ * Writers and schemas come from their pages, groups and chunks from CHUNK pages, facts from FACTS pages, held ranges from
+ * what is found. Of the tables that are whole two are taken: dropped ranges stand nowhere else, and the table of writers
+ * knows whose a page was that is damaged. */
 #include "read/segment_rebuild.h"
 
 #include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define ORDINAL_GAP_MAX 65536u
 
 typedef struct found_chunk {
     uint32_t writer, schema;
@@ -17,15 +20,16 @@ typedef struct found_chunk {
 typedef struct rebuild {
     sl_segment *segment;
     SL_VEC(found_chunk) chunks;
+    SL_VEC(sl_writer_entry) table_writers; /* of the table of writers, by ordinal; attempt 0: not known */
+    SL_VEC(sl_range_entry) dropped;
     sl_chunk chunk;
     int is_out_of_memory;
 } rebuild;
 
-/* Ordinals count pages of one kind, and a page takes at least its head and 8 bytes: one that a file of this size has no
- * room for would only be a way to ask for memory. */
-static int is_possible_ordinal(const rebuild *r, uint32_t ordinal)
+/* Pages that are damaged leave gaps, but what a page says must not cost more memory than its file can be worth. */
+static int is_ordinal_possible(const sl_segment *s, uint32_t index, size_t known)
 {
-    return ordinal < r->segment->file_bytes / (SL_PAGE_HEAD_BYTES + 8);
+    return index < s->file_bytes / SL_PAGE_HEAD_BYTES && index <= known + ORDINAL_GAP_MAX;
 }
 
 static void find_writer(rebuild *r, const sl_page_item *item)
@@ -33,7 +37,7 @@ static void find_writer(rebuild *r, const sl_page_item *item)
     sl_segment *s = r->segment;
     sl_writer_description d;
     if (!sl_writer_description_decode(item->content, item->content_bytes, &d) ||
-        !is_possible_ordinal(r, item->head.index))
+        !is_ordinal_possible(s, item->head.index, s->writers.count))
         return;
     while (s->writers.count <= item->head.index)
         if (!SL_VEC_PUSH(&s->writers, (sl_writer_entry){0})) {
@@ -52,7 +56,7 @@ static void find_writer(rebuild *r, const sl_page_item *item)
 static void find_schema(rebuild *r, const sl_page_item *item)
 {
     sl_segment *s = r->segment;
-    if (item->content_bytes < 4 || !is_possible_ordinal(r, item->head.index)) return;
+    if (item->content_bytes < 4 || !is_ordinal_possible(s, item->head.index, s->schemas.count)) return;
     while (s->schemas.count <= item->head.index)
         if (!SL_VEC_PUSH(&s->schemas, (sl_schema_entry){0})) {
             r->is_out_of_memory = 1;
@@ -130,6 +134,41 @@ static void find_facts(rebuild *r, const sl_page_item *item)
     }
 }
 
+static void find_table_writers(rebuild *r, const sl_page_item *item)
+{
+    uint32_t entries = item->content_bytes / SL_WRITER_ENTRY_BYTES;
+    uint64_t first = (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES;
+    if (entries * SL_WRITER_ENTRY_BYTES != item->content_bytes || entries > SL_TABLE_PAGE_ENTRIES ||
+        first > r->table_writers.count)
+        return;
+    for (uint32_t i = 0; i < entries; i++) {
+        sl_writer_entry entry;
+        if (!sl_writer_entry_decode(item->content + i * SL_WRITER_ENTRY_BYTES, &entry)) entry = (sl_writer_entry){0};
+        entry.range_count = entry.group_count = entry.record_count = 0;
+        if (first + i == r->table_writers.count && !SL_VEC_PUSH(&r->table_writers, entry)) r->is_out_of_memory = 1;
+    }
+}
+
+static void find_dropped(rebuild *r, const sl_page_item *item)
+{
+    for (uint32_t at = 0; item->content_bytes - at >= SL_RANGE_ENTRY_BYTES; at += SL_RANGE_ENTRY_BYTES) {
+        sl_range_entry entry;
+        if (!sl_range_entry_decode(item->content + at, &entry)) return;
+        if (entry.kind == SL_RANGE_DROPPED && !SL_VEC_PUSH(&r->dropped, entry)) r->is_out_of_memory = 1;
+    }
+}
+
+/* Writers whose page is damaged. */
+static int take_table_writers(rebuild *r)
+{
+    sl_segment *s = r->segment;
+    for (size_t i = 0; i < r->table_writers.count; i++) {
+        if (i == s->writers.count && !SL_VEC_PUSH(&s->writers, (sl_writer_entry){0})) return 0;
+        if (!s->writers.items[i].attempt) s->writers.items[i] = r->table_writers.items[i];
+    }
+    return 1;
+}
+
 static int compare_chunks(const void *a, const void *b)
 {
     const found_chunk *x = a, *y = b;
@@ -171,6 +210,10 @@ static steplog_status collect(rebuild *r, int chunks_only, steplog_error *err)
             find_schema(r, &item);
         else if (item.head.kind == SL_PAGE_FACTS)
             find_facts(r, &item);
+        else if (item.head.kind == SL_PAGE_WRITER_TABLE)
+            find_table_writers(r, &item);
+        else if (item.head.kind == SL_PAGE_RANGE_TABLE)
+            find_dropped(r, &item);
     }
     int is_error = item.kind == SL_PAGE_ITEM_ERROR, os_errno = item.os_errno;
     sl_page_walk_free(&walk);
@@ -214,7 +257,7 @@ static int make_groups(rebuild *r)
     return 1;
 }
 
-/* The numbers that were found: each chunk's rows, each record. */
+/* The numbers that were found: each chunk's rows, each record; and those that were dropped. */
 static int make_ranges(rebuild *r)
 {
     sl_segment *s = r->segment;
@@ -245,6 +288,11 @@ static int make_ranges(rebuild *r)
         for (size_t i = 0; i < held.count && is_good; i++)
             is_good = SL_VEC_PUSH(&s->ranges,
                                   (sl_range_entry){w, SL_RANGE_HELD, held.items[i].begin, held.items[i].end});
+        for (size_t i = 0; i < r->dropped.count && is_good; i++) {
+            if (r->dropped.items[i].writer != w) continue;
+            is_good = SL_VEC_PUSH(&s->ranges, r->dropped.items[i]);
+            writer->range_count++;
+        }
         SL_VEC_FREE(&held);
         if (!is_good) return 0;
     }
@@ -271,6 +319,8 @@ steplog_status sl_segment_rebuild(sl_segment *s, steplog_error *err)
     s->is_rebuilt = 1;
     s->trailer = (sl_trailer){.file_bytes = s->file_bytes};
     steplog_status status = collect(&r, 0, err);
+    if (status >= 0 && !take_table_writers(&r))
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
     if (status >= 0 && s->writers.count == 0)
         status = sl_fail(err, STEPLOG_CORRUPT, 0, "'%s' has neither an index nor a page that names a writer", s->name);
     if (status >= 0) {
@@ -284,6 +334,8 @@ steplog_status sl_segment_rebuild(sl_segment *s, steplog_error *err)
         s->trailer.value_count += s->groups.items[i].value_count;
     }
     SL_VEC_FREE(&r.chunks);
+    SL_VEC_FREE(&r.table_writers);
+    SL_VEC_FREE(&r.dropped);
     return status;
 }
 

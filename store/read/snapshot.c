@@ -96,8 +96,8 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
     steplog_status status = sl_log_open(r->context.store_dir, path, &r->context.host_id, &r->context.boot_id,
                                         r->context.is_local, &r->damage, &log, &why);
     if (status == STEPLOG_MISSING) return why.os_errno == ENOENT ? STEPLOG_MISSING : STEPLOG_OK; /* gone, or a spare */
-    if (status == STEPLOG_CORRUPT) {
-        report_file(r, path, why.text, 0);
+    if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) { /* left out, and named */
+        report_file(r, path, why.text, status == STEPLOG_NEWER);
         return STEPLOG_OK;
     }
     if (status < 0 && is_foreign(r, path, &why)) return STEPLOG_OK;
@@ -105,11 +105,8 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
         if (err) *err = why;
         return status;
     }
-    if (!sl_id_equal(&log->header.incarnation, &incarnation)) {
+    if (!sl_id_equal(&log->header.incarnation, &incarnation)) /* what counts is the header */
         report_file(r, path, "the log's header names another incarnation than the file's name", 0);
-        sl_log_release(log);
-        return STEPLOG_OK;
-    }
     /* What it holds is known from now on, whatever its owner does with the file before its run is read. */
     status = sl_log_advance(log, err);
     if (status < 0 || log->is_gone) {
@@ -141,8 +138,8 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     steplog_error why;
     steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &r->open_segments, &segment,
                                             &why);
-    if (status == STEPLOG_CORRUPT) {
-        report_file(r, path, why.text, 0);
+    if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) { /* left out, and named */
+        report_file(r, path, why.text, status == STEPLOG_NEWER);
         return STEPLOG_OK;
     }
     if (status < 0 && is_foreign(r, path, &why)) return STEPLOG_OK;

@@ -104,6 +104,22 @@ static const struct {
     {"prefix", record_prefix_again, 32, {[8] = 1, [16] = 1, [20] = 2}},
 };
 
+/* What belongs to the other type of record is zero. */
+Test(segment_codec, facts_have_no_data_and_blobs_no_kind)
+{
+    sl_record_entry entry;
+    sl_record_prefix prefix;
+    uint8_t blob[SL_RECORD_ENTRY_BYTES] = {[4] = SL_ENTRY_BLOB, [24] = 1, [40] = 1};
+    uint8_t fact[SL_RECORD_PREFIX_BYTES] = {[8] = 1, [16] = 1, [20] = SL_ENTRY_FACT};
+    cr_expect(sl_record_entry_decode(blob, &entry) && sl_record_prefix_decode(fact, &prefix));
+    blob[5] = 1;
+    cr_expect_not(sl_record_entry_decode(blob, &entry));
+    blob[5] = 0, blob[39] = 1;
+    cr_expect_not(sl_record_entry_decode(blob, &entry));
+    fact[24] = 64;
+    cr_expect_not(sl_record_prefix_decode(fact, &prefix));
+}
+
 Test(segment_codec, entries_say_all_that_their_bytes_say)
 {
     test_random random = test_random_begin("segment_codec");

@@ -98,6 +98,7 @@ static void make_sample(test_random *random, sample *s)
                             .step_min = (int64_t)test_random_below(random, 100)};
         if (test_random_below(random, 3) == 0) i.flags |= SL_WRITER_IS_RESUME;
         if (test_random_below(random, 6) == 0) i.flags |= SL_WRITER_IS_FACTS_ONLY;
+        i.has_description = 1;
         i.description.resume_step = (int64_t)test_random_below(random, 100);
         cr_assert(SL_VEC_PUSH(&s->reader.incarnations, i) && SL_VEC_PUSH(&s->run.incarnations, n));
     }

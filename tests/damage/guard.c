@@ -1,0 +1,89 @@
+/* damage/guard.c: counting memory, watching time. */
+#include "damage/guard.h"
+
+#include "base/memory.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+enum { SECONDS = 60 };
+
+static size_t held, peak;
+static const char *watched;
+
+static void *counting_resize(void *old, size_t bytes)
+{
+    size_t before = old ? malloc_usable_size(old) : 0;
+    void *memory = realloc(old, bytes);
+    if (!memory) return NULL;
+    held += malloc_usable_size(memory) - before;
+    if (held > peak) peak = held;
+    return memory;
+}
+
+static void counting_release(void *old)
+{
+    if (old) held -= malloc_usable_size(old);
+    free(old);
+}
+
+/* Only what a signal handler may do. */
+static void say(const char *what)
+{
+    const char *parts[] = {"not ok - ", what, ": ", watched ? watched : "between two cases", "\n"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (write(2, parts[i], strlen(parts[i])) < 0) return;
+}
+
+static void give_up(int signal_number)
+{
+    (void)signal_number;
+    say("hang");
+    _exit(3);
+}
+
+/* Which case it was, before the process ends as it would have. */
+static void crash(void) { say("crash"); }
+
+#ifdef __SANITIZE_ADDRESS__
+static void watch_crashes(void) { __sanitizer_set_death_callback(crash); }
+#else
+static void die(int signal_number)
+{
+    crash();
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void watch_crashes(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], die);
+}
+#endif
+
+void guard_begin(void)
+{
+    sl_memory_functions.resize = counting_resize;
+    sl_memory_functions.release = counting_release;
+    signal(SIGALRM, give_up);
+    watch_crashes();
+}
+
+size_t guard_peak_bytes(void) { return peak; }
+
+size_t guard_held_bytes(void) { return held; }
+
+void guard_reset(void) { peak = held; }
+
+void guard_watch(const char *words)
+{
+    watched = words;
+    alarm(words ? SECONDS : 0);
+}

@@ -1,0 +1,370 @@
+/* damage/reference.c: making the reference store.
+ *
+ *   run a   a writer whose log was filled to the brim and refused points (a full page of 1024 rows, a column page, a
+ *           gap), a second attempt, a rewind and its undo, removals; compacted twice, so that it lies on level 2 and has
+ *           dropped ranges; then a removal that is not compacted yet
+ *   run b   a fork of a; its writer was killed: a mapped log with a mark in its middle and an unsynced tail
+ *   run c   a killed writer with pwrite logs, every codec; its log was sealed, and then the log came back, as when the
+ *           sealer dies before it removes it: each record lies in two files */
+#include "damage/reference.h"
+
+#include "format/checksum.h"
+#include "format/layout.h"
+#include "support/random.h"
+#include "support/store_kit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEED = 8, COLUMNS_MAX = 16 };
+
+/* Steps of run a: removed whole, removed of the metric k, seen by the fork, begun again. */
+enum {
+    REMOVED_BEGIN = 10300,
+    REMOVED_END = 10400,
+    REMOVED_K_BEGIN = 160,
+    REMOVED_K_END = 500,
+    FORK_STEP = 200,
+    RESUME_STEP = 10450
+};
+
+static memory_disk disk; /* on which the store is made */
+static void take_log(memory_disk *to, memory_disk *from);
+
+typedef struct source {
+    reference *reference;
+    steplog_writer *writer;
+    steplog_writer_stats stats;
+} source;
+
+static void remember(source *s, const char *metric, int64_t step, int64_t time_ns, double value)
+{
+    reference *r = s->reference;
+    if (r->point_count % 1024 == 0) {
+        r->points = realloc(r->points, (r->point_count + 1024) * sizeof *r->points);
+        HOLDS(r->points, "out of memory");
+    }
+    s->stats = kit_stats(s->writer);
+    reference_point *point = &r->points[r->point_count++];
+    *point = (reference_point){.run = s->stats.run,
+                               .incarnation = s->stats.incarnation,
+                               .sequence = s->stats.last_sequence,
+                               .attempt = s->stats.attempt,
+                               .step = step,
+                               .time_ns = time_ns,
+                               .bits = kit_bits(value)};
+    snprintf(point->metric, sizeof point->metric, "%s", metric);
+}
+
+static source source_open(reference *r, steplog_store *store, const steplog_writer_options *options)
+{
+    steplog_writer_options full = *options;
+    source s = {.reference = r};
+    full.size_bytes = sizeof full;
+    OK(steplog_writer_open(store, &full, &s.writer, &kit_error));
+    return s;
+}
+
+typedef struct table {
+    steplog_schema schema;
+    const char *names[COLUMNS_MAX];
+    size_t count;
+} table;
+
+/* names: one letter each. */
+static table table_of(source *s, const char *names)
+{
+    static char texts[256][2];
+    table t = {.count = strlen(names)};
+    steplog_metric metrics[COLUMNS_MAX];
+    for (size_t i = 0; i < t.count; i++) {
+        texts[(uint8_t)names[i]][0] = names[i];
+        t.names[i] = texts[(uint8_t)names[i]];
+        metrics[i] = kit_metric(s->writer, t.names[i]);
+    }
+    OK(steplog_writer_schema(s->writer, metrics, t.count, &t.schema, &kit_error));
+    return t;
+}
+
+/* present: a bit for each column. */
+static steplog_status put_row(source *s, const table *t, int64_t step, int64_t time_ns, const double *values,
+                              uint64_t present)
+{
+    uint64_t all = (UINT64_C(1) << t->count) - 1;
+    steplog_status status = steplog_writer_append_present(s->writer, t->schema, step, time_ns, values,
+                                                          present == all ? NULL : &present);
+    for (size_t i = 0; i < t->count && status >= 0; i++)
+        if (present >> i & 1) remember(s, t->names[i], step, time_ns, values[i]);
+    return status;
+}
+
+static void put_point(source *s, const char *metric, int64_t step, int64_t time_ns, double value)
+{
+    steplog_metric handle = kit_metric(s->writer, metric);
+    int64_t before = memory_os_now_ns();
+    OK(steplog_writer_point(s->writer, handle, step, time_ns, value));
+    static int64_t shared_ns;
+    if (time_ns == STEPLOG_TIME_NOW && memory_os_now_ns() != before) shared_ns = memory_os_now_ns();
+    remember(s, metric, step, time_ns == STEPLOG_TIME_NOW ? shared_ns : time_ns, value);
+}
+
+static void put_blob(source *s, const char *name, const char *content_type, const void *data, size_t bytes)
+{
+    OK(steplog_writer_blob(s->writer, name, 3, 4, content_type, data, bytes, &kit_error));
+    s->stats = kit_stats(s->writer);
+    HOLDS(s->reference->blob_count < REFERENCE_BLOBS, "too many blobs");
+    reference_blob *blob = &s->reference->blobs[s->reference->blob_count++];
+    *blob = (reference_blob){.incarnation = s->stats.incarnation, .sequence = s->stats.last_sequence};
+    snprintf(blob->name, sizeof blob->name, "%s", name);
+}
+
+/* ---- run a ---- */
+
+/* Fills two logs until points are refused: 1024 of the rows become a full page, a blob of zeros the rest. */
+static void fill_logs(source *s, test_random *random)
+{
+    static const uint8_t zeros[60000];
+    table t = table_of(s, "mkp");
+    steplog_status status = STEPLOG_OK;
+    OK(steplog_writer_set_fact(s->writer, "param.lr", "0.1", &kit_error));
+    memory_os_set_room(0);
+    for (int64_t i = 0; status == STEPLOG_OK; i++) {
+        double values[3] = {(double)test_random_below(random, 256) / 100, (double)(i * 7), i % 99 == 0 ? 0.5 : 0.25};
+        if (i == 1050) put_blob(s, "z", "b", zeros, sizeof zeros);
+        uint64_t present = 1 | (i % 16 == 0 ? 2 : 0) | (i % 3 == 0 ? 4 : 0);
+        status = put_row(s, &t, i * 10, STEPLOG_TIME_NONE, values, present);
+        HOLDS(status == STEPLOG_OK || (status == STEPLOG_FULL && i > 1050), "row %d gave %s", (int)i,
+              steplog_status_name(status));
+    }
+    memory_os_set_room(UINT64_MAX);
+}
+
+static void make_run_a(reference *r, steplog_store *store, test_random *random)
+{
+    uint32_t attempt;
+    steplog_pair label = {"split", "va"};
+    source first = source_open(r, store, &(steplog_writer_options){.run_key = "a", .labels = &label, .label_count = 1});
+    fill_logs(&first, random);
+    r->run_a = kit_run_of(first.writer);
+    kit_writer_close(first.writer);
+    OK(steplog_run_rewind(store, &r->run_a, 6000, &attempt, &kit_error));
+    OK(steplog_run_rewind_undo(store, &r->run_a, &attempt, &kit_error));
+    steplog_remove_options removal = {.size_bytes = sizeof removal, .run = r->run_a, .has_begin = 1, .has_end = 1,
+                                      .step_begin = REMOVED_BEGIN, .step_end = REMOVED_END};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &removal, &removed, &kit_error));
+    steplog_compact_options options = {.size_bytes = sizeof options, .flags = STEPLOG_COMPACT_NOW};
+    OK(steplog_store_compact(store, &options, NULL, &kit_error));
+    source second = source_open(r, store, &(steplog_writer_options){.run_key = "a", .labels = &label, .label_count = 1,
+                                                                    .attempt = 3, .is_resume = 1, .resume_step = RESUME_STEP});
+    put_point(&second, "m", RESUME_STEP, 77, 1.5);
+    put_point(&second, "m", RESUME_STEP + 10, 78, NAN);
+    kit_writer_close(second.writer);
+    OK(steplog_run_fork(store, &r->run_a, FORK_STEP, "b", "fork", &r->run_b, &kit_error));
+    OK(steplog_store_compact(store, &options, NULL, &kit_error));
+    removal = (steplog_remove_options){.size_bytes = sizeof removal, .run = r->run_a, .selector = "k", .has_begin = 1,
+                                       .has_end = 1, .step_begin = REMOVED_K_BEGIN, .step_end = REMOVED_K_END};
+    OK(steplog_remove(store, &removal, &removed, &kit_error));
+}
+
+/* ---- run b ---- */
+
+static source make_run_b(reference *r, steplog_store *store)
+{
+    source s = source_open(r, store, &(steplog_writer_options){.run_key = "b"});
+    table t = table_of(&s, "mx");
+    for (int i = 0; i < 3; i++)
+        put_row(&s, &t, 200 + i, 1000 + i, (double[]){i * 0.5, -0.0}, i == 1 ? 2 : 3);
+    put_point(&s, "y", 210, STEPLOG_TIME_NOW, 1);
+    put_point(&s, "z", 210, STEPLOG_TIME_NOW, 2);
+    put_point(&s, "x", 210, 5, 3);
+    OK(steplog_writer_set_fact(s.writer, "note", "killed", &kit_error));
+    put_point(&s, "y", 211, STEPLOG_TIME_NONE, INFINITY);
+    OK(steplog_writer_sync(s.writer, &kit_error));
+    take_log(&r->older, &disk);
+    put_blob(&s, "o", "t", "abc", 3);
+    put_row(&s, &t, 220, 2000, (double[]){4, 5}, 3);
+    put_row(&s, &t, 221, 2001, (double[]){6, 7}, 3);
+    return s;
+}
+
+/* ---- run c ---- */
+
+/* Columns for each codec: what value row i has in column c. */
+static double codec_value(test_random *random, int column, int i)
+{
+    uint64_t bits;
+    switch (column) {
+    case 0: return -INFINITY;                                                  /* constant */
+    case 1: return 100 + i * 0.5;                                              /* decimal, affine */
+    case 2: return (double)(i * i) / 10;                                       /* decimal, order 2 */
+    case 3: return (double)(i * i * i);                                        /* decimal, order 3 */
+    case 4: return (double)(float)((double)test_random_below(random, 90) / 10); /* decimal through a float */
+    case 5: return (double)(float)(test_random_unit(random) + 1);              /* ordered */
+    case 6: return (double)(i == 7 ? 123456 : (int)test_random_below(random, 8)); /* patched */
+    case 7: return i == 3 ? NAN : (double)test_random_below(random, 64) / 100; /* exceptions */
+    default:                                                                   /* raw */
+        bits = test_random_u64(random);
+        double value;
+        memcpy(&value, &bits, sizeof value);
+        return value;
+    }
+}
+
+static source make_run_c(reference *r, steplog_store *store, test_random *random)
+{
+    static const char text[] = "loss loss loss loss loss loss loss loss loss loss";
+    uint8_t noise[24];
+    source s = source_open(r, store, &(steplog_writer_options){.run_key = "c", .rank = 1});
+    table t = table_of(&s, "ABCDEFGHI"), sparse = table_of(&s, "JK");
+    static const int64_t gaps[] = {3, 5, 4, 9};
+    int64_t step = 0;
+    for (int i = 0; i < 9; i++) {
+        double values[9];
+        for (int c = 0; c < 9; c++) values[c] = codec_value(random, c, i);
+        put_row(&s, &t, step, 50 + i * 3, values, 511);
+        step += gaps[i % 4];
+    }
+    for (int i = 0; i < 14; i++) { /* few values of one column: positions; many of the other: a bitmap */
+        uint64_t present = (i == 4 ? 1 : 0) | (i % 3 ? 2 : 0);
+        if (present) put_row(&s, &sparse, 1000 - i, STEPLOG_TIME_NONE, (double[]){i, i * 2}, present);
+    }
+    for (int i = 0; i < 4; i++) { /* the same steps: an axis that is shared */
+        put_point(&s, "y", 40 + i * i, 70 + i * i, i);
+        put_point(&s, "z", 40 + i * i, 70 + i * i, i);
+    }
+    put_point(&s, "w", (int64_t)test_random_u64(random), (int64_t)(test_random_u64(random) >> 2), 1);
+    put_point(&s, "w", (int64_t)test_random_u64(random), (int64_t)(test_random_u64(random) >> 2), 1);
+    OK(steplog_writer_set_fact(s.writer, "tag.t", text, &kit_error));
+    take_log(&r->older, &disk);
+    put_blob(&s, "txt", "text/plain", text, sizeof text);
+    test_random_fill(random, noise, sizeof noise);
+    put_blob(&s, "raw", "b", noise, sizeof noise);
+    OK(steplog_writer_sync(s.writer, &kit_error));
+    return s;
+}
+
+/* ---- the store ---- */
+
+/* A log as a copy that was cut behind its last record: what lies there belongs to nothing (FORMAT.md 16). */
+static size_t used_bytes(const memory_node *log)
+{
+    size_t end = SL_LOG_HEADER_BYTES;
+    while (end + 8 <= log->bytes && sl_load64(log->data + end) != 0) end += (sl_load64(log->data + end) & 0xffff) * 8;
+    return end + 8 <= log->bytes ? end + 8 : end; /* with the commit word of zero */
+}
+
+static int is_log(const char *name)
+{
+    return strncmp(name, "log/", 4) == 0;
+}
+
+static const memory_file *log_in_use(const memory_disk *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (is_log(from->files[i].name) && !sl_is_zero(from->files[i].node->data + 16, 16)) return &from->files[i];
+    return NULL;
+}
+
+static steplog_store *open_store(uint32_t flags)
+{
+    return kit_store(MEMORY_STORE, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, SL_LOG_BYTES_MIN);
+}
+
+/* What lies on the disk while a writer still lives is what its death leaves. */
+static void take_log(memory_disk *to, memory_disk *from)
+{
+    const memory_file *file = log_in_use(from);
+    HOLDS(file, "there is no log");
+    memory_disk_put(to, file->name, file->node->data, used_bytes(file->node));
+}
+
+int reference_shows(const reference *r, const steplog_id *run, int view, const reference_point *point)
+{
+    int is_of_a = memcmp(&point->run, &r->run_a, 16) == 0, is_fork = memcmp(run, &r->run_b, 16) == 0;
+    if (is_of_a && point->attempt == 1) {
+        if (point->step >= REMOVED_BEGIN && point->step < REMOVED_END) return 0;
+        if (point->metric[0] == 'k' && point->step >= REMOVED_K_BEGIN && point->step < REMOVED_K_END) return 0;
+    }
+    if (is_of_a && is_fork) return point->step < FORK_STEP;
+    if (memcmp(&point->run, run, 16) != 0) return 0;
+    int is_cut = is_of_a && point->attempt == 1 && point->step >= RESUME_STEP;
+    return !is_cut || view == VIEW_ALL || view == VIEW_ARRIVAL;
+}
+
+void reference_make(reference *r)
+{
+    static memory_disk logs;
+    test_random random = test_random_from(SEED);
+    *r = (reference){0};
+    memory_disk_free(&disk);
+    memory_disk_free(&logs);
+    memory_os_set_boot(1);
+    memory_os_use(&disk, SEED);
+
+    steplog_store *store = open_store(0);
+    make_run_a(r, store, &random);
+    kit_store_close(store);
+
+    store = open_store(STEPLOG_FORCE_PWRITE | STEPLOG_NO_ADOPT);
+    source c = make_run_c(r, store, &random);
+    r->run_c = kit_run_of(c.writer);
+    take_log(&logs, &disk);
+    kit_writer_close(c.writer);
+    kit_store_close(store);
+
+    memory_disk held;
+    memset(&held, 0, sizeof held);
+    store = open_store(STEPLOG_NO_ADOPT);
+    source b = make_run_b(r, store);
+    take_log(&logs, &disk);
+    memory_disk_copy(&held, &disk);
+    kit_writer_close(b.writer);
+    kit_store_close(store);
+
+    for (size_t i = 0; i < held.count; i++) {
+        const memory_file *file = &held.files[i];
+        if (!file->node->is_directory && !is_log(file->name))
+            memory_disk_put(&r->disk, file->name, file->node->data, file->node->bytes);
+    }
+    for (size_t i = 0; i < logs.count; i++)
+        if (!logs.files[i].node->is_directory)
+            memory_disk_put(&r->disk, logs.files[i].name, logs.files[i].node->data, logs.files[i].node->bytes);
+    memory_disk_put(&r->disk, "log/00000000000000000000000000000001-1.log", "spare that was cut short", 24);
+    memory_disk_put(&r->disk, "seg/0/00000000000000000000000000000002.tmp", "SLSEGMNT that was never done", 28);
+    memory_disk_free(&held);
+    for (size_t i = 0; i < r->disk.count; i++) {
+        r->bytes += r->disk.files[i].node->bytes;
+        r->zero_bytes += is_log(r->disk.files[i].name) && r->disk.files[i].node->bytes > SL_LOG_HEADER_BYTES ? 3328 : 0;
+    }
+}
+
+static const char *const encodings[] = {
+    "constant", "raw", "decimal e=", "decimal-float", "ordered", "integer factor=1 ", "integer factor=10 ", "delta=0",
+    "delta=1", "delta=2", "delta=3", "patches=1", "exceptions=1", "bitmap", "positions"};
+enum { ENCODINGS = sizeof encodings / sizeof *encodings };
+
+static int look_for_encodings(void *context, const steplog_dump_item *item)
+{
+    int *is_seen = context;
+    int is_wanted = strcmp(item->field, "encoding") == 0 || strcmp(item->field, "presence") == 0;
+    for (size_t i = 0; i < ENCODINGS; i++)
+        is_seen[i] |= strcmp(item->field, encodings[i]) == 0 || (is_wanted && strstr(item->value, encodings[i]));
+    return 0;
+}
+
+void reference_check_encodings(void)
+{
+    int is_seen[ENCODINGS] = {0};
+    OK(steplog_dump(MEMORY_STORE, NULL, 0, look_for_encodings, is_seen, &kit_error));
+    for (size_t i = 0; i < ENCODINGS; i++) HOLDS(is_seen[i], "the reference store has no '%s'", encodings[i]);
+}
+
+void reference_free(reference *r)
+{
+    memory_disk_free(&r->disk);
+    memory_disk_free(&r->older);
+    free(r->points);
+}
