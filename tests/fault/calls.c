@@ -185,7 +185,7 @@ int fault_calls(const attack_options *o)
     attack_test t = {.part = "fault", .name = "calls", .first_seed = o->seed, .last_seed = o->seed};
     static uint16_t kinds[CALLS_MAX];
     int is_short = o->seconds == 0 && o->runs == 0;
-    uint64_t stride = !is_short ? 1 : FAULT_IS_SLOW ? 61 : 3;
+    uint64_t stride = !is_short ? 1 : FAULT_IS_SLOW ? 97 : 11;
     uint64_t offset = 0, fired = 0;
     for (size_t n = 0; n < script_scene_count; n++)
         for (int mode = 0; mode < FAULT_MODES; mode++) {
