@@ -6,6 +6,7 @@
  * stays. */
 #include "compact/compact_job.h"
 
+#include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "compact/compact_plan.h"
@@ -83,7 +84,7 @@ static steplog_status tell_progress(job *j)
 
 static int is_due(const job *j, const sl_tombstone *t)
 {
-    return (j->request->flags & STEPLOG_COMPACT_NOW) || j->request->now_ns - t->time_ns >= GRACE_NS;
+    return (j->request->flags & STEPLOG_COMPACT_NOW) || sl_age_ns(j->request->now_ns, t->time_ns) >= GRACE_NS;
 }
 
 static int is_row_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step,

@@ -4,6 +4,7 @@
  * writer is gone. With adopt the host does not matter: the caller knows that it is lost. Logs of one incarnation are
  * sealed together, in the order of their numbers, and removed after the segment was read back. One that holds valid
  * records behind a torn end stays, so that nothing is thrown away. */
+#include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "core/store.h"
@@ -45,7 +46,8 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     steplog_status status = sl_log_header_decode(head, o->name, &o->header, NULL);
     if (status == STEPLOG_MISSING) {
         *is_old_spare = list->store->file_system.is_local &&
-                        sl_os->wall_time_ns() - stat.modified_time_ns > SPARE_AGE_NS && sl_os->lock(o->fd) == 0;
+                        sl_age_ns(sl_os->wall_time_ns(), stat.modified_time_ns) > SPARE_AGE_NS &&
+                        sl_os->lock(o->fd) == 0;
         return 0;
     }
     if (status < 0) return 0; /* damaged: verify tells, nothing is removed */

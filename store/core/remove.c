@@ -4,6 +4,7 @@
  * kept for ever; the bytes go at a compaction after the grace time. */
 #include "steplog/maintain.h"
 
+#include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "core/store.h"
@@ -188,7 +189,7 @@ steplog_status steplog_remove_undo(steplog_store *s, const steplog_id *id, uint6
         if (run->events.items[i].fact.lamport >= lamport) lamport = run->events.items[i].fact.lamport + 1;
     for (size_t i = 0; status >= 0 && i < run->events.count; i++) {
         const sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || now - event->fact.time_ns >= GRACE_NS ||
+        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || sl_age_ns(now, event->fact.time_ns) >= GRACE_NS ||
             was_freed(r, run, i))
             continue;
         sl_fact undo = {.kind = STEPLOG_EVENT_UNDO,

@@ -15,6 +15,10 @@ int main(int argc, char **argv)
     if (attack_wants(&o, "memory")) failed |= fault_memory(&o);
     if (attack_wants(&o, "budget")) failed |= fault_budget(&o);
     if (attack_wants(&o, "syncs")) failed |= fault_syncs(&o);
-    if (o.only && attack_wants(&o, "sites")) fault_print_sites();
+    if (o.only && attack_wants(&o, "sites")) {
+        /* Some places are reached only when something failed before. */
+        failed |= fault_calls(&o) | fault_memory(&o) | fault_budget(&o) | fault_syncs(&o);
+        fault_print_sites();
+    }
     return failed;
 }

@@ -217,9 +217,12 @@ int fault_syncs(const attack_options *o)
     return attack_report(&t, figures);
 }
 
+extern const char __executable_start[];
+
+/* Addresses as addr2line takes them, of the call itself. */
 void fault_print_sites(void)
 {
     static const void *sites[1024];
     size_t count = sim_sites(sites, 1024);
-    for (size_t i = 0; i < count; i++) printf("SITE\t%p\n", sites[i]);
+    for (size_t i = 0; i < count; i++) printf("SITE\t%#tx\n", (const char *)sites[i] - __executable_start - 1);
 }

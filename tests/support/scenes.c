@@ -218,7 +218,40 @@ static void play_remove(script *s)
     script_remove(s, 1, 0, 100);
 }
 
+static int pass_item(void *context, const steplog_dump_item *item)
+{
+    (void)context, (void)item;
+    return 0;
+}
+
+/* A live log, segments, and who looks at their bytes. */
+static void play_look(script *s)
+{
+    size_t w;
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 4);
+    steplog_verify_result result = {.size_bytes = sizeof result};
+    script_tried(s, steplog_store_verify(s->path, NULL, &result, NULL));
+    script_tried(s, steplog_dump(s->path, NULL, STEPLOG_DUMP_VALUES, pass_item, NULL, NULL));
+    script_tried(s, steplog_dump(s->path, "STEPLOG", 0, pass_item, NULL, NULL));
+}
+
+/* Runs whose ids are random. */
+static void play_without_key(script *s)
+{
+    size_t w;
+    steplog_id fork;
+    s->may_hold_more_runs = 1;
+    script_open(s, 0);
+    if (!script_writer_open(s, NULL, 0, 0, &w)) return;
+    script_rows(s, w, 4);
+    script_tried(s, steplog_run_fork(s->store, &s->writers[w].run, 2, NULL, "fork", &fork, NULL));
+    script_rows(s, w, 1);
+}
+
 const script_scene script_scenes[] = {
+    {"look", leave_segments, play_look},
+    {"without_key", nothing, play_without_key},
     {"open", nothing, play_open},
     {"append", open_writer, play_append},
     {"append_little", open_writer, play_append_little},
