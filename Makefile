@@ -237,7 +237,7 @@ clean: ## remove build/
 
 help: ## this list
 	@echo 'steplog $(VERSION)'
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile tests/*/rules.mk | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR JOBS; V=1 shows commands, WERROR=-Werror stops at warnings.'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
