@@ -163,7 +163,10 @@ steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
     if (status >= 0 || !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
     /* The disk refused. What is not durable goes to a new log, and that one is synced: once. */
     if (sl_writer_make_room(w, 64, 0, 0, STEPLOG_TIME_NONE) < 0) {
-        if (err) *err = w->error;
+        if (err) {
+            *err = w->error;
+            err->code = STEPLOG_IO;
+        }
         return STEPLOG_IO;
     }
     status = sl_writer_sync_logs(w, err);
