@@ -114,6 +114,33 @@ IN_BOTH_MODES(view, a_rewind_hides_and_its_undo_shows_again)
     kit_store_close(store);
 }
 
+IN_BOTH_MODES(view, at_equal_steps_a_parents_points_come_before_those_of_its_forks)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    for (unsigned n = 0; n < 8; n++) { /* incarnations are random: one order of them is not enough */
+        char key[16], child_key[16], last_key[16];
+        snprintf(key, sizeof key, "run %u", n);
+        snprintf(child_key, sizeof child_key, "child %u", n);
+        snprintf(last_key, sizeof last_key, "last %u", n);
+        steplog_id child, last;
+        steplog_writer *writer = kit_writer(store, key, 0, 2);
+        kit_log(writer, "loss", 1, 10);
+        steplog_id run = kit_run_of(writer);
+        OK(steplog_run_fork(store, &run, 5, child_key, NULL, &child, &kit_error));
+        steplog_writer *child_writer = kit_writer(store, child_key, 0, 0);
+        kit_log(child_writer, "loss", 1, 20);
+        OK(steplog_run_fork(store, &child, 5, last_key, NULL, &last, &kit_error));
+        steplog_writer *last_writer = kit_writer(store, last_key, 0, 0);
+        kit_log(last_writer, "loss", 1, 30);
+        cr_assert_str_eq(line_of(store, &last, "loss", NULL), "1=10 1=20 1=30");
+        kit_writer_close(last_writer);
+        kit_writer_close(child_writer);
+        kit_writer_close(writer);
+        cr_assert_str_eq(line_of(store, &last, "loss", NULL), "1=10 1=20 1=30");
+    }
+    kit_store_close(store);
+}
+
 IN_BOTH_MODES(view, a_fork_keeps_what_its_parent_was)
 {
     steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
