@@ -68,7 +68,8 @@ static const char *check_writers(oracle *o, steplog_reader *reader, int run)
         model_writer *x = &o->writers[w];
         if (is_found[w]++) return say_wrong("writer %d is there twice", w);
         x->state = STATE_IS;
-        if (!x->handle && x->durable == 0 && o->had_power_cut && !info.label_count) x->label = 0; /* its description was cut off */
+        if (!x->handle && x->durable == 0 && o->had_power_cut && !info.label_count && !info.is_resume)
+            x->label = 0, x->is_resume = 0; /* its description was cut off, and so was all behind it */
         if (x->run != run || x->attempt != info.attempt || x->rank != info.rank || x->is_resume != info.is_resume ||
             (x->is_resume && x->resume_step != info.resume_step) || x->label != (info.label_count > 0))
             return say_wrong("writer %d is described wrongly", w);
