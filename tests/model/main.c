@@ -10,9 +10,9 @@
 
 enum { OPERATIONS = 200 };
 #ifdef __SANITIZE_ADDRESS__
-enum { SHORT_RUNS = 100 };
+enum { SHORT_RUNS = 80 };
 #else
-enum { SHORT_RUNS = 400 };
+enum { SHORT_RUNS = 300 };
 #endif
 
 static char *read_text(const char *path)

@@ -276,7 +276,7 @@ static int state_of(player *p, steplog_status status)
     if (status >= 0) return STATE_IS;
     if (is_dead(p)) return STATE_MAYBE;
     if (status == STEPLOG_FULL) p->result.refused++;
-    if (status == STEPLOG_FULL && (p->is_full || p->has_fault)) return STATE_NOT;
+    if (status == STEPLOG_FULL && p->is_full && !p->has_fault) return STATE_NOT;
     if (!p->has_fault && !p->is_full && status != STEPLOG_FAILED) p->wrong = say_wrong("a call gives %s", steplog_status_name(status));
     p->may_be_unsettled = 1;
     return STATE_MAYBE;
