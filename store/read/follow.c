@@ -226,6 +226,11 @@ static int is_value_removed(const sl_run *run, const followed *f, const sl_log_i
     return 0;
 }
 
+static int is_value_present(const sl_log_item *item, uint32_t m)
+{
+    return !item->presence || (sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1);
+}
+
 /* Adds a row of a log to the batch, without what was removed. 0: it has to wait for a listing; nothing was added. */
 static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl_log_item *item)
 {
@@ -241,13 +246,15 @@ static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl
     }
     if (is_row_removed(run, f, item)) return 1;
     for (uint32_t m = 0; m < count; m++) {
+        /* A metric that no row had a value of yet is no series: a listing would not make it one. */
+        if (!is_value_present(item, m)) continue;
         uint32_t place = schema ? schema->places[m] : point_place;
         if (!is_value_removed(run, f, item, place) && column_of(c, f, place) == MAP_UNKNOWN) return 0;
     }
     if (!is_step_wanted(&c->view, item->step)) return 1;
     const uint8_t *at = item->values;
     for (uint32_t m = 0; m < count; m++) {
-        if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
+        if (!is_value_present(item, m)) continue;
         uint32_t place = schema ? schema->places[m] : point_place;
         double value = item->kind == SL_ITEM_POINT ? item->value : sl_double_of(sl_load64(at));
         if (item->kind == SL_ITEM_ROW) at += 8;

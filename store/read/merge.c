@@ -8,8 +8,10 @@
 
 #include <stdlib.h>
 
+/* A parent's points come before those of its fork. */
 static int compare_identity(const sl_piece *x, const sl_piece *y)
 {
+    if (x->depth != y->depth) return x->depth > y->depth ? -1 : 1;
     if (x->attempt != y->attempt) return x->attempt < y->attempt ? -1 : 1;
     return memcmp(x->incarnation.bytes, y->incarnation.bytes, 16);
 }

@@ -243,6 +243,7 @@ typedef struct wanted {
     steplog_error *err;
     const uint32_t *writers; /* of the run, in the public order */
     size_t writer_count;
+    int depth; /* of the run that is collected */
 } wanted;
 
 static sl_columns *new_columns(wanted *w)
@@ -347,6 +348,7 @@ static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const 
                               .incarnation = i->id,
                               .attempt = i->attempt,
                               .writer = writer,
+                              .depth = w->depth,
                               .step_min = chunk->step_min > filter->step_begin ? chunk->step_min : filter->step_begin,
                               .step_max = chunk->step_max < filter->step_last ? chunk->step_max : filter->step_last};
             piece.is_whole = filter->tombstones.count == 0 && chunk->step_min >= filter->step_begin &&
@@ -421,7 +423,8 @@ static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter
         if (tombstone->has_steps && (item->step < tombstone->step_begin || item->step >= tombstone->step_end)) continue;
         for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
             const sl_dictionary_name *name = &log->dictionary.names.items[m];
-            if (map[m] && name->bytes == tombstone->metric_bytes &&
+            /* One without a value in this log has no column. */
+            if (map[m] && log->uses.items[m].count && name->bytes == tombstone->metric_bytes &&
                 memcmp(name->text, tombstone->metric, name->bytes) == 0)
                 rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
         }
@@ -443,6 +446,7 @@ static steplog_status add_log_piece(wanted *w, const sl_incarnation *i, const sl
                       .incarnation = i->id,
                       .attempt = i->attempt,
                       .writer = writer,
+                      .depth = w->depth,
                       .step_min = INT64_MAX,
                       .step_max = INT64_MIN,
                       .is_whole = 1};
@@ -531,6 +535,7 @@ static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, 
     SL_TRY(sl_run_load(w->reader, run, w->err));
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
     if (!windows) return no_memory(w->err);
+    w->depth = depth;
     steplog_status status = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) ? STEPLOG_OK
                                                                                               : no_memory(w->err);
     for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {

@@ -39,6 +39,7 @@ typedef struct sl_piece {
     uint64_t sequence_first;
     steplog_id incarnation;
     uint32_t attempt, writer; /* writer: as for steplog_reader_writer() */
+    int depth;                /* 0: of the run itself; 1: of its parent, ... */
     int is_whole; /* no row of the block is filtered out, whatever its number */
 } sl_piece;
 

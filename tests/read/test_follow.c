@@ -118,6 +118,21 @@ IN_BOTH_MODES(follow, waits_no_longer_than_asked_when_listing_takes_long)
     end_scene(&s);
 }
 
+/* A schema names metrics; those that no row has given a value yet are no series. */
+IN_BOTH_MODES(follow, gives_rows_that_lack_a_metric_which_never_had_a_value)
+{
+    scene s = make_scene(flags);
+    steplog_schema wide = kit_schema(s.writer, "m", 3);
+    const double values[3] = {1, 2, 3};
+    const uint64_t first = 1, first_and_third = 5;
+    OK(steplog_writer_append_present(s.writer, wide, 200, STEPLOG_TIME_NONE, values, &first));
+    read_rows(&s, 1);
+    OK(steplog_writer_append_present(s.writer, wide, 201, STEPLOG_TIME_NONE, values, &first_and_third));
+    append(&s, 3);
+    read_rows(&s, 4);
+    end_scene(&s);
+}
+
 IN_BOTH_MODES(follow, lists_a_large_store_for_a_small_part_of_the_time)
 {
     slow_os((int64_t)10 * MS, 0);

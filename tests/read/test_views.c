@@ -114,6 +114,61 @@ IN_BOTH_MODES(view, a_rewind_hides_and_its_undo_shows_again)
     kit_store_close(store);
 }
 
+/* The second writer's log names "b" and has no value of it; what is removed is its values of "b": none. */
+IN_BOTH_MODES(view, a_removed_series_that_a_log_only_names_takes_nothing_else_with_it)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *first = kit_writer(store, "run", 0, 0), *second = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(first);
+    kit_log(first, "b", 1, 10);
+    kit_log(first, "b", 9, 90); /* stays, so that "b" is still a column */
+    const steplog_metric metrics[2] = {kit_metric(second, "a"), kit_metric(second, "b")};
+    steplog_schema schema;
+    OK(steplog_writer_schema(second, metrics, 2, &schema, &kit_error));
+    const double values[2] = {20, 30};
+    const uint64_t only_a = 1;
+    OK(steplog_writer_append_present(second, schema, 2, STEPLOG_TIME_NONE, values, &only_a));
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "b", .has_end = 1, .step_end = 5};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    kit_rows rows = kit_read_store(steplog_store_path(store), &run, "*", 0);
+    cr_assert_eq(rows.row_count, 2);
+    cr_assert_eq(rows.steps[0], 2);
+    cr_assert(kit_has(&rows, 0, 0));
+    cr_assert_eq(kit_at(&rows, 0, 0), 20);
+    kit_rows_free(&rows);
+    kit_writer_close(second);
+    kit_writer_close(first);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(view, at_equal_steps_a_parents_points_come_before_those_of_its_forks)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    for (unsigned n = 0; n < 8; n++) { /* incarnations are random: one order of them is not enough */
+        char key[16], child_key[16], last_key[16];
+        snprintf(key, sizeof key, "run %u", n);
+        snprintf(child_key, sizeof child_key, "child %u", n);
+        snprintf(last_key, sizeof last_key, "last %u", n);
+        steplog_id child, last;
+        steplog_writer *writer = kit_writer(store, key, 0, 2);
+        kit_log(writer, "loss", 1, 10);
+        steplog_id run = kit_run_of(writer);
+        OK(steplog_run_fork(store, &run, 5, child_key, NULL, &child, &kit_error));
+        steplog_writer *child_writer = kit_writer(store, child_key, 0, 0);
+        kit_log(child_writer, "loss", 1, 20);
+        OK(steplog_run_fork(store, &child, 5, last_key, NULL, &last, &kit_error));
+        steplog_writer *last_writer = kit_writer(store, last_key, 0, 0);
+        kit_log(last_writer, "loss", 1, 30);
+        cr_assert_str_eq(line_of(store, &last, "loss", NULL), "1=10 1=20 1=30");
+        kit_writer_close(last_writer);
+        kit_writer_close(child_writer);
+        kit_writer_close(writer);
+        cr_assert_str_eq(line_of(store, &last, "loss", NULL), "1=10 1=20 1=30");
+    }
+    kit_store_close(store);
+}
+
 IN_BOTH_MODES(view, a_fork_keeps_what_its_parent_was)
 {
     steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);

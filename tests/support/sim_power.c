@@ -433,7 +433,7 @@ static sim_node *build(sim *m, const sim_crash *c, size_t place, sim_node **buil
 sim *sim_crash_state(const sim_crash *c, int is_mixed, sim_chooser chooser, void *context)
 {
     choices by = {chooser, context, is_mixed};
-    sim *m = sim_new(c->settings.random_state ^ 0x85ebca6b);
+    sim *m = sim_new((c->settings.random_state + c->settings.boot) * 0x9e3779b97f4a7c15u); /* never twice the same */
     m->wall_ns = c->settings.wall_ns + 60000000000;
     m->process = c->settings.process + 1000;
     m->boot = c->settings.boot + 1;

@@ -1,0 +1,392 @@
+/* model/check.c: reads what a store holds and settles with it what may or may not be there; then compares. */
+#include "model/model.h"
+
+#include "support/store_kit.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *say_wrong(const char *format, ...)
+{
+    static char text[600];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+/* ---- writers ---- */
+
+static int is_whole_removed(const oracle *o, int run)
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (o->records[i].kind == REC_REMOVAL && o->records[i].run == run && o->records[i].is_whole && !o->records[i].has_steps)
+            return 1;
+    return 0;
+}
+
+static const char *adopt_ghost(oracle *o, int run, const steplog_writer_info *info)
+{
+    if (!o->ghost_writers || o->writer_count == WRITERS_MAX) return say_wrong("run %d: a writer that nobody opened, attempt %u, liveness %d, last sequence %llu", run, info->attempt, (int)info->liveness, (unsigned long long)info->last_sequence);
+    o->ghost_writers--;
+    o->writers[o->writer_count++] = (model_writer){.session = -1,
+                                                   .run = run,
+                                                   .id = info->incarnation,
+                                                   .attempt = info->attempt,
+                                                   .rank = info->rank,
+                                                   .label = info->label_count > 0,
+                                                   .is_resume = info->is_resume,
+                                                   .resume_step = info->resume_step,
+                                                   .state = STATE_IS};
+    return NULL;
+}
+
+static int find_writer(const oracle *o, const steplog_id *id)
+{
+    for (size_t w = 0; w < o->writer_count; w++)
+        if (memcmp(&o->writers[w].id, id, sizeof *id) == 0) return (int)w;
+    return -1;
+}
+
+static const char *check_writers(oracle *o, steplog_reader *reader, int run)
+{
+    uint8_t is_found[WRITERS_MAX] = {0};
+    size_t count = steplog_reader_writer_count(reader, &o->runs[run].id);
+    int is_removed = is_whole_removed(o, run);
+    for (size_t i = 0; i < count; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        steplog_error why;
+        if (steplog_reader_writer(reader, &o->runs[run].id, i, &info, &why) < 0) return say_wrong("run %d, writer %zu: %s", run, i, why.text);
+        int w = find_writer(o, &info.incarnation);
+        if (w < 0) {
+            const char *wrong = adopt_ghost(o, run, &info);
+            if (wrong) return wrong;
+            w = (int)o->writer_count - 1;
+        }
+        model_writer *x = &o->writers[w];
+        if (is_found[w]++) return say_wrong("writer %d is there twice", w);
+        x->state = STATE_IS;
+        if (!x->handle && x->durable == 0 && o->had_power_cut && !info.label_count && !info.is_resume)
+            x->label = 0, x->is_resume = 0; /* its description was cut off, and so was all behind it */
+        if (x->run != run || x->attempt != info.attempt || x->rank != info.rank || x->is_resume != info.is_resume ||
+            (x->is_resume && x->resume_step != info.resume_step) || x->label != (info.label_count > 0))
+            return say_wrong("writer %d is described wrongly", w);
+        int expected = x->handle ? STEPLOG_LIVENESS_ALIVE : x->end_is_sure ? STEPLOG_LIVENESS_ENDED : -1;
+        if (expected >= 0 && !is_removed && (int)info.liveness != expected)
+            return say_wrong("writer %d has liveness %d, not %d", w, (int)info.liveness, expected);
+        if (info.missing_count && !is_removed) return say_wrong("writer %d misses %llu records", w, (unsigned long long)info.missing_count);
+    }
+    for (size_t w = 0; w < o->writer_count; w++) {
+        model_writer *x = &o->writers[w];
+        if (x->run != run || is_found[w]) continue;
+        /* One that recorded nothing is nothing once it is dead. */
+        if (x->handle || x->end_is_sure) return say_wrong("writer %zu of run %d is lost: %s", w, run, x->handle ? "it lives" : "it has ended");
+        x->state = STATE_NOT; /* for now: an empty log may be found again that was not there for a while */
+        for (size_t i = 0; i < o->count; i++) {
+            if (o->records[i].writer != (int)w) continue;
+            if (o->records[i].state == STATE_IS) return say_wrong("writer %zu of run %d is lost, with what it recorded", w, run);
+            o->records[i].state = STATE_NOT;
+        }
+    }
+    return NULL;
+}
+
+/* ---- history ---- */
+
+static void format_value(char text[32], uint32_t v) { snprintf(text, 32, "value %u", (unsigned)v); }
+
+static int is_target(const oracle *o, const record *r, const steplog_event *e)
+{
+    const record *t = &o->records[r->target];
+    /* One that a removal of the whole run covers may not have been read. */
+    return !t->is_known || (memcmp(&t->id, &e->target, sizeof t->id) == 0 && t->event_sequence == e->target_sequence);
+}
+
+static int is_event(const oracle *o, const record *r, const steplog_event *e)
+{
+    char text[32];
+    switch (e->kind) {
+    case STEPLOG_EVENT_SET:
+        format_value(text, r->v);
+        return r->kind == REC_SET && e->key && e->key[0] == 'k' && (uint32_t)(e->key[1] - '0') == r->key &&
+               (e->value ? r->bytes && strcmp(text, e->value) == 0 : !r->bytes);
+    case STEPLOG_EVENT_REWIND:
+        return r->kind == REC_REWIND && r->step == e->step_begin && (!r->attempt || r->attempt == e->attempt);
+    case STEPLOG_EVENT_UNDO:
+        if (r->kind != REC_UNREMOVE) return r->kind == REC_UNDO && is_target(o, r, e);
+        for (size_t i = 0; i < o->count; i++) { /* of a removal, not of a rewind */
+            const record *t = &o->records[i];
+            if (t->kind == REC_REWIND && t->is_known && memcmp(&t->id, &e->target, sizeof t->id) == 0) return 0;
+        }
+        return 1;
+    case STEPLOG_EVENT_FORK:
+        return r->kind == REC_FORK && r->step_end == e->step_end && (r->attempt == e->parent_attempt || r->bytes);
+    case STEPLOG_EVENT_TOMBSTONE:
+        if (r->kind != REC_REMOVAL || r->has_steps != e->has_steps) return 0;
+        if (r->has_steps && (r->step != e->step_begin || r->step_end != e->step_end)) return 0;
+        return r->is_whole ? !e->key : e->key && e->key[0] >= 'a' && e->key[0] < 'a' + METRICS && (r->mask >> (e->key[0] - 'a') & 1);
+    default: return 0;
+    }
+}
+
+static int is_of_many(const record *r) { return r->kind == REC_REMOVAL || r->kind == REC_UNREMOVE; }
+
+static record *find_event(oracle *o, int run, const steplog_event *e)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        record *r = &o->records[i];
+        if (r->run == run && r->is_known && r->event_sequence == e->sequence && memcmp(&r->id, &e->incarnation, sizeof r->id) == 0)
+            return is_event(o, r, e) ? r : NULL;
+    }
+    for (int certain = 1; certain >= 0; certain--)
+        for (size_t i = 0; i < o->count; i++) {
+            record *r = &o->records[i];
+            if (r->run != run || (r->is_known && !is_of_many(r)) || r->state == STATE_NOT || !is_event(o, r, e)) continue;
+            if (is_of_many(r) && certain && r->state != STATE_IS) continue;
+            if (r->writer >= 0 && memcmp(&o->writers[r->writer].id, &e->incarnation, sizeof r->id) != 0) continue;
+            return r;
+        }
+    return NULL;
+}
+
+static const char *check_history(oracle *o, steplog_reader *reader, int run)
+{
+    size_t count = steplog_reader_event_count(reader, &o->runs[run].id), last = 0;
+    for (size_t i = 0; i < o->count; i++) o->records[i].is_found = 0;
+    for (size_t i = 0; i < count; i++) {
+        steplog_event e = {.size_bytes = sizeof e};
+        steplog_error why;
+        if (steplog_reader_event(reader, &o->runs[run].id, i, &e, &why) < 0) return say_wrong("run %d, event %zu: %s", run, i, why.text);
+        if (e.kind == STEPLOG_EVENT_END || e.kind == STEPLOG_EVENT_GAP) continue;
+        record *r = find_event(o, run, &e);
+        if (!r) return say_wrong("run %d, event %zu of kind %d, value '%s': nobody recorded it", run, i, (int)e.kind, e.value ? e.value : "");
+        if (r->is_found && !is_of_many(r)) return say_wrong("run %d, event %zu is there twice", run, i);
+        r->is_found = 1;
+        r->place = (uint32_t)i;
+        if (!r->is_known) {
+            r->is_known = 1;
+            r->id = e.incarnation;
+            r->event_sequence = e.sequence;
+        }
+        r->state = STATE_IS;
+        if (e.kind == STEPLOG_EVENT_REWIND) r->attempt = e.attempt;
+        if (e.kind == STEPLOG_EVENT_FORK) r->attempt = e.parent_attempt;
+        size_t at = (size_t)(r - o->records);
+        if (!is_of_many(r) && at < last && !o->runs[run].order_is_lost)
+            return say_wrong("run %d: event %zu is out of order", run, i);
+        if (!is_of_many(r)) last = at;
+    }
+    oracle_refresh(o);
+    for (size_t i = 0; i < o->count; i++) {
+        record *r = &o->records[i];
+        if (r->run != run || r->kind == REC_ROW || r->kind == REC_BLOB || r->is_found || !r->seen) continue;
+        if (r->state == STATE_IS && !is_of_many(r))
+            return say_wrong("run %d: record %zu of kind %d is lost", run, i, r->kind);
+        if (r->state == STATE_MAYBE) r->state = STATE_NOT;
+    }
+    return NULL;
+}
+
+static const char *check_facts(const oracle *o, steplog_reader *reader, int run)
+{
+    for (uint32_t key = 0; key < FACT_KEYS; key++) {
+        const record *latest = NULL;
+        for (size_t i = 0; i < o->count; i++) {
+            const record *r = &o->records[i];
+            if (r->run != run || r->kind != REC_SET || r->key != key || r->state != STATE_IS || !r->seen) continue;
+            if (!latest || !o->runs[run].order_is_lost || r->place > latest->place) latest = r;
+        }
+        char name[8] = {'k', (char)('0' + key)}, text[32] = "";
+        const char *value = NULL;
+        if (latest && latest->bytes) format_value(text, latest->v);
+        if (steplog_reader_fact(reader, &o->runs[run].id, name, &value) < 0) value = NULL;
+        if (strcmp(value ? value : "", text)) return say_wrong("run %d: fact %s is '%s', not '%s'", run, name, value ? value : "", text);
+    }
+    return NULL;
+}
+
+/* ---- rows and blobs ---- */
+
+read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog_view *view, size_t *count, const char **wrong)
+{
+    steplog_cursor *cursor = NULL;
+    steplog_error why = {0};
+    steplog_batch batch;
+    read_row *rows = NULL;
+    size_t capacity = 0, known = 0;
+    uint8_t columns[GROUPS * METRICS + 1];
+    *count = 0;
+    steplog_status status = steplog_cursor_open_matching(reader, run, NULL, view, &cursor, &why);
+    if (status == STEPLOG_MISSING) return NULL;
+    if (status < 0) {
+        *wrong = say_wrong("a cursor cannot be opened: %s", why.text);
+        return NULL;
+    }
+    while (!*wrong && (status = steplog_cursor_next(cursor, &batch, 0, &why)) == STEPLOG_OK) {
+        if (batch.column_count > GROUPS * METRICS) *wrong = say_wrong("%zu columns", batch.column_count);
+        for (; !*wrong && known < batch.column_count; known++) {
+            steplog_series series;
+            steplog_series_info info = {.size_bytes = sizeof info};
+            if (steplog_cursor_series(cursor, known, &series) < 0 || steplog_reader_series(reader, series, &info, NULL) < 0)
+                *wrong = "a series cannot be described";
+            else
+                columns[known] = (uint8_t)((info.rank + 2 * (info.label_count > 0)) * METRICS + (uint32_t)(info.name[0] - 'a'));
+        }
+        for (size_t i = 0; !*wrong && i < batch.row_count; i++) {
+            if (*count == capacity) {
+                capacity = capacity ? capacity * 2 : 128;
+                rows = realloc(rows, capacity * sizeof *rows);
+                if (!rows) abort();
+            }
+            read_row *row = &rows[(*count)++];
+            *row = (read_row){batch.writers[i], batch.attempts[i], batch.steps[i], batch.times_ns[i], batch.sequences[i], 0, {0}};
+            for (size_t c = 0; c < batch.column_count; c++)
+                if (batch.present[c][i / 64] >> (i % 64) & 1) {
+                    row->present |= (uint16_t)(1u << columns[c]);
+                    row->bits[columns[c]] = kit_bits(batch.values[c][i]);
+                }
+            if (!row->present) *wrong = "a row without a value";
+        }
+    }
+    if (!*wrong && status < 0) *wrong = say_wrong("a cursor cannot go on: %s", why.text);
+    steplog_cursor_close(cursor);
+    return rows;
+}
+
+int row_is(const oracle *o, const read_row *row, const record *r, uint8_t mask)
+{
+    const model_writer *w = &o->writers[r->writer];
+    if (row->step != r->step || row->present != (uint16_t)(mask << (group_of(w) * METRICS)) || row->attempt != w->attempt) return 0;
+    if (r->time_ns != STEPLOG_TIME_NOW && r->time_ns != row->time_ns) return 0;
+    for (unsigned m = 0; m < METRICS; m++)
+        if (mask >> m & 1 && row->bits[group_of(w) * METRICS + m] != kit_bits(value_of(r->v, m))) return 0;
+    return 1;
+}
+
+static const char *settle_rows(oracle *o, steplog_reader *reader, int run)
+{
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER};
+    size_t count;
+    const char *wrong = NULL;
+    read_row *rows = read_view(reader, &o->runs[run].id, &view, &count, &wrong);
+    size_t writer_count = steplog_reader_writer_count(reader, &o->runs[run].id);
+    for (size_t n = 0; n < writer_count && !wrong; n++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        steplog_reader_writer(reader, &o->runs[run].id, n, &info, NULL);
+        int w = find_writer(o, &info.incarnation);
+        size_t at = 0;
+        uint64_t sequence = 0;
+        for (size_t i = 0; i < o->count && !wrong; i++) {
+            record *r = &o->records[i];
+            if (r->writer != w || r->kind != REC_ROW || r->state == STATE_NOT || !r->seen) continue;
+            while (at < count && rows[at].writer != n) at++;
+            if (at < count && row_is(o, &rows[at], r, r->seen)) {
+                if (rows[at].sequence <= sequence) wrong = say_wrong("writer %d: sequence %llu is out of order", w, (unsigned long long)rows[at].sequence);
+                sequence = rows[at].sequence;
+                r->state = STATE_IS;
+                at++;
+            } else if (r->state == STATE_MAYBE)
+                r->state = STATE_NOT;
+            else
+                wrong = say_wrong("writer %d of run %d: row %zu at step %lld was acknowledged and is lost", w, run, i, (long long)r->step);
+        }
+        while (at < count && rows[at].writer != n) at++;
+        if (!wrong && at < count)
+            wrong = say_wrong("writer %d of run %d: a row at step %lld, sequence %llu, should not be there", w, run,
+                              (long long)rows[at].step, (unsigned long long)rows[at].sequence);
+    }
+    free(rows);
+    return wrong;
+}
+
+void fill_blob(uint8_t *data, uint32_t bytes, uint32_t v)
+{
+    for (uint32_t i = 0; i < bytes; i++) data[i] = (uint8_t)(v + i * (1 + v % 5));
+}
+
+static const char *settle_blobs(oracle *o, steplog_reader *reader, int run)
+{
+    size_t count = steplog_reader_blob_count(reader, &o->runs[run].id);
+    for (size_t i = 0; i < o->count; i++) o->records[i].is_found = 0;
+    for (size_t n = 0; n < count; n++) {
+        steplog_blob_info info = {.size_bytes = sizeof info};
+        steplog_error why;
+        if (steplog_reader_blob(reader, &o->runs[run].id, n, &info, &why) < 0) return say_wrong("run %d, blob %zu: %s", run, n, why.text);
+        unsigned v;
+        record *found = NULL;
+        if (sscanf(info.name, "blob %u", &v) == 1)
+            for (size_t i = 0; i < o->count && !found; i++) {
+                record *r = &o->records[i];
+                if (r->kind == REC_BLOB && r->run == run && r->v == v && !r->is_found && r->state != STATE_NOT && r->seen) found = r;
+            }
+        if (!found) return say_wrong("run %d: a blob '%s' should not be there", run, info.name);
+        found->is_found = 1;
+        found->state = STATE_IS;
+        if (info.step != found->step || info.bytes != found->bytes || info.attempt != o->writers[found->writer].attempt)
+            return say_wrong("blob '%s' is described wrongly", info.name);
+        uint8_t *data = malloc(2 * (size_t)info.bytes + 1);
+        fill_blob(data + info.bytes, found->bytes, found->v);
+        steplog_status status = steplog_reader_blob_read(reader, &o->runs[run].id, n, data, info.bytes, &why);
+        int is_same = status >= 0 && memcmp(data, data + info.bytes, info.bytes) == 0;
+        free(data);
+        if (!is_same) return say_wrong("blob '%s': %s", info.name, status < 0 ? why.text : "other bytes");
+    }
+    for (size_t i = 0; i < o->count; i++) {
+        record *r = &o->records[i];
+        if (r->kind != REC_BLOB || r->run != run || r->is_found || r->state == STATE_NOT || !r->seen) continue;
+        if (r->state == STATE_IS) return say_wrong("run %d: blob %u was acknowledged and is lost", run, (unsigned)r->v);
+        r->state = STATE_NOT;
+    }
+    return NULL;
+}
+
+/* Of what a power cut may take a writer loses the end, nothing in the middle. */
+static const char *check_prefix(oracle *o, int run)
+{
+    for (size_t w = 0; w < o->writer_count; w++) {
+        size_t lost = SIZE_MAX;
+        for (size_t i = 0; i < o->count && o->writers[w].run == run; i++) {
+            record *r = &o->records[i];
+            if (r->writer != (int)w || !r->is_cut || r->state == STATE_MAYBE) continue;
+            if (r->state == STATE_NOT && lost == SIZE_MAX) lost = i;
+            if (r->state == STATE_IS && lost != SIZE_MAX)
+                return say_wrong("writer %zu: record %zu is there, an earlier one, %zu, is not", w, i, lost);
+        }
+        for (size_t i = 0; i < o->count && o->writers[w].run == run; i++)
+            if (o->records[i].writer == (int)w && o->records[i].state != STATE_MAYBE) o->records[i].is_cut = 0;
+    }
+    return NULL;
+}
+
+static const char *check_damage(const oracle *o, const steplog_reader *reader)
+{
+    for (size_t i = 0; i < steplog_reader_damage_count(reader); i++) {
+        steplog_damage d = {.size_bytes = sizeof d};
+        if (steplog_reader_damage(reader, i, &d) < 0 || d.is_notice) continue;
+        /* A new log's header, torn within a sector: nothing in it was durable. */
+        if (o->had_power_cut && d.file && strncmp(d.file, "log/", 4) == 0 && d.offset < 512) continue;
+        return say_wrong("damage in %s at %lld: %s", d.file, (long long)d.offset, d.what);
+    }
+    return NULL;
+}
+
+const char *check_all(oracle *o, steplog_reader *reader, uint64_t random)
+{
+    const char *wrong = NULL;
+    oracle_refresh(o);
+    for (int run = 0; run < (int)o->run_count && !wrong; run++) {
+        if (o->runs[run].exists <= 0) continue;
+        wrong = check_writers(o, reader, run);
+        if (!wrong) wrong = check_history(o, reader, run);
+        if (!wrong) wrong = settle_rows(o, reader, run);
+        if (!wrong) wrong = settle_blobs(o, reader, run);
+        if (!wrong) wrong = check_prefix(o, run);
+        if (!wrong) wrong = check_facts(o, reader, run);
+    }
+    if (!wrong) o->ghost_writers = 0;
+    for (int run = 0; run < (int)o->run_count && !wrong; run++)
+        if (o->runs[run].exists > 0) wrong = check_views(o, reader, run, random + (uint64_t)run * 7);
+    return wrong ? wrong : check_damage(o, reader);
+}

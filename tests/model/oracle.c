@@ -1,0 +1,209 @@
+/* model/oracle.c: what a list of records means, by FORMAT.md 12. Written from the text, not from the store. */
+#include "model/model.h"
+
+#include "support/store_kit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+record *oracle_add(oracle *o, record_kind kind, int state, int run, int writer)
+{
+    if (o->count == o->capacity) {
+        o->capacity = o->capacity ? o->capacity * 2 : 256;
+        o->records = realloc(o->records, o->capacity * sizeof *o->records);
+        if (!o->records) abort();
+    }
+    record *r = &o->records[o->count++];
+    *r = (record){.kind = (uint8_t)kind, .state = (uint8_t)state, .run = run, .writer = writer, .time_ns = STEPLOG_TIME_NOW};
+    return r;
+}
+
+uint32_t group_of(const model_writer *w) { return w->rank + 2 * w->label; }
+
+double value_of(uint32_t v, unsigned metric) { return kit_value(7, 1, v, metric); }
+
+int removal_in_force(const oracle *o, size_t index)
+{
+    const record *r = &o->records[index];
+    return r->state == STATE_IS && !(r->target && o->records[r->target - 1].state == STATE_IS);
+}
+
+void oracle_refresh(oracle *o)
+{
+    for (size_t i = 0; i < o->count; i++) o->records[i].seen = o->records[i].kind == REC_ROW ? o->records[i].mask : 1;
+    for (size_t at = 0; at < o->count; at++) {
+        const record *t = &o->records[at];
+        if (t->kind != REC_REMOVAL || !removal_in_force(o, at)) continue;
+        for (size_t i = 0; i < at; i++) {
+            record *r = &o->records[i];
+            if (r->run != t->run) continue;
+            if (t->is_whole && !t->has_steps) {
+                if (r->kind != REC_UNDO && r->kind != REC_REMOVAL && r->kind != REC_UNREMOVE) r->seen = 0;
+            } else if (r->kind == REC_ROW && (!t->has_steps || (r->step >= t->step && r->step < t->step_end))) {
+                r->seen &= t->is_whole ? 0 : (uint8_t)~t->mask;
+            }
+        }
+    }
+}
+
+/* before: only records before that one count. */
+int rewind_in_force(const oracle *o, size_t index, size_t before)
+{
+    for (size_t i = index + 1; i < o->count && i < before; i++)
+        if (o->records[i].kind == REC_UNDO && o->records[i].state == STATE_IS && o->records[i].target == index) return 0;
+    return 1;
+}
+
+const record *fork_of(const oracle *o, int run)
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (o->records[i].kind == REC_FORK && o->records[i].run == run && o->records[i].state == STATE_IS)
+            return o->records[i].seen ? &o->records[i] : NULL;
+    return NULL;
+}
+
+int is_unclear(const oracle *o, int run)
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (o->records[i].run == run && o->records[i].state == STATE_MAYBE) return 1;
+    const record *fork = fork_of(o, run);
+    return fork ? is_unclear(o, (int)fork->target) : 0;
+}
+
+static int is_rewind_to(const oracle *o, size_t i, int run, uint32_t attempt, size_t before)
+{
+    const record *r = &o->records[i];
+    return r->kind == REC_REWIND && r->run == run && r->state == STATE_IS && r->attempt == attempt && i < before &&
+           r->seen;
+}
+
+static int attempt_in_force(const oracle *o, int run, uint32_t attempt, size_t before)
+{
+    int exists = 0, opened = 0, in_force = 0;
+    for (size_t w = 0; w < o->writer_count; w++)
+        exists |= o->writers[w].run == run && o->writers[w].attempt == attempt && o->writers[w].state == STATE_IS;
+    for (size_t i = 0; i < o->count; i++)
+        if (is_rewind_to(o, i, run, attempt, before)) {
+            opened = 1;
+            in_force |= rewind_in_force(o, i, before);
+        }
+    return opened ? in_force : exists;
+}
+
+static uint32_t attempt_limit(const oracle *o, int run)
+{
+    uint32_t limit = 0;
+    for (size_t w = 0; w < o->writer_count; w++)
+        if (o->writers[w].run == run && o->writers[w].attempt > limit) limit = o->writers[w].attempt;
+    for (size_t i = 0; i < o->count; i++)
+        if (o->records[i].kind == REC_REWIND && o->records[i].run == run && o->records[i].attempt > limit)
+            limit = o->records[i].attempt;
+    return limit;
+}
+
+uint32_t highest_attempt(const oracle *o, int run)
+{
+    for (uint32_t a = attempt_limit(o, run); a > 0; a--)
+        if (attempt_in_force(o, run, a, SIZE_MAX)) return a;
+    return 0;
+}
+
+static void lower(int64_t *cut, int *has_cut, int64_t step)
+{
+    if (!*has_cut || step < *cut) *cut = step;
+    *has_cut = 1;
+}
+
+/* 0: it cuts nothing. */
+static int cut_of(const oracle *o, int run, uint32_t attempt, uint32_t group, size_t before, int64_t *cut)
+{
+    int has_cut = 0, has_group = 0;
+    for (size_t w = 0; w < o->writer_count; w++) {
+        const model_writer *x = &o->writers[w];
+        has_group |= x->run == run && x->attempt == attempt && x->state == STATE_IS && group_of(x) == group;
+    }
+    for (size_t i = 0; i < o->count; i++)
+        if (is_rewind_to(o, i, run, attempt, before) && rewind_in_force(o, i, before)) lower(cut, &has_cut, o->records[i].step);
+    for (size_t w = 0; w < o->writer_count; w++) {
+        const model_writer *x = &o->writers[w];
+        if (x->run == run && x->attempt == attempt && x->state == STATE_IS && x->is_resume && (!has_group || group_of(x) == group))
+            lower(cut, &has_cut, x->resume_step);
+    }
+    if (has_cut) return 1;
+    for (size_t i = 0; i < o->count; i++) {
+        const record *r = &o->records[i];
+        if (r->kind != REC_ROW || r->run != run || r->state != STATE_IS) continue;
+        const model_writer *x = &o->writers[r->writer];
+        if (x->attempt == attempt && (!has_group || group_of(x) == group)) lower(cut, &has_cut, r->step);
+    }
+    return has_cut;
+}
+
+typedef struct collector {
+    const oracle *o;
+    uint32_t group;
+    unsigned metric;
+    int all_attempts;
+    seen_point *points;
+    size_t count, capacity;
+} collector;
+
+static void collect(collector *c, int run, uint32_t attempt_max, size_t before, int is_bounded, int64_t bound, int depth)
+{
+    const oracle *o = c->o;
+    enum { ATTEMPTS_MAX = 512 };
+    int64_t cuts[ATTEMPTS_MAX];
+    uint8_t in_force[ATTEMPTS_MAX], has_cut[ATTEMPTS_MAX];
+    uint32_t limit = attempt_limit(o, run);
+    if (limit > attempt_max) limit = attempt_max;
+    if (limit >= ATTEMPTS_MAX) abort();
+    for (uint32_t a = 0; a <= limit; a++) {
+        in_force[a] = (uint8_t)attempt_in_force(o, run, a, before);
+        has_cut[a] = in_force[a] && cut_of(o, run, a, c->group, before, &cuts[a]);
+    }
+    for (size_t i = 0; i < o->count; i++) {
+        const record *r = &o->records[i];
+        if (r->kind != REC_ROW || r->run != run || r->state != STATE_IS || group_of(&o->writers[r->writer]) != c->group) continue;
+        uint32_t attempt = o->writers[r->writer].attempt;
+        if (attempt > limit || (is_bounded && r->step >= bound) || !(r->seen >> c->metric & 1)) continue;
+        int is_shown = c->all_attempts || in_force[attempt];
+        for (uint32_t a = attempt + 1; a <= limit && is_shown && !c->all_attempts; a++)
+            if (has_cut[a] && r->step >= cuts[a]) is_shown = 0;
+        if (!is_shown) continue;
+        if (c->count == c->capacity) {
+            c->capacity = c->capacity ? c->capacity * 2 : 64;
+            c->points = realloc(c->points, c->capacity * sizeof *c->points);
+            if (!c->points) abort();
+        }
+        c->points[c->count++] = (seen_point){r->step, i, depth};
+    }
+    const record *fork = fork_of(o, run);
+    if (!fork) return;
+    int64_t parent_bound = is_bounded && bound < fork->step_end ? bound : fork->step_end;
+    collect(c, (int)fork->target, fork->attempt, (size_t)(fork - o->records), 1, parent_bound, depth + 1);
+}
+
+static const oracle *sorting;
+
+static int compare_points(const void *a, const void *b)
+{
+    const seen_point *x = a, *y = b;
+    const record *p = &sorting->records[x->record], *q = &sorting->records[y->record];
+    const model_writer *v = &sorting->writers[p->writer], *w = &sorting->writers[q->writer];
+    if (x->step != y->step) return x->step < y->step ? -1 : 1;
+    if (x->depth != y->depth) return x->depth > y->depth ? -1 : 1; /* a parent's first */
+    if (v->attempt != w->attempt) return v->attempt < w->attempt ? -1 : 1;
+    int order = memcmp(&v->id, &w->id, sizeof v->id);
+    if (order) return order;
+    return x->record < y->record ? -1 : 1;
+}
+
+seen_point *oracle_series(const oracle *o, int run, uint32_t group, unsigned metric, int all_attempts, size_t *count)
+{
+    collector c = {.o = o, .group = group, .metric = metric, .all_attempts = all_attempts};
+    collect(&c, run, UINT32_MAX, SIZE_MAX, 0, 0, 0);
+    sorting = o;
+    if (c.count) qsort(c.points, c.count, sizeof *c.points, compare_points);
+    *count = c.count;
+    return c.points;
+}
