@@ -11,7 +11,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD build=build all=0 trust=0 list=0 names=()
-limit=120 # seconds that a detector may take; one that takes longer hangs, and has found the bug
+limit=400 # seconds that a detector may take; one that takes longer hangs, and has found the bug
 found_least=40 twice_least=30
 
 detectors=(format write read store core compact os base index scenario
