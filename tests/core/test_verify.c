@@ -444,7 +444,9 @@ Test(verify, reports_each_flipped_byte_of_a_small_store, .timeout = 300)
             /* One slot of two: told as a notice, because it is also what a power cut leaves. */
             if (strcmp(f->kind, "log") == 0 && strstr(s.text, "slot fails its check")) is_torn_tail_only = 1;
             if (status == STEPLOG_NEWER) is_torn_tail_only = 1; /* a store of a later version, told as an error */
-            if (status != STEPLOG_CORRUPT && !is_torn_tail_only) {
+            /* One slot may have been in writing when the machine stopped: a notice (FORMAT.md 6.2). */
+            int is_slot = strcmp(f->kind, "log") == 0 && strstr(s.text, "slot fails its check");
+            if (status != STEPLOG_CORRUPT && !is_torn_tail_only && !is_slot) {
                 if (silent++ < 20)
                     fprintf(stderr, "%s byte %zu, bit %02x: status %d\n%s", f->path, at, bit, status, s.text);
             }

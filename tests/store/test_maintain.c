@@ -5,6 +5,7 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,45 @@ IN_BOTH_MODES(remove, points_leave_at_once_and_come_back_until_compacted)
     cr_assert_eq(points_of(store, &run, "*"), 0);
     cr_assert_eq(points_of(store, &kept, "*"), 200);
     GIVES(MISSING, steplog_remove(store, &options, &result, &kit_error));
+    kit_store_close(store);
+    kit_verify(path);
+}
+
+/* Each is recorded by a writer of its own: neither clock nor ids say which is the later. */
+IN_BOTH_MODES(facts, the_one_set_last_is_the_latest)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | flags, 65536);
+    steplog_id run = record(store, "run", 3);
+    for (int n = 0; n < 20; n++) {
+        char text[16];
+        const char *value;
+        snprintf(text, sizeof text, "%d", n);
+        OK(steplog_run_set_facts(store, &run, &(steplog_pair){"tag.n", text}, 1, &kit_error));
+        steplog_reader *reader = kit_reader(store);
+        OK(steplog_reader_fact(reader, &run, "tag.n", &value));
+        cr_assert_str_eq(value, text);
+        steplog_reader_close(reader);
+    }
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(remove, what_was_freed_is_known_after_more_compactions)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_id run = record(store, "run", 3000);
+    steplog_remove_options options = {
+        .size_bytes = sizeof options, .run = run, .has_begin = 1, .step_begin = 1000, .has_end = 1, .step_end = 2000};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
+    for (int round = 0; round < 3; round++) {
+        uint64_t restored = 0;
+        OK(steplog_store_compact(store, &now, NULL, &kit_error));
+        cr_assert_eq(points_of(store, &run, "*"), 4000);
+        GIVES(MISSING, steplog_remove_undo(store, &run, &restored, &kit_error));
+        record(store, "other", 100);
+    }
     kit_store_close(store);
     kit_verify(path);
 }

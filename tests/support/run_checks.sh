@@ -58,6 +58,7 @@ done
 shell_parts asan "$build/asan/steplog"
 criterion_parts asan
 part shell asan tests/fuzz/test_fuzz.sh
+part shell - tests/bugs/test_patches.sh
 shell_parts release "$build/steplog"
 criterion_parts debug
 for path in tests/format_reader/test_*.py; do part python - "$path"; done
