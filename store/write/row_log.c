@@ -159,7 +159,7 @@ static int has_lost_its_name(const sl_row_log *log, int log_dir)
     return e == -ENOENT || (e == 0 && log->inode && named.inode != log->inode);
 }
 
-static void freeze(sl_row_log *log)
+void sl_row_log_freeze(sl_row_log *log)
 {
     atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
     atomic_store_explicit(&log->limit, 0, memory_order_release);
@@ -178,7 +178,7 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     if (has_lost_its_name(log, log_dir)) {
         /* No reader finds it: whatever was durable, all of it goes to a new log. */
         log->mark = (sl_log_mark){log->mark.counter, SL_LOG_HEADER_BYTES, log->header.first_sequence - 1};
-        freeze(log);
+        sl_row_log_freeze(log);
         return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced by somebody", log->name);
     }
     if (tail == log->mark.offset && log->mark.counter) return STEPLOG_OK;
@@ -189,7 +189,7 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
         e = sync_bytes(log, log->mark.counter ? log->mark.offset : 0, tail);
     }
     if (e < 0) {
-        freeze(log);
+        sl_row_log_freeze(log);
         return sl_fail_os(err, -e, (int64_t)log->mark.offset, "cannot sync log '%s'", log->name);
     }
     SL_KILL_POINT("sync.data_synced");

@@ -45,6 +45,9 @@ void sl_row_log_touch_pages(sl_row_log *log);
 /* Makes a spare active: writes its header with a fresh id. header->log_id is ignored. */
 steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header, steplog_error *err);
 
+/* Nothing is appended to it, and its durable mark stays where it is. */
+void sl_row_log_freeze(sl_row_log *log);
+
 /* Makes [mark, tail] durable and writes the mark. *sequence receives the new durable number. On failure the log
  * is frozen, its limit zero. One caller at a time. */
 steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence, steplog_error *err);

@@ -264,7 +264,11 @@ static steplog_status move_from_frozen(steplog_writer *w)
         status = sl_writer_append_fact(w, &gap, &w->error);
     }
     SL_VEC_FREE(&lost);
-    if (status < 0) w->state = SL_WRITER_FAILED;
+    if (status < 0) {
+        /* Its numbers stop somewhere: no reader would find a record with a later one behind them. */
+        sl_row_log_freeze(active_log(w));
+        w->state = SL_WRITER_FAILED;
+    }
     return status;
 }
 

@@ -165,7 +165,7 @@ static void settle(sim *m, sim_node *node)
 {
     if (!node->is_directory) {
         look_at(m, node);
-        memcpy(node->durable, node->data, (size_t)node->capacity);
+        if (node->capacity) memcpy(node->durable, node->data, (size_t)node->capacity);
         node->durable_bytes = node->bytes;
         drop_versions(node, 0, UINT64_MAX);
         node->sizes.count = 0;
