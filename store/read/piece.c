@@ -424,7 +424,7 @@ static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter
         for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
             const sl_dictionary_name *name = &log->dictionary.names.items[m];
             /* One without a value in this log has no column. */
-            if (map[m] && log->uses.items[m].count && name->bytes == tombstone->metric_bytes &&
+            if (map[m] && m < log->uses.count && log->uses.items[m].count && name->bytes == tombstone->metric_bytes &&
                 memcmp(name->text, tombstone->metric, name->bytes) == 0)
                 rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
         }
