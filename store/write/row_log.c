@@ -151,14 +151,6 @@ static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
     return sl_os->sync_map(log->base + from, to - from);
 }
 
-/* Whether the name is another file's by now, or nobody's. */
-static int has_lost_its_name(const sl_row_log *log, int log_dir)
-{
-    sl_os_stat named;
-    int e = sl_os->stat_name(log_dir, log->name, &named);
-    return e == -ENOENT || (e == 0 && log->inode && named.inode != log->inode);
-}
-
 void sl_row_log_freeze(sl_row_log *log)
 {
     atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
@@ -175,12 +167,6 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed))
         return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu",
                        log->name, (unsigned long long)log->mark.sequence);
-    if (has_lost_its_name(log, log_dir)) {
-        /* No reader finds it: whatever was durable, all of it goes to a new log. */
-        log->mark = (sl_log_mark){log->mark.counter, SL_LOG_HEADER_BYTES, log->header.first_sequence - 1};
-        sl_row_log_freeze(log);
-        return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced by somebody", log->name);
-    }
     if (tail == log->mark.offset && log->mark.counter) return STEPLOG_OK;
     if (!log->is_directory_synced) e = sl_os->sync_all(log_dir);
     SL_KILL_POINT("sync.directory_synced");
@@ -231,7 +217,7 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
     if (!log) return STEPLOG_OK;
     steplog_status status = STEPLOG_OK;
     SL_KILL_POINT("log.removing");
-    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name);
+    int e = sl_os->unlink(log_dir, log->name);
     SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);
