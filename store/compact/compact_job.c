@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GRACE_NS (24ll * 3600 * 1000000000)
 
 /* One block of one group of one input, on its way. */
 typedef struct block_source {
@@ -84,7 +83,7 @@ static steplog_status tell_progress(job *j)
 
 static int is_due(const job *j, const sl_tombstone *t)
 {
-    return (j->request->flags & STEPLOG_COMPACT_NOW) || sl_age_ns(j->request->now_ns, t->time_ns) >= GRACE_NS;
+    return (j->request->flags & STEPLOG_COMPACT_NOW) || sl_age_ns(j->request->now_ns, t->time_ns) >= SL_GRACE_NS;
 }
 
 static int is_row_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step,
@@ -542,7 +541,8 @@ static steplog_status retire_inputs(job *j)
         SL_KILL_POINT("compact.removing_input");
         int e = sl_os->unlink(dir, j->inputs[i]->name);
         SL_KILL_POINT("compact.input_removed");
-        if (e < 0 && e != -ENOENT && status >= 0) /* gone: another compaction had it as well */ status = sl_fail_os(j->err, -e, -1, "cannot remove '%s'", j->inputs[i]->name);
+        if (e < 0 && e != -ENOENT && status >= 0) /* gone: another compaction had it as well */
+            status = sl_fail_os(j->err, -e, -1, "cannot remove '%s'", j->inputs[i]->name);
     }
     return status;
 }

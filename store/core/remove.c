@@ -7,10 +7,9 @@
 #include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
+#include "compact/compact_job.h"
 #include "core/store.h"
 #include "read/piece.h"
-
-#define GRACE_NS (24ll * 3600 * 1000000000)
 
 typedef struct removal {
     steplog_store *store;
@@ -189,8 +188,8 @@ steplog_status steplog_remove_undo(steplog_store *s, const steplog_id *id, uint6
         if (run->events.items[i].fact.lamport >= lamport) lamport = run->events.items[i].fact.lamport + 1;
     for (size_t i = 0; status >= 0 && i < run->events.count; i++) {
         const sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || sl_age_ns(now, event->fact.time_ns) >= GRACE_NS ||
-            was_freed(r, run, i))
+        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone ||
+            sl_age_ns(now, event->fact.time_ns) >= SL_GRACE_NS || was_freed(r, run, i))
             continue;
         sl_fact undo = {.kind = STEPLOG_EVENT_UNDO,
                         .time_ns = now,

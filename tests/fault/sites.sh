@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 
 "$program" --only sites > "$work/out" || { grep -aE '^(not ok|#)' "$work/out"; exit 1; }
 grep -aP '^SITE\t' "$work/out" | cut -f2 | addr2line -e "$program" | sed -n 's|.*/\(store/[^ ]*\).*|\1|p' |
-    sed 's/^\(.*\)$/\1/' | sort -u > "$work/reached"
+    sort -u > "$work/reached"
 # Calls of the table, by file and line; what store/os/ itself does is the table, or a loop around it.
 grep -noE 'sl_os->[a-z_]+\(' store/*/*.c | grep -v '^store/os/os_' > "$work/all"
 awk -F: -v reached="$work/reached" '

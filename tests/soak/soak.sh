@@ -23,8 +23,6 @@ table() {
     cat "$results"/*.results 2> /dev/null | awk -F'\t' '
         $1 == "RESULT" {
             name = $2
-            split($3, r, "="); split($4, s, "="); split($5, v, "=")
-            # Other fields may come between these.
             for (i = 3; i <= NF; i++) {
                 if (split($i, f, "=") != 2) continue
                 if (f[1] == "runs") runs[name] += f[2]

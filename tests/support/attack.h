@@ -23,8 +23,7 @@ typedef struct attack_test {
 } attack_test;
 
 int attack_wants(const attack_options *options, const char *name);
-/* Whether there is time for another run. share: of the program's seconds, how much this test may have in all. */
-double attack_now(void);
+double attack_now(void); /* seconds of a clock that only goes forward */
 
 /* Says a violation at once, on stdout as TAP's comment; counts it. detail: what --case takes. Many of one test are cut
  * short. */

@@ -91,7 +91,7 @@ typedef struct sim_saved { /* of a mapped file when its process was killed */
 
 struct sim {
     pthread_mutex_t lock;
-    uint64_t seed, random_state, next_number;
+    uint64_t random_state, next_number;
     int64_t wall_ns, monotonic_ns;
     uint32_t process;
     uint64_t boot, host;
@@ -132,7 +132,6 @@ void sim_leave(const sim *machine); /* the real one is used again if this is in 
 
 /* sim_power.c: before and after every call. */
 void sim_pass_point(sim *m);
-void sim_make_durable(sim_node *node);                             /* a file's data or a directory's names */
 void sim_make_durable_part(sim_node *node, uint64_t from, uint64_t bytes);
 void sim_fail_sync(sim *m, sim_node *node, uint64_t from, uint64_t bytes); /* what a failed sync leaves */
 void sim_forget_trace(sim_node *node);

@@ -157,7 +157,7 @@ sim *sim_new(uint64_t seed)
     sim *m = calloc(1, sizeof *m);
     if (!m) sim_broken("no memory for the test itself");
     pthread_mutex_init(&m->lock, NULL);
-    m->seed = m->random_state = seed;
+    m->random_state = seed;
     m->wall_ns = 1800000000000000000;
     m->monotonic_ns = 1000000000;
     m->process = 100;

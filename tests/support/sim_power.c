@@ -145,8 +145,6 @@ void sim_make_durable_part(sim_node *node, uint64_t from, uint64_t bytes)
     node->sizes.count = 0;
 }
 
-void sim_make_durable(sim_node *node) { sim_make_durable_part(node, 0, UINT64_MAX); }
-
 void sim_fail_sync(sim *m, sim_node *node, uint64_t from, uint64_t bytes)
 {
     if (!m->is_traced || node->is_directory || !node->seen || m->failed_sync == SIM_SYNC_PLAIN) return;
@@ -170,7 +168,7 @@ static void settle(sim *m, sim_node *node)
         drop_versions(node, 0, UINT64_MAX);
         node->sizes.count = 0;
     } else {
-        sim_make_durable(node);
+        sim_make_durable_part(node, 0, UINT64_MAX);
     }
 }
 
