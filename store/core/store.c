@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "core/store.h"
+#include "os/private_fd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,13 +71,14 @@ static steplog_status write_store_file(steplog_store *s, steplog_error *err)
     memcpy(name, "STEPLOG.", 8);
     memcpy(name + 8, hex, sizeof hex);
     sl_store_file_encode(&s->file, bytes);
-    int fd = sl_os->open(s->store_dir, name, SL_OS_WRITE | SL_OS_CREATE);
-    if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot create '%s/%s'", s->path, name);
+    int fd;
+    e = sl_private_open(&fd, s->store_dir, name, SL_OS_WRITE | SL_OS_CREATE);
+    if (e < 0) return sl_fail_os(err, -e, -1, "cannot create '%s/%s'", s->path, name);
     SL_KILL_POINT("create.file_created");
     e = sl_os_write_full(fd, bytes, sizeof bytes, 0);
     SL_KILL_POINT("create.file_written");
     if (e == 0) e = sl_os->sync_all(fd);
-    sl_os->close(fd);
+    sl_private_close(&fd);
     if (e == 0) e = sync_parent(s); /* before others can see a store: whoever does need not think of it */
     SL_KILL_POINT("create.file_synced");
     if (e == 0) e = sl_os->rename(s->store_dir, name, s->store_dir, SL_STORE_FILE_NAME);
@@ -201,6 +203,7 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a store");
         goto failed;
     }
+    sl_fork_watch();
     if ((status = open_directory(s, err)) < 0 || (status = open_log_dir(s, err)) < 0) goto failed;
     know_machine(s);
     int e = sl_os->wipe_on_fork_page(&page);

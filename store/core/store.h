@@ -73,6 +73,8 @@ void sl_store_facts_done(steplog_store *store);
 steplog_status sl_store_record(steplog_store *store, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count, steplog_error *err);
 
 /* fork.c */
+/* From now on a forked child closes private descriptors: before the first of them is opened. */
+void sl_fork_watch(void);
 void sl_fork_register(steplog_store *store);
 void sl_fork_unregister(steplog_store *store);
 /* Makes an inherited store this process's own. Any number of times, by any thread. */
