@@ -2,7 +2,7 @@
  * runs they hold.
  *
  * A file that goes while it is listed was sealed or compacted: its records are in a file that came, so the listing is
- * made again. Levels are listed upward: what moves, moves ahead of the listing. */
+ * made again. Levels are listed upward: what moves, moves ahead of the listing. So it is when a level came. */
 #include "read/reader.h"
 
 #include "base/error.h"
@@ -195,10 +195,40 @@ static steplog_status see_logs(steplog_reader *r, int *must_list_again, steplog_
     return status;
 }
 
+typedef SL_VEC(uint32_t) level_list;
+
+/* The levels that are there, upward. */
+static steplog_status list_levels(steplog_reader *r, level_list *out, steplog_error *err)
+{
+    names list = {0};
+    steplog_status status = list_dir(r, SL_SEGMENT_DIR, &list, err);
+    for (size_t i = 0; i < list.items.count && status >= 0; i++) {
+        uint32_t level;
+        if (sl_level_parse(list.items.items[i], &level) && !SL_VEC_PUSH(out, level))
+            status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
+    }
+    if (out->count) qsort(out->items, out->count, sizeof *out->items, compare_numbers);
+    free_names(&list);
+    return status;
+}
+
+static steplog_status see_levels(steplog_reader *r, int *must_list_again, steplog_error *err)
+{
+    level_list levels = {0}, levels_after = {0};
+    steplog_status status = list_levels(r, &levels, err);
+    for (size_t i = 0; i < levels.count && status >= 0; i++)
+        status = see_level(r, levels.items[i], must_list_again, err);
+    /* A level made meanwhile may hold what was moved out of those below before they were listed. */
+    if (status >= 0 && !*must_list_again) status = list_levels(r, &levels_after, err);
+    if (levels_after.count > levels.count) *must_list_again = 1;
+    r->level_count = levels.count ? levels.items[levels.count - 1] + 1 : 0;
+    SL_VEC_FREE(&levels);
+    SL_VEC_FREE(&levels_after);
+    return status;
+}
+
 static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog_error *err)
 {
-    SL_VEC(uint32_t) levels = {0};
-    names list = {0};
     *must_list_again = 0;
     for (size_t i = 0; i < r->logs.count; i++) r->logs.items[i]->is_seen = 0;
     sl_hash_map_clear(&r->by_name);
@@ -208,20 +238,8 @@ static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog
         if (!sl_hash_map_add(&r->by_name, sl_load64(segment->header.file_id.bytes) + segment->level, (uint32_t)i))
             return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
     }
-    steplog_status status = see_logs(r, must_list_again, err);
-    if (status >= 0) status = list_dir(r, SL_SEGMENT_DIR, &list, err);
-    for (size_t i = 0; i < list.items.count && status >= 0; i++) {
-        uint32_t level;
-        if (sl_level_parse(list.items.items[i], &level) && !SL_VEC_PUSH(&levels, level))
-            status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
-    }
-    if (levels.count) qsort(levels.items, levels.count, sizeof *levels.items, compare_numbers);
-    for (size_t i = 0; i < levels.count && status >= 0; i++)
-        status = see_level(r, levels.items[i], must_list_again, err);
-    r->level_count = levels.count ? levels.items[levels.count - 1] + 1 : 0;
-    free_names(&list);
-    SL_VEC_FREE(&levels);
-    return status;
+    SL_TRY(see_logs(r, must_list_again, err));
+    return see_levels(r, must_list_again, err);
 }
 
 static void forget_unseen(steplog_reader *r)

@@ -11,14 +11,14 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 root=$PWD build=build all=0 trust=0 list=0 names=()
-limit=400 # seconds that a detector may take; one that takes longer hangs, and has found the bug
+limit=400 unit_limit=120 # seconds that a detector may take; one that takes longer hangs, and has found the bug
 found_least=40 twice_least=30
 
 detectors=(format write read store core compact os base index scenario
-    crash crash-enumerated fault-calls fault-pairs fault-memory fault-budget fault-syncs
+    crash crash-enumerated model fault-calls fault-pairs fault-memory fault-budget fault-syncs
     damage-bits damage-bytes damage-lengths damage-blocks damage-files
     damage-bits-resealed damage-bytes-resealed damage-lengths-resealed damage-blocks-resealed damage-files-resealed
-    kill-points kill-moments kill-late kill-stopped kill-thought_dead kill-crowd
+    kill-watched kill-points kill-moments kill-late kill-stopped kill-thought_dead kill-crowd
     forks-at_every_call forks-dead_parent forks-in_loops forks-quiet_parent forks-generations forks-in_callbacks
     forks-signals forks-terminated forks-guest forks-no_allocation
     places-objects places-foreign places-paths places-closed places-descriptors places-limits places-removed
@@ -43,6 +43,7 @@ command_of() {
     local area=${1%%-*} only=${1#*-}
     case $1 in
         crash) echo "attack/tests/crash/crash --only sampled" ;;
+        model) echo "attack/tests/model/model" ;;
         scenario) echo "debug/tests/scenario/run --jobs 1 --filter f*_*/*" ;; # full disks, failed syncs
         *-*) echo "attack/tests/$area/$area --only $only" ;;
         *) echo "debug/tests/$1/run --jobs 1" ;;
@@ -79,6 +80,10 @@ build_detectors() { # names
     "${MAKE:-make}" -C "$tree" --no-print-directory B=build WERROR= "${programs[@]}" > "$bank/build.log" 2>&1
 }
 
+limit_of() { # name
+    case $1 in *-* | crash | model | scenario) echo $limit ;; *) echo $unit_limit ;; esac
+}
+
 # What a detector prints as soon as it has found something, and not only at its end.
 says='^not ok|^# [a-z]+/[a-z_-]+ seed |^\[FAIL\]'
 
@@ -88,7 +93,7 @@ is_found_by() { # name
     read -ra command <<< "$(command_of "$1")"
     what=$1
     rm -rf "$temporary" && mkdir -p "$temporary"
-    (cd "$tree" && TMPDIR=$temporary exec timeout -k 5 "$limit" "build/${command[0]}" "${command[@]:1}") \
+    (cd "$tree" && TMPDIR=$temporary exec timeout -k 5 "$(limit_of "$1")" "build/${command[0]}" "${command[@]:1}") \
         < /dev/null > "$bank/$1.out" 2>&1 &
     pid=$!
     while sleep 0.2 && kill -0 $pid 2> /dev/null; do
@@ -148,18 +153,13 @@ for patch in "${patches[@]}"; do
     [ $all -eq 0 ] || list="${detectors[*]}"
     patch -p1 --fuzz=0 -s -d "$tree" < "$patch" || { echo "$bug does not apply"; exit 1; }
     by=() count=0
-    # shellcheck disable=SC2086 # a list of words
-    if build_detectors $list; then
-        for name in $list; do
-            if is_found_by "$name"; then
-                by+=("$what")
-                count=$((count + 1))
-                [ $all -eq 1 ] || [ $count -lt 2 ] || break
-            fi
-        done
-    else
-        by=("does not build") bad=1
-    fi
+    for name in $list; do # what an earlier one has found need not be built
+        build_detectors "$name" || { by=("does not build") bad=1; break; }
+        is_found_by "$name" || continue
+        by+=("$what")
+        count=$((count + 1))
+        [ $all -eq 1 ] || [ $count -lt 2 ] || break
+    done
     patch -p1 --fuzz=0 -s -R -d "$tree" < "$patch" || exit 1
     text=$(printf '%s, ' "${by[@]}")
     printf '%-34s %-7s %5d  %s\n' "$bug" "$promise" $count "${text%, }"

@@ -195,6 +195,7 @@ void test_late(const orders *orders, figures *out);
 void test_stopped(const orders *orders, figures *out);
 void test_thought_dead(const orders *orders, figures *out);
 void test_crowd(const orders *orders, figures *out);
+void test_watched(const orders *orders, figures *out);
 
 void sleep_s(double seconds);
 

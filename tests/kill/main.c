@@ -24,7 +24,8 @@ typedef struct part {
 
 static const part tests[] = {{"points", test_points, 1, 0.5},   {"moments", test_moments, 0, 0.2},
                              {"late", test_late, 1, 0.12},       {"stopped", test_stopped, 0, 0.06},
-                             {"thought_dead", test_thought_dead, 0, 0.02}, {"crowd", test_crowd, 0, 0.1}};
+                             {"thought_dead", test_thought_dead, 0, 0.02}, {"crowd", test_crowd, 0, 0.1},
+                             {"watched", test_watched, 1, 0.05}};
 enum { TESTS = sizeof tests / sizeof *tests };
 
 shared_state *shared;

@@ -2,6 +2,7 @@
 #include "kill/kill.h"
 
 #include "format/checksum.h"
+#include "format/log_header.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -298,6 +299,29 @@ static steplog_reader *open_reader(const char *path, steplog_store **store)
     return kit_reader(*store);
 }
 
+static int is_mapped_log(const char *path, const char *name)
+{
+    char file[512];
+    uint8_t head[SL_LOG_HEADER_BYTES];
+    sl_log_header header;
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    FILE *in = fopen(file, "rb");
+    int is_read = in && fread(head, sizeof head, 1, in) == 1;
+    if (in) fclose(in);
+    return is_read && sl_log_header_decode(head, name, &header, NULL) == STEPLOG_OK && header.mode == SL_LOG_MODE_MAPPED;
+}
+
+/* A kill leaves no half of a record in a mapped log: its commit word is its last store. A write may be cut short. */
+static void check_ends(const char *path, const steplog_reader *reader)
+{
+    for (size_t i = 0; i < steplog_reader_damage_count(reader); i++) {
+        steplog_damage damage = {.size_bytes = sizeof damage};
+        OK(steplog_reader_damage(reader, i, &damage));
+        HOLDS(!strstr(damage.what, "not completed") || !is_mapped_log(path, damage.file), "%s at %" PRId64 ": %s",
+              damage.file, damage.offset, damage.what);
+    }
+}
+
 void oracle_check(const char *path, uint32_t live_ranks)
 {
     steplog_store *store;
@@ -318,6 +342,7 @@ void oracle_check(const char *path, uint32_t live_ranks)
         check_blobs(reader, &run, blobs);
         for (uint32_t g = 0; g < atomic_load(&shared->gone_count); g++) check_gone(reader, g);
         kit_no_damage(reader);
+        if (!live_ranks) check_ends(path, reader);
         steplog_reader_close(reader);
         kit_store_close(store);
         if (!live_ranks) kit_verify(path);

@@ -1,0 +1,155 @@
+/* What is listed while it moves: rows on their way from a log to a segment, and from there to one of a higher level, are
+ * seen by whoever lists meanwhile, at whatever call that happens. */
+#include "steplog.h"
+
+#include "os/os.h"
+#include "support/sim_os.h"
+#include "support/store_kit.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+enum { SEALED_ROWS = 6, LIVE_ROWS = 7, OLD_ROWS = 4 };
+
+/* Calls that a reader makes, each of them a moment for someone else to act: when it is the turn of call act_at, hook is
+ * called before it. */
+static const sl_os_table *under;
+static sl_os_table table;
+static uint64_t calls, act_at; /* act_at 0: at each */
+static void (*hook)(void);
+
+static void pass(void)
+{
+    void (*now)(void) = hook;
+    calls++;
+    if (!now || (act_at && calls != act_at)) return;
+    hook = NULL;
+    now();
+    hook = act_at ? NULL : now;
+}
+
+static int pass_open_dir(int dir, const char *name) { return pass(), under->open_dir(dir, name); }
+static int pass_open(int dir, const char *name, int mode) { return pass(), under->open(dir, name, mode); }
+static int pass_stat(int fd, sl_os_stat *out) { return pass(), under->stat(fd, out); }
+static int64_t pass_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
+{
+    return pass(), under->pread(fd, buffer, bytes, offset);
+}
+static int64_t pass_pwrite(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    return pass(), under->pwrite(fd, data, bytes, offset);
+}
+static int pass_list(int dir, sl_os_name_callback callback, void *context)
+{
+    return pass(), under->list(dir, callback, context);
+}
+static int pass_rename(int dir, const char *from, int to_dir, const char *to)
+{
+    return pass(), under->rename(dir, from, to_dir, to);
+}
+static int pass_unlink(int dir, const char *name) { return pass(), under->unlink(dir, name); }
+static int pass_make_dir(int dir, const char *name) { return pass(), under->make_dir(dir, name); }
+static int pass_sync_all(int fd) { return pass(), under->sync_all(fd); }
+
+static void pass_calls(void)
+{
+    under = sl_os;
+    table = *under;
+    table.open_dir = pass_open_dir, table.open = pass_open, table.stat = pass_stat, table.pread = pass_pread;
+    table.pwrite = pass_pwrite, table.list = pass_list, table.rename = pass_rename, table.unlink = pass_unlink;
+    table.make_dir = pass_make_dir, table.sync_all = pass_sync_all;
+    sl_os = &table;
+}
+
+/* ---- a reader, and others act at each of its calls ---- */
+
+static steplog_store *store, *other;
+static steplog_writer *live;
+
+static void record(const char *key, int64_t first, int64_t rows)
+{
+    steplog_writer *writer = kit_writer(store, key, 0, 0);
+    for (int64_t step = first; step < first + rows; step++) kit_log(writer, "loss", step, (double)step);
+    kit_writer_close(writer);
+}
+
+static void seal(void) { kit_writer_close(live), live = NULL; }
+static void compact(void) { OK(steplog_store_compact(other, NULL, NULL, &kit_error)); }
+static void seal_and_compact(void) { seal(), compact(); }
+static void compact_and_seal(void) { compact(), seal(); }
+static void compact_twice(void) { compact(), seal(), compact(); }
+
+static void make_level(const char *level)
+{
+    int seg = sl_os->open_dir(-1, "store/seg");
+    cr_assert(seg >= 0 && sl_os->make_dir(seg, level) == 0);
+    sl_os->close(seg);
+}
+
+/* Each run is there, whole, and nothing is said. */
+static void look(steplog_reader *reader, const steplog_id *run, size_t rows, const char *what)
+{
+    kit_rows seen = kit_read(reader, run, "*", NULL);
+    cr_assert_eq(seen.row_count, rows, "%s at call %d: %d rows of %d", what, (int)act_at, (int)seen.row_count, (int)rows);
+    for (size_t row = 0; row < rows; row++) cr_assert_eq(seen.steps[row], (int64_t)row);
+    kit_rows_free(&seen);
+}
+
+static void move_at_each_call(uint32_t flags, int has_levels, void (*action)(void), const char *what)
+{
+    uint64_t most = 1;
+    for (uint64_t at = 1; at <= most; at++) {
+        sim *machine = sim_new(at);
+        sim_use(machine);
+        store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+        other = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+        record("old", 0, OLD_ROWS / 2);
+        record("old", OLD_ROWS / 2, OLD_ROWS / 2);
+        compact();
+        record("run", 0, SEALED_ROWS);
+        live = kit_writer(store, "run", 0, 0);
+        steplog_id run = kit_run_of(live), old = {{0}};
+        for (int64_t step = 0; step < LIVE_ROWS; step++) kit_log(live, "loss", SEALED_ROWS + step, 1);
+        size_t found;
+        steplog_reader *reader = kit_reader(store);
+        OK(steplog_reader_find_runs(reader, "old", &old, 1, &found, &kit_error));
+        steplog_reader_close(reader);
+        if (has_levels) make_level("2"), make_level("3"), make_level("4");
+        pass_calls();
+        calls = 0, act_at = at, hook = action;
+        reader = kit_reader(store);
+        look(reader, &run, SEALED_ROWS + LIVE_ROWS, what);
+        look(reader, &old, OLD_ROWS, what);
+        kit_no_damage(reader);
+        steplog_reader_close(reader);
+        if (!hook) most = at + 1; /* it was not the last one */
+        hook = NULL;
+        sim_use(machine);
+        if (live) seal();
+        kit_store_close(other);
+        kit_store_close(store);
+        sim_free(machine);
+    }
+    cr_assert(most > 20, "%s: only %d calls", what, (int)most);
+}
+
+IN_BOTH_MODES(listing, misses_nothing_that_is_sealed_meanwhile)
+{
+    move_at_each_call(flags, 0, seal, "sealed");
+}
+
+IN_BOTH_MODES(listing, misses_nothing_that_moves_up_meanwhile)
+{
+    move_at_each_call(flags, 1, compact, "compacted");
+    move_at_each_call(flags, 1, seal_and_compact, "sealed and compacted");
+    move_at_each_call(flags, 1, compact_and_seal, "compacted and sealed");
+    move_at_each_call(flags, 1, compact_twice, "compacted, sealed and compacted");
+}
+
+IN_BOTH_MODES(listing, misses_nothing_that_moves_to_a_level_made_meanwhile)
+{
+    move_at_each_call(flags, 0, compact, "compacted");
+    move_at_each_call(flags, 0, seal_and_compact, "sealed and compacted");
+    move_at_each_call(flags, 0, compact_and_seal, "compacted and sealed");
+    move_at_each_call(flags, 0, compact_twice, "compacted, sealed and compacted");
+}

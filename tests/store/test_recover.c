@@ -1,0 +1,199 @@
+/* What is done with the logs of the dead, and with disks that do not keep what they were given. */
+#include "steplog.h"
+
+#include "os/os.h"
+#include "support/sim_os.h"
+#include "support/store_kit.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COLUMNS = 40, ROWS = 1000 };
+
+static sim *machine;
+
+/* A writer of three logs and more, none of them sealed or synced, is killed. */
+static steplog_id make_killed(uint32_t flags)
+{
+    machine = sim_new(7);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    double values[COLUMNS];
+    for (int64_t step = 0; step < ROWS; step++) {
+        for (int c = 0; c < COLUMNS; c++) values[c] = (double)(step + c);
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    }
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    sim_set_process(machine, 77);
+    return run;
+}
+
+static char log_path[2][256];
+
+static void find_log(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)context, (void)data, (void)bytes;
+    for (int n = 0; n < 2; n++) {
+        const char *end = n ? "-2.log" : "-1.log";
+        if (strlen(path) > 6 && strcmp(path + strlen(path) - 6, end) == 0)
+            snprintf(log_path[n], sizeof log_path[n], "%s", path);
+    }
+}
+
+/* Overwrites bytes of the first log, of the file that is there. */
+static void spoil(uint64_t at, const void *data, size_t bytes)
+{
+    sim_each_file(machine, find_log, NULL);
+    cr_assert(log_path[0][0] && log_path[1][0]);
+    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, data, bytes, at) == 0);
+    sl_os->close(fd);
+}
+
+static int is_there(const char *path)
+{
+    uint64_t bytes;
+    return sim_file(machine, path, &bytes) != NULL;
+}
+
+static kit_rows read_all(const steplog_id *run, size_t *damaged)
+{
+    steplog_store *store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, run, "*", NULL);
+    *damaged = 0;
+    for (size_t i = 0; i < steplog_reader_damage_count(reader); i++) {
+        steplog_damage damage = {.size_bytes = sizeof damage};
+        OK(steplog_reader_damage(reader, i, &damage));
+        *damaged += !damage.is_notice;
+    }
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    return rows;
+}
+
+static void recover(uint32_t flags)
+{
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+    OK(steplog_store_tick(store, 10000, &kit_error));
+    kit_store_close(store);
+}
+
+static void end(void)
+{
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+/* Half of the first log did not reach the disk, and no mark says that it was to be there: what was written after it did
+ * not follow it. */
+IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there)
+{
+    static const uint8_t zeros[40000];
+    steplog_id run = make_killed(flags);
+    spoil(60000, zeros, sizeof zeros);
+    sim_set_boot(machine, 2);
+    size_t damaged, seen = 0;
+    for (int round = 0; round < 3; round++) {
+        kit_rows rows = read_all(&run, &damaged);
+        cr_assert_eq(damaged, 0);
+        cr_assert(rows.row_count > 50 && rows.row_count < 200, "%d rows", (int)rows.row_count);
+        for (size_t row = 0; row < rows.row_count; row++) cr_assert_eq(rows.steps[row], (int64_t)row);
+        cr_assert(round == 0 || rows.row_count == seen, "%d rows before the recovery, %d after it", (int)seen,
+                  (int)rows.row_count);
+        seen = rows.row_count;
+        kit_rows_free(&rows);
+        recover(flags);
+    }
+    cr_assert(is_there(log_path[1]), "a log with rows that were hidden is gone");
+    end();
+}
+
+/* Of a log in which a record is damaged the others are sealed, and it stays. */
+IN_BOTH_MODES(recover, a_log_of_which_not_all_can_be_read_stays)
+{
+    steplog_id run = make_killed(flags);
+    spoil(60002, "damage", 6);
+    size_t damaged;
+    for (int round = 0; round < 3; round++) {
+        kit_rows rows = read_all(&run, &damaged);
+        cr_assert_eq(rows.row_count, ROWS - 1);
+        kit_rows_free(&rows);
+        cr_assert(damaged > 0, "round %d: nothing is said of the damaged record", round);
+        recover(flags);
+        cr_assert(is_there(log_path[0]), "the damaged log is gone");
+    }
+    end();
+}
+
+/* ---- a disk that takes everything and keeps something else ---- */
+
+static sl_os_table table;
+static const sl_os_table *under;
+static int is_lying;
+
+static int64_t pwrite_wrong(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    static uint8_t copy[1 << 20];
+    if (!is_lying || bytes < 512 || bytes > sizeof copy) return under->pwrite(fd, data, bytes, offset);
+    is_lying = 0;
+    memcpy(copy, data, bytes);
+    copy[bytes / 2] ^= 4;
+    return under->pwrite(fd, copy, bytes, offset);
+}
+
+static void begin_to_lie(void)
+{
+    under = sl_os;
+    table = *under;
+    table.pwrite = pwrite_wrong;
+    sl_os = &table;
+    is_lying = 1;
+}
+
+static void check_whole(const steplog_id *run)
+{
+    size_t damaged;
+    kit_rows rows = read_all(run, &damaged);
+    cr_assert_eq(rows.row_count, ROWS, "%d rows", (int)rows.row_count);
+    for (size_t row = 0; row < ROWS; row++) {
+        cr_assert_eq(rows.steps[row], (int64_t)row);
+        for (size_t c = 0; c < COLUMNS; c++) cr_assert(kit_has(&rows, row, c));
+    }
+    kit_rows_free(&rows);
+}
+
+Test(recover, logs_stay_until_their_segment_was_read_back)
+{
+    steplog_id run = make_killed(0);
+    begin_to_lie();
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD, 0);
+    steplog_store_tick(store, 10000, &kit_error);
+    cr_assert_eq(is_lying, 0, "nothing was sealed");
+    kit_store_close(store);
+    check_whole(&run);
+    recover(0);
+    check_whole(&run);
+    end();
+}
+
+Test(recover, segments_stay_until_what_they_were_merged_into_was_read_back)
+{
+    steplog_id run = make_killed(0);
+    recover(0);
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD, 0);
+    kit_writer_close(kit_writer(store, "run", 0, 0));
+    begin_to_lie();
+    GIVES(IO, steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(is_lying, 0, "nothing was compacted");
+    kit_store_close(store);
+    check_whole(&run);
+    end();
+}
