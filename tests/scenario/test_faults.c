@@ -1,4 +1,4 @@
-/* Full disks, failed syncs and failed writes, as a job sees them. Every call and allocation that can fail is tests/fault's. */
+/* Full disks, failed syncs and writes, a power cut that took a log, as a job sees them. Every call and allocation that can fail is tests/fault's. */
 #include "steplog.h"
 
 #include "os/os.h"
@@ -8,6 +8,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { COLUMNS = 2 };
 
@@ -161,3 +163,43 @@ static void check_failed_write(int is_unreadable)
 Test(failed_write, is_no_failure_when_the_row_is_there) { check_failed_write(0); }
 
 Test(failed_write, ends_the_writer_when_nobody_can_tell_whether_the_row_is_there) { check_failed_write(1); }
+
+/* ---- a power cut ---- */
+
+static int other_boot(uint8_t out[16])
+{
+    int e = sl_os_posix.boot_id(out);
+    out[0] ^= 0x55;
+    return e;
+}
+
+/* Nothing was synced: the name of the first log need not be on the disk, while those of later ones may. */
+IN_BOTH_MODES(power_cut, of_a_writer_that_lost_its_first_log_nothing_is_shown_and_nothing_sealed)
+{
+    static sl_os_table table;
+    const char *directory = test_temp_dir(), *path = test_path(directory, "store"), *copy = test_path(directory, "copy");
+    const double value = 1;
+    char command[1000];
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 1);
+    for (int64_t row = 0; row < 10000; row++) OK(steplog_writer_append(writer, schema, row, STEPLOG_TIME_NONE, &value));
+    cr_assert_gt(kit_log_count(path), 2);
+    cr_assert_eq(kit_stats(writer).durable_sequence, 0);
+    snprintf(command, sizeof command, "cp -r '%s' '%s' && rm '%s'/log/*-1.log", path, copy, copy);
+    cr_assert_eq(system(command), 0);
+    table = sl_os_posix;
+    table.boot_id = other_boot;
+    sl_os = &table;
+    cr_assert_eq(row_count_of(copy, &run), 0);
+    steplog_store *found = kit_store(copy, STEPLOG_NO_THREAD, 0);
+    OK(steplog_store_compact(found, NULL, NULL, &kit_error));
+    kit_store_close(found);
+    cr_assert_eq(row_count_of(copy, &run), 0);
+    cr_assert_eq(kit_segment_count(copy), 0);
+    cr_assert_gt(kit_log_count(copy), 1, "what could be salvaged is thrown away");
+    sl_os = &sl_os_posix;
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
