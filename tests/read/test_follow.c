@@ -165,3 +165,22 @@ IN_BOTH_MODES(follow, asking_whether_something_came_reads_little)
     read_rows(&s, 10);
     end_scene(&s);
 }
+
+IN_BOTH_MODES(follow, gives_all_that_the_snapshot_holds_without_waiting)
+{
+    slow_os(0, 0);
+    scene s = make_scene(flags);
+    append(&s, 30000); /* in several logs: nothing seals them */
+    cr_assert_gt(kit_log_count(steplog_store_path(s.store)), 1);
+    steplog_cursor *late = NULL;
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    steplog_id run = kit_run_of(s.writer);
+    OK(steplog_reader_refresh(s.reader, &kit_error));
+    OK(steplog_cursor_open_matching(s.reader, &run, "*", &view, &late, &kit_error));
+    size_t rows = 0;
+    steplog_batch batch;
+    while (steplog_cursor_next(late, &batch, 0, &kit_error) == STEPLOG_OK) rows += batch.row_count;
+    cr_assert_eq(rows, 30100, "%zu rows", rows);
+    steplog_cursor_close(late);
+    end_scene(&s);
+}
