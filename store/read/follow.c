@@ -383,6 +383,17 @@ static void enter_log(followed *f, sl_log *log)
     f->walk.is_replay = 0; /* it may run ahead of the snapshot: names and schemas go into the same dictionary */
 }
 
+/* One that holds the next record; else the later one. A log that failed to sync, or could not be begun, may begin with
+ * the number that the log after it begins with, and hold nothing. */
+static int is_better_log(const followed *f, const sl_log *log, const sl_log *than)
+{
+    int has_next = log->walk.next_sequence > f->next_sequence;
+    if (has_next != (than->walk.next_sequence > f->next_sequence)) return has_next;
+    if (log->header.first_sequence != than->header.first_sequence)
+        return log->header.first_sequence > than->header.first_sequence;
+    return log->header.ordinal > than->header.ordinal;
+}
+
 /* Goes to where the next record of a writer is, in the snapshot as it stands; stays in its log when there is no
  * better place. */
 static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
@@ -404,8 +415,7 @@ static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
         for (size_t s = 0; s < i->sources.count; s++) {
             sl_log *log = i->sources.items[s].log;
             if (log && !log->is_gone && log->header.first_sequence <= f->next_sequence &&
-                f->next_sequence <= log->walk.next_sequence &&
-                (!best || log->header.first_sequence > best->header.first_sequence))
+                f->next_sequence <= log->walk.next_sequence && (!best || is_better_log(f, log, best)))
                 best = log;
         }
         if (best && best != f->log) {
