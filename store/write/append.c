@@ -51,11 +51,7 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
     } else {
         sl_store64(p, head);
         sl_store64(p + bytes, 0); /* a recycled log has old bytes there */
-        int e = sl_os_write_full(log->fd, p, (size_t)bytes + 8, tail);
-        if (e < 0) {
-            steplog_status status = sl_fail_os(&w->error, -e, (int64_t)tail, "cannot write log '%s'", log->name);
-            return status;
-        }
+        SL_TRY(sl_writer_put(w, log, bytes, &w->error));
     }
     SL_KILL_POINT("append.committed");
     atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);

@@ -182,6 +182,8 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
                             sl_seal_result *out, steplog_error *err)
 {
     sealing s = {.durable_sequence = durable_sequence, .next_number = count ? sources[0].header.first_sequence : 1};
+    /* The logs before the first one may be what the power cut took: that is a hole as any other. */
+    if (durable_sequence < s.next_number) s.next_number = durable_sequence + 1;
     steplog_status status = STEPLOG_OK;
     int has_begun = 0;
     *out = (sl_seal_result){.sequence_end = 1};

@@ -32,6 +32,38 @@ steplog_status sl_writer_fail(steplog_writer *w, steplog_status status, const ch
     return sl_fail(&w->error, status, -1, "%s", text);
 }
 
+/* ---- a record by pwrite ---- */
+
+/* 1: these bytes stand at offset; 0: others do; or -errno. */
+static int reads_back(sl_row_log *log, const uint8_t *data, size_t bytes, uint64_t offset)
+{
+    uint8_t back[4096];
+    for (size_t at = 0; at < bytes;) {
+        size_t part = bytes - at < sizeof back ? bytes - at : sizeof back;
+        int64_t got = sl_os_read(log->fd, back, part, offset + at);
+        if (got < 0) return (int)got;
+        if ((size_t)got < part || memcmp(back, data + at, part) != 0) return 0;
+        at += part;
+    }
+    return 1;
+}
+
+steplog_status sl_writer_put(steplog_writer *w, sl_row_log *log, uint32_t bytes, steplog_error *err)
+{
+    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
+    int e = sl_os_write_full(log->fd, log->scratch, (size_t)bytes + 8, tail);
+    if (e == 0) return STEPLOG_OK;
+    /* A write that failed may have done its work. Then readers find the record, and neither its number nor its bytes
+     * may be used again: it is recorded. */
+    int is_there = reads_back(log, log->scratch, bytes, tail);
+    if (is_there > 0) return STEPLOG_OK;
+    if (is_there == 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
+    sl_row_log_freeze(log);
+    w->state = SL_WRITER_FAILED;
+    return sl_fail(err, STEPLOG_IO, (int64_t)tail, "cannot write log '%s' (error %d), nor read what is there now (error %d)",
+                   log->name, -e, -is_there);
+}
+
 /* ---- a new log ---- */
 
 static steplog_status activate(steplog_writer *w, sl_row_log *log, uint64_t first_sequence, steplog_error *err)

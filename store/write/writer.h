@@ -110,6 +110,9 @@ steplog_status sl_writer_refuse(steplog_writer *writer, uint64_t points, int64_t
 /* Records a gap that could not be recorded before. */
 void sl_writer_record_gap(steplog_writer *writer);
 
+/* Pwrite mode: writes the record of bytes that stands in the log's scratch, and the zero word behind it, at the tail. */
+steplog_status sl_writer_put(steplog_writer *writer, sl_row_log *log, uint32_t bytes, steplog_error *err);
+
 /* Appends a text record (fact, blob, name, schema) of two pieces. */
 steplog_status sl_writer_append_text(steplog_writer *writer, unsigned kind, uint32_t index, const void *first,
                                      size_t first_bytes, const void *second, size_t second_bytes, steplog_error *err);
