@@ -156,7 +156,8 @@ static inline unsigned sl_writer_spare_count(const steplog_writer *writer)
 
 /* Makes the spare log when the active one is filling. */
 steplog_status sl_writer_prepare_spare(steplog_writer *writer, steplog_error *err);
-/* Makes everything committed durable as far as logs go. */
+/* Makes everything committed durable as far as logs go. WAIT: a log lost its name; its rows are durable when it was sealed,
+ * or when the writer, at its next append or sync, has moved on from it. */
 steplog_status sl_writer_sync_logs(steplog_writer *writer, steplog_error *err);
 /* Seals the oldest full logs, at most SL_SPARES_MAX; with_active (closing): all, and the active one too. Sealed logs
  * are recycled or removed. */
