@@ -164,6 +164,18 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     return sl_segment_read_back(m->store->store_dir, path, m->err);
 }
 
+/* A copy that was gone before it was read back was compacted by somebody, or deleted: then it is copied again. */
+static steplog_status bring_segment(merging *m, sl_segment *segment)
+{
+    for (int turn = 0; turn < SL_PUBLISH_TURNS; turn++) {
+        steplog_status status = copy_segment(m, segment);
+        if (status != STEPLOG_MISSING) return status;
+        SL_TRY(sl_snapshot_take(m->to, m->err));
+        if (is_segment_known(m, segment)) return STEPLOG_OK;
+    }
+    return sl_fail(m->err, STEPLOG_IO, -1, "what is copied of '%s' is removed at once", segment->name);
+}
+
 static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
     return sl_os_read(((sl_log *)context)->fd, buffer, bytes, offset);
@@ -193,7 +205,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
                                       .gap = log->gap,
                                       .is_same_boot = log->is_same_boot};
     }
-    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count,
+    steplog_status status = sl_seal_logs(&m->store->write, sources, count,
                                          durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
     SL_KILL_POINT("merge.logs_copied");
@@ -220,7 +232,7 @@ static steplog_status merge_files(merging *m)
             m->result->files_known++;
             continue;
         }
-        steplog_status status = copy_segment(m, from->segments.items[i]);
+        steplog_status status = bring_segment(m, from->segments.items[i]);
         if (status != STEPLOG_OK) return status;
     }
     for (size_t i = 0; i < from->logs.count;) { /* logs are sorted by number only: gather those of one incarnation */

@@ -131,7 +131,7 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
                                       .gap = log->gap};
     qsort(sources, count, sizeof *sources, compare_sources);
     SL_KILL_POINT("seal.logs_taken");
-    SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
+    SL_TRY_DONE(sl_seal_logs(w->context, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
     for (; count > 0; count--) {
         SL_KILL_POINT("retire.next_log");
