@@ -221,6 +221,7 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
                                   .alive_page = s->alive_page,
                                   .store = s,
                                   .next_lamport = sl_store_next_lamport,
+                                  .is_sealed = sl_store_is_sealed,
                                   .wake = sl_background_wake,
                                   .after_fork = sl_store_after_fork};
     s->last_sync_ns = sl_os->monotonic_time_ns();

@@ -5,7 +5,8 @@
  *     store into it can not meet a full disk.
  *  2. Only the owner holds the lock on a log; it is taken before the log has a name that others may adopt.
  *  3. A spare has a zero id, so no reader takes its bytes for records.
- *  4. After a failed sync the mark is frozen and the file is never synced again. */
+ *  4. After a failed sync the mark is frozen and the file is never synced again. So is a log that lost its name, which
+ *     can not be made durable at all. */
 #include "write/row_log.h"
 
 #include "base/assert.h"
@@ -85,11 +86,22 @@ static steplog_status put_header(sl_row_log *log, const uint8_t *data, size_t by
     return e < 0 ? sl_fail_os(err, -e, (int64_t)at, "cannot write log '%s'", log->name) : STEPLOG_OK;
 }
 
+/* Whether the name is another file's by now, or nobody's. Where that cannot be seen it is not. */
+static int has_lost_its_name(const sl_row_log *log, int log_dir)
+{
+    sl_os_stat named, own;
+    int e = sl_os->stat_name(log_dir, log->name, &named);
+    if (e < 0) return e == -ENOENT;
+    return log->inode && named.inode != log->inode && sl_os->stat(log->fd, &own) == 0 && named.inode != own.inode;
+}
+
 steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
                                   steplog_error *err)
 {
     static const uint8_t no_id[16];
     char name[SL_FILE_NAME_BYTES];
+    if (has_lost_its_name(log, log_dir))
+        return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced", log->name);
     SL_TRY(put_header(log, no_id, sizeof no_id, 16, err)); /* first of all: followers look here */
     atomic_thread_fence(memory_order_release);
     SL_KILL_POINT("recycle.id_cleared");
@@ -163,7 +175,14 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     uint64_t last = atomic_load_explicit(&log->tail_sequence, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_acquire);
     int e = 0;
+    if (!atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && has_lost_its_name(log, log_dir)) {
+        /* No reader finds it: all of it has to go elsewhere, what was durable too. */
+        log->mark = (sl_log_mark){log->mark.counter, SL_LOG_HEADER_BYTES, log->header.first_sequence - 1};
+        log->is_nameless = 1;
+        sl_row_log_freeze(log);
+    }
     *sequence = log->mark.sequence;
+    if (log->is_nameless) return STEPLOG_WAIT;
     if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed))
         return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu",
                        log->name, (unsigned long long)log->mark.sequence);
@@ -217,7 +236,7 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
     if (!log) return STEPLOG_OK;
     steplog_status status = STEPLOG_OK;
     SL_KILL_POINT("log.removing");
-    int e = sl_os->unlink(log_dir, log->name);
+    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name); /* what has its name now is not ours */
     SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);
