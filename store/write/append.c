@@ -19,9 +19,9 @@ static inline sl_row_log *active_log(steplog_writer *w) { return atomic_load_exp
 /* Where a record of bytes goes, or NULL when the slow way has to be taken. */
 static inline uint8_t *reserve(steplog_writer *w, sl_row_log *log, uint64_t bytes)
 {
+    if (__builtin_expect(sl_writer_is_of_parent(w), 0)) return NULL; /* there may be no log */
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     if (__builtin_expect(tail + bytes > atomic_load_explicit(&log->limit, memory_order_relaxed), 0)) return NULL;
-    if (__builtin_expect(sl_writer_is_of_parent(w), 0)) return NULL;
     return log->base ? log->base + tail : log->scratch;
 }
 

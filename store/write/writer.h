@@ -34,6 +34,7 @@ struct steplog_writer {
     sl_row_log *_Atomic log;        /* active; the background syncs it */
     const _Atomic uint64_t *alive_page;
     uint64_t generation; /* of the process that the logs belong to */
+    uint64_t starting_generation; /* of the process that this incarnation is of, when it has no log yet */
     _Atomic uint64_t work_generation; /* the same once there is a log that the background may work on */
     uint64_t next_sequence;
     int has_base; /* the last record was a point: base_step and base_time_ns can be shared */

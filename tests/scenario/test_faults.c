@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { COLUMNS = 2 };
 
@@ -203,3 +205,57 @@ IN_BOTH_MODES(power_cut, of_a_writer_that_lost_its_first_log_nothing_is_shown_an
     kit_writer_close(writer);
     kit_store_close(store);
 }
+
+/* Rows 100 to 109 while calls fail, and then 110 to 119. */
+static int append_as_child(steplog_writer *writer, steplog_schema schema, uint32_t kinds, int os_errno)
+{
+    double values[COLUMNS] = {1, 2};
+    steplog_status expected = os_errno == ENOSPC ? STEPLOG_FULL : STEPLOG_IO;
+    test_os_fail(kinds, 1, os_errno, 1);
+    for (int64_t row = 100; row < 110; row++)
+        if (steplog_writer_append(writer, schema, row, row, values) != expected) return 1;
+    if (kit_stats(writer).refused_count != (os_errno == ENOSPC ? 10 * COLUMNS : 0)) return 2;
+    test_os_restore();
+    for (int64_t row = 110; row < 120; row++)
+        if (steplog_writer_append(writer, schema, row, row, values) != STEPLOG_OK) return 3;
+    if (kit_stats(writer).row_count != 10) return 4;
+    return steplog_writer_close(writer, 0, NULL) == STEPLOG_OK ? 0 : 5;
+}
+
+static void check_child(uint32_t flags, uint32_t kinds, int os_errno)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    double values[COLUMNS] = {1, 2};
+    for (int64_t row = 0; row < 5; row++) OK(steplog_writer_append(writer, schema, row, row, values));
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) _exit(append_as_child(writer, schema, kinds, os_errno));
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0, "the child ended with status %x", (unsigned)status);
+    for (int64_t row = 5; row < 8; row++) OK(steplog_writer_append(writer, schema, row, row, values));
+    kit_rows rows = kit_read_store(path, &run, "*", 0);
+    cr_expect_eq(rows.row_count, 18);
+    kit_rows_free(&rows);
+    int64_t refused = 0;
+    steplog_reader *reader = kit_reader(store);
+    for (size_t i = 0; i < steplog_reader_event_count(reader, &run); i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+        if (event.kind == STEPLOG_EVENT_GAP) refused += event.number;
+    }
+    steplog_reader_close(reader);
+    cr_expect_eq(refused, os_errno == ENOSPC ? 10 * COLUMNS : 0);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+IN_BOTH_MODES(forked_child, on_a_full_disk_refuses_and_goes_on_when_space_returns)
+{
+    check_child(flags, TEST_OS_OPEN | TEST_OS_WRITE, ENOSPC);
+}
+
+IN_BOTH_MODES(forked_child, that_gets_no_name_of_its_own_tries_again) { check_child(flags, TEST_OS_MACHINE, EIO); }
