@@ -32,9 +32,11 @@ static const plausible plausibles[] = {
     {EROFS, SIM_CREATE | SIM_WRITE | SIM_SPACE | SIM_TOUCH | SIM_SYNC | SIM_RENAME | SIM_UNLINK, 0},
     {ESTALE, ANY_FILE, 0},
     {ENOLCK, SIM_LOCK, 0},
+    {ENAMETOOLONG, SIM_OPEN, 0},
     {SIM_SHORT, SIM_READ | SIM_WRITE, 0},
     /* Over a network the answer may be lost after the work was done. */
     {EIO, SIM_CREATE | SIM_WRITE | SIM_SPACE | SIM_RENAME | SIM_UNLINK | SIM_SYNC, 1},
+    {EEXIST, SIM_RENAME, 1}, /* and was asked again */
 };
 enum { PLAUSIBLE_COUNT = sizeof plausibles / sizeof plausibles[0] };
 
