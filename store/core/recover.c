@@ -43,7 +43,8 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     sl_os_stat stat;
     *is_old_spare = 0;
     if (sl_os_read_full(o->fd, head, sizeof head, 0) < 0 || sl_os->stat(o->fd, &stat) < 0) return 0;
-    steplog_status status = sl_log_header_decode(head, o->name, &o->header, NULL);
+    uint32_t header_at;
+    steplog_status status = sl_log_header_read(head, o->name, &o->header, &header_at, NULL);
     if (status == STEPLOG_MISSING) {
         *is_old_spare = list->store->file_system.is_local &&
                         sl_age_ns(sl_os->wall_time_ns(), stat.modified_time_ns) > SPARE_AGE_NS &&
@@ -57,7 +58,7 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     SL_KILL_POINT("recover.log_locked");
     /* Between the look and the lock someone else may have sealed it. */
     uint8_t id[16];
-    if (sl_os_read_full(o->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
+    if (sl_os_read_full(o->fd, id, sizeof id, header_at + 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
         sl_os->stat(o->fd, &stat) < 0 || stat.link_count == 0)
         return 0;
     uint64_t key = sl_file_key(&o->header.log_id);

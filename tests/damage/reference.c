@@ -337,7 +337,7 @@ void reference_make(reference *r)
     memory_disk_free(&held);
     for (size_t i = 0; i < r->disk.count; i++) {
         r->bytes += r->disk.files[i].node->bytes;
-        r->zero_bytes += is_log(r->disk.files[i].name) && r->disk.files[i].node->bytes > SL_LOG_HEADER_BYTES ? 3328 : 0;
+        r->zero_bytes += is_log(r->disk.files[i].name) && r->disk.files[i].node->bytes > SL_LOG_HEADER_BYTES ? 2816 : 0;
     }
 }
 
