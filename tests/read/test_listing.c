@@ -63,7 +63,7 @@ static void pass_calls(void)
 
 /* ---- a reader, and others act at each of its calls ---- */
 
-static steplog_store *store, *other;
+static steplog_store *store, *other, *mover; /* mover: other, where it is not read-only */
 static steplog_writer *live;
 
 static void record(const char *key, int64_t first, int64_t rows)
@@ -74,7 +74,7 @@ static void record(const char *key, int64_t first, int64_t rows)
 }
 
 static void seal(void) { kit_writer_close(live), live = NULL; }
-static void compact(void) { OK(steplog_store_compact(other, NULL, NULL, &kit_error)); }
+static void compact(void) { OK(steplog_store_compact(mover, NULL, NULL, &kit_error)); }
 static void seal_and_compact(void) { seal(), compact(); }
 static void compact_and_seal(void) { compact(), seal(); }
 static void compact_twice(void) { compact(), seal(), compact(); }
@@ -102,7 +102,7 @@ static void move_at_each_call(uint32_t flags, int has_levels, void (*action)(voi
         sim *machine = sim_new(at);
         sim_use(machine);
         store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
-        other = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+        mover = other = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
         record("old", 0, OLD_ROWS / 2);
         record("old", OLD_ROWS / 2, OLD_ROWS / 2);
         compact();
@@ -152,4 +152,62 @@ IN_BOTH_MODES(listing, misses_nothing_that_moves_to_a_level_made_meanwhile)
     move_at_each_call(flags, 0, seal_and_compact, "sealed and compacted");
     move_at_each_call(flags, 0, compact_and_seal, "compacted and sealed");
     move_at_each_call(flags, 0, compact_twice, "compacted, sealed and compacted");
+}
+
+/* ---- a writer, and a reader at each of its calls ---- */
+
+static steplog_id watched_run;
+static uint64_t written, blobs_written, looks;
+
+/* Everything acknowledged and at most one more; nothing is said to be damaged or to end in the middle. */
+static void watch(void)
+{
+    steplog_reader *reader = kit_reader(other);
+    kit_rows rows = kit_read(reader, &watched_run, "loss", NULL);
+    cr_assert(rows.row_count >= written && rows.row_count <= written + 1, "%d rows of %d", (int)rows.row_count,
+              (int)written);
+    for (size_t row = 0; row < rows.row_count; row++) cr_assert_eq(rows.steps[row], (int64_t)row);
+    kit_rows_free(&rows);
+    size_t blobs = steplog_reader_blob_count(reader, &watched_run);
+    cr_assert(blobs >= blobs_written && blobs <= blobs_written + 1);
+    for (size_t i = 0; i < steplog_reader_damage_count(reader); i++) {
+        steplog_damage damage = {.size_bytes = sizeof damage};
+        OK(steplog_reader_damage(reader, i, &damage));
+        cr_assert(0, "%s at %d: %s", damage.file, (int)damage.offset, damage.what);
+    }
+    steplog_reader_close(reader);
+    looks++;
+}
+
+/* Logs are filled, sealed, and used again. With pwrite each step of that is a call. */
+Test(listing, at_each_call_of_a_writer_shows_all_that_is_there)
+{
+    static uint8_t blob[20000];
+    sim *machine = sim_new(5);
+    sim_use(machine);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
+    other = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    mover = store;
+    live = kit_writer(store, "run", 0, 0);
+    watched_run = kit_run_of(live);
+    kit_log(live, "loss", 0, 0.5);
+    written = 1, blobs_written = looks = 0;
+    for (size_t i = 0; i < sizeof blob; i++) blob[i] = (uint8_t)(i * i >> 5 | 1);
+    pass_calls();
+    calls = 0, act_at = 0, hook = watch;
+    while (written < 60) {
+        kit_log(live, "loss", (int64_t)written, 0.5);
+        written++;
+        OK(steplog_writer_blob(live, "blob", 0, STEPLOG_TIME_NONE, "x", blob, sizeof blob - 131 * written, &kit_error));
+        blobs_written++;
+        if (written % 3 == 0) OK(steplog_store_tick(store, 1000, &kit_error));
+        if (written % 20 == 0) compact();
+    }
+    seal();
+    hook = NULL;
+    cr_assert(looks > 200, "only %d looks", (int)looks);
+    sim_use(machine);
+    kit_store_close(other);
+    kit_store_close(store);
+    sim_free(machine);
 }
