@@ -3,63 +3,15 @@
 #include "steplog.h"
 
 #include "os/os.h"
+#include "support/call_hook.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
+#include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 
 enum { SEALED_ROWS = 6, LIVE_ROWS = 7, OLD_ROWS = 4 };
-
-/* Calls that a reader makes, each of them a moment for someone else to act: when it is the turn of call act_at, hook is
- * called before it. */
-static const sl_os_table *under;
-static sl_os_table table;
-static uint64_t calls, act_at; /* act_at 0: at each */
-static void (*hook)(void);
-
-static void pass(void)
-{
-    void (*now)(void) = hook;
-    calls++;
-    if (!now || (act_at && calls != act_at)) return;
-    hook = NULL;
-    now();
-    hook = act_at ? NULL : now;
-}
-
-static int pass_open_dir(int dir, const char *name) { return pass(), under->open_dir(dir, name); }
-static int pass_open(int dir, const char *name, int mode) { return pass(), under->open(dir, name, mode); }
-static int pass_stat(int fd, sl_os_stat *out) { return pass(), under->stat(fd, out); }
-static int64_t pass_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
-{
-    return pass(), under->pread(fd, buffer, bytes, offset);
-}
-static int64_t pass_pwrite(int fd, const void *data, size_t bytes, uint64_t offset)
-{
-    return pass(), under->pwrite(fd, data, bytes, offset);
-}
-static int pass_list(int dir, sl_os_name_callback callback, void *context)
-{
-    return pass(), under->list(dir, callback, context);
-}
-static int pass_rename(int dir, const char *from, int to_dir, const char *to)
-{
-    return pass(), under->rename(dir, from, to_dir, to);
-}
-static int pass_unlink(int dir, const char *name) { return pass(), under->unlink(dir, name); }
-static int pass_make_dir(int dir, const char *name) { return pass(), under->make_dir(dir, name); }
-static int pass_sync_all(int fd) { return pass(), under->sync_all(fd); }
-
-static void pass_calls(void)
-{
-    under = sl_os;
-    table = *under;
-    table.open_dir = pass_open_dir, table.open = pass_open, table.stat = pass_stat, table.pread = pass_pread;
-    table.pwrite = pass_pwrite, table.list = pass_list, table.rename = pass_rename, table.unlink = pass_unlink;
-    table.make_dir = pass_make_dir, table.sync_all = pass_sync_all;
-    sl_os = &table;
-}
 
 /* ---- a reader, and others act at each of its calls ---- */
 
@@ -87,10 +39,10 @@ static void make_level(const char *level)
 }
 
 /* Each run is there, whole, and nothing is said. */
-static void look(steplog_reader *reader, const steplog_id *run, size_t rows, const char *what)
+static void look(steplog_reader *reader, const steplog_id *run, size_t rows, const char *what, uint64_t at)
 {
     kit_rows seen = kit_read(reader, run, "*", NULL);
-    cr_assert_eq(seen.row_count, rows, "%s at call %d: %d rows of %d", what, (int)act_at, (int)seen.row_count, (int)rows);
+    cr_assert_eq(seen.row_count, rows, "%s at call %d: %d rows of %d", what, (int)at, (int)seen.row_count, (int)rows);
     for (size_t row = 0; row < rows; row++) cr_assert_eq(seen.steps[row], (int64_t)row);
     kit_rows_free(&seen);
 }
@@ -115,16 +67,13 @@ static void move_at_each_call(uint32_t flags, int has_levels, void (*action)(voi
         OK(steplog_reader_find_runs(reader, "old", &old, 1, &found, &kit_error));
         steplog_reader_close(reader);
         if (has_levels) make_level("2"), make_level("3"), make_level("4");
-        pass_calls();
-        calls = 0, act_at = at, hook = action;
+        test_hook_calls(at, action);
         reader = kit_reader(store);
-        look(reader, &run, SEALED_ROWS + LIVE_ROWS, what);
-        look(reader, &old, OLD_ROWS, what);
+        look(reader, &run, SEALED_ROWS + LIVE_ROWS, what, at);
+        look(reader, &old, OLD_ROWS, what, at);
         kit_no_damage(reader);
         steplog_reader_close(reader);
-        if (!hook) most = at + 1; /* it was not the last one */
-        hook = NULL;
-        sim_use(machine);
+        if (test_unhook_calls()) most = at + 1; /* it was not the last one */
         if (live) seal();
         kit_store_close(other);
         kit_store_close(store);
@@ -193,8 +142,7 @@ Test(listing, at_each_call_of_a_writer_shows_all_that_is_there)
     kit_log(live, "loss", 0, 0.5);
     written = 1, blobs_written = looks = 0;
     for (size_t i = 0; i < sizeof blob; i++) blob[i] = (uint8_t)(i * i >> 5 | 1);
-    pass_calls();
-    calls = 0, act_at = 0, hook = watch;
+    test_hook_calls(0, watch);
     while (written < 60) {
         kit_log(live, "loss", (int64_t)written, 0.5);
         written++;
@@ -204,10 +152,36 @@ Test(listing, at_each_call_of_a_writer_shows_all_that_is_there)
         if (written % 20 == 0) compact();
     }
     seal();
-    hook = NULL;
+    test_unhook_calls();
     cr_assert(looks > 200, "only %d looks", (int)looks);
-    sim_use(machine);
     kit_store_close(other);
     kit_store_close(store);
+    sim_use(NULL);
     sim_free(machine);
+}
+
+static int lock_and_tell(int fd)
+{
+    cr_assert(0, "a reader takes a lock");
+    return sl_os_posix.lock(fd);
+}
+
+/* While it held one its writer, or who recovers, would not get it. */
+Test(listing, takes_no_lock)
+{
+    sl_os_table table = sl_os_posix;
+    const char *path = test_path(test_temp_dir(), "store");
+    store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record("run", 0, SEALED_ROWS);
+    live = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(live);
+    kit_log(live, "loss", SEALED_ROWS, 1);
+    table.lock = lock_and_tell;
+    sl_os = &table;
+    steplog_reader *reader = kit_reader(store);
+    look(reader, &run, SEALED_ROWS + 1, "as it is", 0);
+    steplog_reader_close(reader);
+    sl_os = &sl_os_posix;
+    seal();
+    kit_store_close(store);
 }
