@@ -234,3 +234,35 @@ Test(compact, names_the_directory_that_it_cannot_make)
     kit_store_close(store);
     sl_os = &sl_os_posix;
 }
+
+static int is_lying;
+
+/* The disk keeps one bit of the next segment otherwise than it was given. */
+static int64_t pwrite_wrong(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    static uint8_t copy[1 << 20];
+    if (!is_lying || bytes < 512 || bytes > sizeof copy) return sl_os_posix.pwrite(fd, data, bytes, offset);
+    is_lying = 0;
+    memcpy(copy, data, bytes);
+    copy[bytes / 2] ^= 16;
+    return sl_os_posix.pwrite(fd, copy, bytes, offset);
+}
+
+Test(compact_job, inputs_stay_until_the_output_was_read_back)
+{
+    sl_os_table table = sl_os_posix;
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record_run(store, "a", 500);
+    record_run(store, "b", 500);
+    kit_store_close(store);
+    table.pwrite = pwrite_wrong;
+    sl_os = &table;
+    is_lying = 1;
+    store = kit_store(path, STEPLOG_NO_THREAD, 0);
+    GIVES(IO, steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(is_lying, 0);
+    cr_assert_eq(kit_segment_count(path), 3, "%d segments", (int)kit_segment_count(path));
+    kit_store_close(store);
+    sl_os = &sl_os_posix;
+}

@@ -1,6 +1,7 @@
 /* Facts, blobs, histories, removing, compaction and merging. */
 #include "steplog.h"
 
+#include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -207,6 +208,38 @@ IN_BOTH_MODES(remove, what_was_freed_is_known_after_more_compactions)
     }
     kit_store_close(store);
     kit_verify(path);
+}
+
+/* A series is removed, later the whole run, and a compaction rewrites what recorded the first removal, but not the rows.
+ * The second is taken back: the first stays. */
+IN_BOTH_MODES(remove, is_kept_when_a_later_removal_of_all_is_taken_back)
+{
+    enum { HOUR = 3600 };
+    sim *machine = sim_new(3);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_id run = record(store, "run", 50), other = record(store, "other", 50);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error)); /* the rows lie on a level of their own from here on */
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "loss"};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    sim_move_clock(machine, (int64_t)26 * HOUR * 1000000000); /* too late to take that one back */
+    options.selector = NULL;
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    for (int n = 0; n < 10; n++)
+        OK(steplog_run_set_facts(store, &other, &(steplog_pair){"tag.n", "x"}, 1, &kit_error));
+    steplog_compact_options light = {.size_bytes = sizeof light, .flags = STEPLOG_COMPACT_LIGHT | STEPLOG_COMPACT_NOW};
+    steplog_compact_result merged = {.size_bytes = sizeof merged};
+    OK(steplog_store_compact(store, &light, &merged, &kit_error));
+    cr_assert(merged.points_dropped == 0, "the rows were to stay");
+    cr_assert_eq(points_of(store, &run, "*"), 0);
+    uint64_t restored = 0;
+    OK(steplog_remove_undo(store, &run, &restored, &kit_error));
+    cr_assert_eq(points_of(store, &run, "acc"), 50);
+    cr_assert_eq(points_of(store, &run, "loss"), 0, "what was removed came back");
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
 }
 
 IN_BOTH_MODES(merge, twice_changes_nothing_and_what_was_removed_stays_removed)

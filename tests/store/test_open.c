@@ -116,6 +116,18 @@ Test(store_open, reads_beside_fifos_links_and_files_in_the_place_of_directories)
     kit_store_close(store);
 }
 
+/* A store whose maker was killed early, or that was copied without its empty directories. */
+Test(store_open, read_only_makes_nothing_that_is_missing)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY};
+    kit_store_close(kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
+    cr_assert_eq(rmdir(test_path(path, "log")), 0);
+    cr_assert_eq(try_open(path, &options), STEPLOG_OK);
+    kit_verify(path);
+    cr_assert_eq(access(test_path(path, "log"), F_OK), -1, "a reader made a directory");
+}
+
 Test(store_open, refuses_bad_options)
 {
     const char *path = test_path(test_temp_dir(), "store");
