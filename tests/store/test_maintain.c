@@ -368,7 +368,9 @@ Test(merge, brings_again_what_is_damaged_in_a_compacted_file)
         OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
         steplog_reader *reader = kit_reader(store);
         kit_rows rows = kit_read(reader, &run, "*", NULL);
-        cr_assert_eq(rows.row_count, 40, "a flipped byte at %ld of %ld", at, bytes);
+        size_t points = 0;
+        for (size_t i = 0; i < rows.row_count * rows.column_count; i++) points += rows.is_present[i];
+        cr_assert_eq(points, 80, "a flipped byte at %ld of %ld", at, bytes);
         kit_rows_free(&rows);
         steplog_reader_close(reader);
         OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
