@@ -68,10 +68,12 @@ static const char *check_writers(oracle *o, steplog_reader *reader, int run)
         model_writer *x = &o->writers[w];
         if (is_found[w]++) return say_wrong("writer %d is there twice", w);
         x->state = STATE_IS;
-        if (!x->handle && x->durable == 0 && o->had_power_cut && !info.label_count && !info.is_resume)
-            x->label = 0, x->is_resume = 0; /* its description was cut off, and so was all behind it */
-        if (x->run != run || x->attempt != info.attempt || x->rank != info.rank || x->is_resume != info.is_resume ||
-            (x->is_resume && x->resume_step != info.resume_step) || x->label != (info.label_count > 0))
+        /* A power cut may take the description and all behind it; an old copy may bring it back. */
+        x->description_is_lost = !x->handle && x->durable == 0 && o->had_power_cut && (x->label || x->is_resume) &&
+                                 !info.label_count && !info.is_resume;
+        if (x->run != run || x->attempt != info.attempt || x->rank != info.rank) return say_wrong("writer %d is described wrongly", w);
+        if (!x->description_is_lost &&
+            (x->is_resume != info.is_resume || (x->is_resume && x->resume_step != info.resume_step) || x->label != (info.label_count > 0)))
             return say_wrong("writer %d is described wrongly", w);
         int expected = x->handle ? STEPLOG_LIVENESS_ALIVE : x->end_is_sure ? STEPLOG_LIVENESS_ENDED : -1;
         if (expected >= 0 && !is_removed && (int)info.liveness != expected)
@@ -143,7 +145,8 @@ static record *find_event(oracle *o, int run, const steplog_event *e)
     for (int certain = 1; certain >= 0; certain--)
         for (size_t i = 0; i < o->count; i++) {
             record *r = &o->records[i];
-            if (r->run != run || (r->is_known && !is_of_many(r)) || r->state == STATE_NOT || !is_event(o, r, e)) continue;
+            if (r->run != run || r->state == STATE_NOT || !is_event(o, r, e)) continue;
+            if (r->is_known && !(is_of_many(r) && memcmp(&r->id, &e->incarnation, sizeof r->id) == 0)) continue;
             if (is_of_many(r) && certain && r->state != STATE_IS) continue;
             if (r->writer >= 0 && memcmp(&o->writers[r->writer].id, &e->incarnation, sizeof r->id) != 0) continue;
             return r;
@@ -151,10 +154,44 @@ static record *find_event(oracle *o, int run, const steplog_event *e)
     return NULL;
 }
 
+/* The tombstone at that place of a removal, added when it is new. */
+static tombstone *part_of(record *removal, uint64_t event_sequence)
+{
+    for (size_t i = 0; i < removal->part_count; i++)
+        if (removal->parts[i].event_sequence == event_sequence) return &removal->parts[i];
+    removal->parts = realloc(removal->parts, (removal->part_count + 1) * sizeof *removal->parts);
+    if (!removal->parts) abort();
+    removal->parts[removal->part_count] = (tombstone){.event_sequence = event_sequence};
+    return &removal->parts[removal->part_count++];
+}
+
+static void note_tombstone(record *r, const steplog_event *e)
+{
+    tombstone *part = part_of(r, e->sequence);
+    part->target = e->target;
+    part->mask = e->key ? (uint8_t)(1 << (e->key[0] - 'a')) : 0;
+    if (r->state == STATE_MAYBE) r->is_partial = 1;
+}
+
+static void note_undo(oracle *o, const record *undo, const steplog_event *e)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        record *t = &o->records[i];
+        if (t->kind != REC_REMOVAL) continue;
+        if (undo->state == STATE_MAYBE && t->target == (size_t)(undo - o->records) + 1) t->is_partial = 1;
+        if (!t->is_known || memcmp(&t->id, &e->target, sizeof t->id)) continue;
+        for (size_t n = 0; n < t->part_count; n++)
+            if (t->parts[n].event_sequence == e->target_sequence) t->parts[n].is_undone = 1;
+    }
+}
+
 static const char *check_history(oracle *o, steplog_reader *reader, int run)
 {
     size_t count = steplog_reader_event_count(reader, &o->runs[run].id), last = 0;
-    for (size_t i = 0; i < o->count; i++) o->records[i].is_found = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        o->records[i].is_found = 0;
+        if (o->records[i].run == run) o->records[i].part_count = 0;
+    }
     for (size_t i = 0; i < count; i++) {
         steplog_event e = {.size_bytes = sizeof e};
         steplog_error why;
@@ -170,6 +207,8 @@ static const char *check_history(oracle *o, steplog_reader *reader, int run)
             r->id = e.incarnation;
             r->event_sequence = e.sequence;
         }
+        if (r->kind == REC_REMOVAL) note_tombstone(r, &e);
+        if (r->kind == REC_UNREMOVE) note_undo(o, r, &e);
         r->state = STATE_IS;
         if (e.kind == STEPLOG_EVENT_REWIND) r->attempt = e.attempt;
         if (e.kind == STEPLOG_EVENT_FORK) r->attempt = e.parent_attempt;
@@ -386,6 +425,7 @@ const char *check_all(oracle *o, steplog_reader *reader, uint64_t random)
         if (!wrong) wrong = check_facts(o, reader, run);
     }
     if (!wrong) o->ghost_writers = 0;
+    oracle_note_gone(o);
     for (int run = 0; run < (int)o->run_count && !wrong; run++)
         if (o->runs[run].exists > 0) wrong = check_views(o, reader, run, random + (uint64_t)run * 7);
     return wrong ? wrong : check_damage(o, reader);

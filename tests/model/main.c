@@ -37,12 +37,16 @@ static void count_in(play_result *sum, const play_result *r)
 /* Says it with the short script, which --case takes as it is, and saves that when $STEPLOG_SAVE names a directory. */
 static void tell(attack_test *t, op_list *ops, const play_result *r)
 {
-    char what[800];
-    snprintf(what, sizeof what, "at operation %zu: %s", r->at, r->wrong);
+    char what[800], wrong[700];
+    snprintf(wrong, sizeof wrong, "at operation %zu: %.600s", r->at, r->wrong); /* playing again overwrites it */
+    snprintf(what, sizeof what, "%s", wrong);
     if (t->violations < 10) {
         shrink(ops);
         play_result shrunk = play(ops, 0);
-        snprintf(what, sizeof what, "%.600s", shrunk.wrong ? shrunk.wrong : "fails no more when it is shrunk");
+        if (shrunk.wrong)
+            snprintf(what, sizeof what, "%.600s", shrunk.wrong);
+        else
+            snprintf(what, sizeof what, "%s; fails no more when it is shrunk", wrong);
         char path[600];
         const char *directory = getenv("STEPLOG_SAVE");
         snprintf(path, sizeof path, "%s/%" PRIu64 ".script", directory ? directory : "", ops->seed);

@@ -48,6 +48,14 @@ enum { METRICS = 4, FACT_KEYS = 3, RUNS_MAX = 8, KEYED_RUNS = 3, WRITERS_MAX = 2
 typedef enum record_kind { REC_ROW, REC_BLOB, REC_SET, REC_REWIND, REC_UNDO, REC_FORK, REC_REMOVAL, REC_UNREMOVE } record_kind;
 typedef enum record_state { STATE_NOT, STATE_IS, STATE_MAYBE } record_state;
 
+/* A removal is a tombstone for each writer, or for each metric of each writer. */
+typedef struct tombstone {
+    steplog_id target;
+    uint64_t event_sequence;
+    uint8_t mask; /* 0: whole records */
+    uint8_t is_undone;
+} tombstone;
+
 typedef struct record {
     uint8_t kind, state, mask;
     uint8_t is_known;       /* id and sequence were read */
@@ -64,10 +72,15 @@ typedef struct record {
     uint32_t v;             /* which values, content or text */
     uint32_t key;
     uint32_t bytes;
+    uint8_t is_durable;     /* without a writer: its call said OK, so that no power cut takes it */
+    uint8_t is_partial;     /* REMOVAL: it, or its undo, was cut short: parts tells which tombstones are in force */
+    tombstone *parts;       /* REMOVAL: as read */
+    size_t part_count;
     size_t target;          /* UNDO: the record; FORK: the parent run; REMOVAL: the UNREMOVE, + 1 */
     uint64_t sequence;      /* the writer's last after the call */
     steplog_id id;          /* is_known */
     uint64_t event_sequence;
+    size_t gone_at, back_at; /* it was lost, and a merged copy brought it back: so many records there were then */
 } record;
 
 typedef struct model_writer {
@@ -79,6 +92,8 @@ typedef struct model_writer {
     int64_t resume_step;
     uint8_t state;          /* a power cut may take it whole */
     uint8_t is_closed, end_is_sure;
+    uint8_t had_failure;         /* a call on it failed: only then it may be FAILED */
+    uint8_t description_is_lost; /* in the last reading: cut off, with all behind it */
     uint64_t durable;
     steplog_metric metrics[METRICS];
     uint8_t has_metric[METRICS];
@@ -103,6 +118,8 @@ typedef struct oracle {
 
 record *oracle_add(oracle *o, record_kind kind, int state, int run, int writer);
 uint32_t group_of(const model_writer *w);
+/* What is lost was lost by now. */
+void oracle_note_gone(oracle *o);
 /* Computes .seen of every record: the metrics of a row that no removal covers; for anything else 1 or 0. */
 void oracle_refresh(oracle *o);
 int removal_in_force(const oracle *o, size_t index);
@@ -118,8 +135,10 @@ typedef struct seen_point {
     size_t record;
     int depth; /* 0 the run, 1 its parent... */
 } seen_point;
-/* The points of one series in the order of a view; count in *count. The caller frees them. */
-seen_point *oracle_series(const oracle *o, int run, uint32_t group, unsigned metric, int all_attempts, size_t *count);
+/* The points of one series in the order of a view; count in *count. The caller frees them. *is_unclear is set when a
+ * cut depends on rows that a compaction may have freed. */
+seen_point *oracle_series(const oracle *o, int run, uint32_t group, unsigned metric, int all_attempts, size_t *count,
+                          int *is_unclear);
 
 /* ---- reading and comparing ---- */
 

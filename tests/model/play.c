@@ -85,7 +85,7 @@ static void close_slot(player *p, int slot, int exit_code)
     if (status >= 0 && !is_dead(p)) {
         w->durable = UINT64_MAX;
         w->end_is_sure = 1;
-    } else if (!p->has_fault && !is_dead(p) && !p->is_full)
+    } else if (!p->has_fault && !is_dead(p) && !p->is_full && !(status == STEPLOG_FAILED && w->had_failure))
         p->wrong = say_wrong("a writer's close gives %s", steplog_status_name(status));
 }
 
@@ -104,8 +104,10 @@ static void close_session(player *p, int session)
 /* What the operation at hand did may be there or not. */
 static void unsettle_operation(player *p)
 {
-    for (size_t i = p->mark; i < p->o.count; i++)
+    for (size_t i = p->mark; i < p->o.count; i++) {
         if (p->o.records[i].state == STATE_IS) p->o.records[i].state = STATE_MAYBE;
+        p->o.records[i].is_durable = 0;
+    }
     for (size_t w = p->writer_mark; w < p->o.writer_count; w++) p->o.writers[w].state = STATE_MAYBE;
     for (size_t w = 0; w < p->writer_mark; w++) {
         p->o.writers[w].durable = p->durable[w];
@@ -159,8 +161,8 @@ static void do_power(player *p, sim_crash *crash)
     p->clock_ns += 60000000000;
     for (size_t i = 0; i < o->count; i++) {
         record *r = &o->records[i];
-        if (r->writer < 0 || r->state == STATE_NOT || r->sequence <= o->writers[r->writer].durable) continue;
-        r->is_cut = r->sequence != UINT64_MAX;
+        if (r->state == STATE_NOT || (r->writer < 0 ? r->is_durable : r->sequence <= o->writers[r->writer].durable)) continue;
+        r->is_cut = r->writer >= 0 && r->sequence != UINT64_MAX;
         r->state = STATE_MAYBE;
     }
     for (size_t w = 0; w < o->writer_count; w++)
@@ -239,6 +241,7 @@ static void read_all(player *p, int is_lasting)
             p->o.records[i].state = STATE_NOT;
         }
         for (size_t w = 0; w < p->o.writer_count; w++) p->o.writers[w].state = STATE_NOT;
+        oracle_note_gone(&p->o);
         return;
     }
     if (status >= 0) status = steplog_reader_open(store, &reader, &why);
@@ -284,7 +287,11 @@ static int state_of(player *p, steplog_status status)
 
 static void end_call(player *p, uint32_t slot, steplog_status status)
 {
-    if (status == STEPLOG_FAILED && !is_dead(p)) {
+    if (status >= 0 || is_dead(p)) return;
+    model_writer *w = &p->o.writers[p->slots[slot % SLOTS]];
+    if (status == STEPLOG_FAILED && !w->had_failure && !p->has_fault) p->wrong = "a writer has failed for no reason";
+    w->had_failure = 1;
+    if (status == STEPLOG_FAILED) {
         int had_fault = p->has_fault;
         p->has_fault = 1; /* it may fail */
         close_slot(p, (int)(slot % SLOTS), 1);
@@ -577,6 +584,7 @@ static void do_remove_undo(player *p, steplog_store *store, int run)
     }
     if (status == STEPLOG_MISSING) return; /* nothing was covered: the next reading tells */
     r->state = (uint8_t)state_of(p, status);
+    r->is_durable = r->state == STATE_IS;
     if (!count && status >= 0) p->wrong = say_wrong("run %d: %llu removals were undone, none was in force", run, (unsigned long long)restored);
 }
 
@@ -687,6 +695,9 @@ static void do_merge(player *p, const op *x)
         record *r = &o->records[i];
         if (p->copy_states[i] != STATE_IS || r->state != STATE_NOT) continue;
         r->state = (uint8_t)state;
+        r->back_at = o->count;
+        r->is_durable = state == STATE_IS && !p->has_cut; /* merging syncs */
+        if (r->is_durable) r->sequence = 0;
         if (r->kind == REC_SET) o->runs[r->run].order_is_lost = 1;
         p->may_be_unsettled = 1;
     }
@@ -831,6 +842,7 @@ play_result play(const op_list *ops, int is_told)
     sim_use(NULL);
     sim_free(p->machine);
     free_copy(p);
+    for (size_t i = 0; i < p->o.count; i++) free(p->o.records[i].parts);
     free(p->o.records);
     free(p);
     return result;
