@@ -114,6 +114,7 @@ typedef struct oracle {
     size_t run_count;
     int ghost_writers; /* openings that were cut off: may be there */
     int had_power_cut;
+    size_t last_cut; /* how many records there were then */
 } oracle;
 
 record *oracle_add(oracle *o, record_kind kind, int state, int run, int writer);
@@ -125,7 +126,8 @@ void oracle_refresh(oracle *o);
 int removal_in_force(const oracle *o, size_t index);
 int rewind_in_force(const oracle *o, size_t index, size_t before);
 uint32_t highest_attempt(const oracle *o, int run);
-/* Whether rows are under a removal that a power cut may have taken: then cuts are not known. */
+/* Whether what a run shows is not known: something of it may be there or not; or the numbers of its parent's facts do
+ * not tell what its fork saw. */
 int is_unclear(const oracle *o, int run);
 const record *fork_of(const oracle *o, int run);
 double value_of(uint32_t v, unsigned metric);

@@ -87,12 +87,23 @@ const record *fork_of(const oracle *o, int run)
     return NULL;
 }
 
+/* A fork sees its parent's facts up to a Lamport number. When a power cut takes the last of these their numbers are
+ * given out again, and what the parent does then may count for the fork (FORMAT.md 12.4 goes by numbers alone). */
+static int fork_is_unclear(const oracle *o, const record *fork)
+{
+    size_t at = (size_t)(fork - o->records);
+    if (at >= o->last_cut) return 0;
+    for (size_t i = at + 1; i < o->count; i++)
+        if (o->records[i].run == (int)fork->target && (o->records[i].kind == REC_REWIND || o->records[i].kind == REC_UNDO)) return 1;
+    return 0;
+}
+
 int is_unclear(const oracle *o, int run)
 {
     for (size_t i = 0; i < o->count; i++)
         if (o->records[i].run == run && o->records[i].state == STATE_MAYBE) return 1;
     const record *fork = fork_of(o, run);
-    return fork ? is_unclear(o, (int)fork->target) : 0;
+    return fork ? fork_is_unclear(o, fork) || is_unclear(o, (int)fork->target) : 0;
 }
 
 static int is_rewind_to(const oracle *o, size_t i, int run, uint32_t attempt, size_t before)

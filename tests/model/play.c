@@ -168,6 +168,7 @@ static void do_power(player *p, sim_crash *crash)
     for (size_t w = 0; w < o->writer_count; w++)
         if (o->writers[w].durable == 0 && o->writers[w].state == STATE_IS) o->writers[w].state = STATE_MAYBE;
     o->had_power_cut = 1;
+    o->last_cut = o->count;
     p->result.power_cuts++;
 }
 
