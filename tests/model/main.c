@@ -1,4 +1,5 @@
-/* model/main.c: random streams of operations against an oracle that is a list. A violation is shrunk to a short script. */
+/* model/main.c: random streams of operations against an oracle that is a list. A violation is shrunk to a short
+ * script. */
 #include "model/model.h"
 
 #include "support/attack.h"
@@ -120,14 +121,15 @@ static int run_streams(const attack_options *o)
     }
     char figures[160];
     snprintf(figures, sizeof figures,
-             "%" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64 " faults, %" PRIu64 " calls refused on a full disk", sum.kills,
-             sum.power_cuts, sum.faults, sum.refused);
+             "%" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64 " faults, %" PRIu64 " calls refused on a full disk",
+             sum.kills, sum.power_cuts, sum.faults, sum.refused);
     return attack_report(&t, figures);
 }
 
 static int run_case(const attack_options *o)
 {
-    attack_test t = {.part = "model", .name = o->only ? o->only : "streams", .first_seed = o->seed, .last_seed = o->seed};
+    attack_test t = {
+        .part = "model", .name = o->only ? o->only : "streams", .first_seed = o->seed, .last_seed = o->seed};
     char *text = read_text(o->detail);
     if (!play_text(&t, text ? text : o->detail, getenv("STEPLOG_TELL") != NULL)) return 2;
     free(text);
@@ -137,7 +139,8 @@ static int run_case(const attack_options *o)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"saved", "streams"};
-    attack_options o = attack_parse(argc, argv, "random streams of operations against an oracle; --case takes a script or its file", names, 2);
+    attack_options o = attack_parse(
+        argc, argv, "random streams of operations against an oracle; --case takes a script or its file", names, 2);
     int failed = 0;
     if (o.detail) return run_case(&o);
     if (attack_wants(&o, "saved")) failed |= run_saved();

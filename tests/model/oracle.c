@@ -14,7 +14,12 @@ record *oracle_add(oracle *o, record_kind kind, int state, int run, int writer)
         if (!o->records) abort();
     }
     record *r = &o->records[o->count++];
-    *r = (record){.kind = (uint8_t)kind, .state = (uint8_t)state, .run = run, .writer = writer, .time_ns = STEPLOG_TIME_NOW, .is_durable = state == STATE_IS};
+    *r = (record){.kind = (uint8_t)kind,
+                  .state = (uint8_t)state,
+                  .run = run,
+                  .writer = writer,
+                  .time_ns = STEPLOG_TIME_NOW,
+                  .is_durable = state == STATE_IS};
     return r;
 }
 
@@ -51,7 +56,8 @@ static uint8_t left_by(const record *r, const record *removal, uint8_t mask)
 {
     if (!mask && !removal->has_steps)
         return r->kind == REC_UNDO || r->kind == REC_REMOVAL || r->kind == REC_UNREMOVE ? r->seen : 0;
-    if (r->kind != REC_ROW || (removal->has_steps && (r->step < removal->step || r->step >= removal->step_end))) return r->seen;
+    if (r->kind != REC_ROW || (removal->has_steps && (r->step < removal->step || r->step >= removal->step_end)))
+        return r->seen;
     return mask ? r->seen & (uint8_t)~mask : 0;
 }
 
@@ -66,7 +72,8 @@ void oracle_refresh(oracle *o)
             if (r->run != t->run || !is_known_to(r, at)) continue;
             if (!t->is_partial) r->seen = left_by(r, t, t->is_whole ? 0 : t->mask);
             for (size_t n = 0; t->is_partial && n < t->part_count; n++)
-                if (!t->parts[n].is_undone && is_of(o, r, &t->parts[n].target)) r->seen = left_by(r, t, t->parts[n].mask);
+                if (!t->parts[n].is_undone && is_of(o, r, &t->parts[n].target))
+                    r->seen = left_by(r, t, t->parts[n].mask);
         }
     }
 }
@@ -75,7 +82,8 @@ void oracle_refresh(oracle *o)
 int rewind_in_force(const oracle *o, size_t index, size_t before)
 {
     for (size_t i = index + 1; i < o->count && i < before; i++)
-        if (o->records[i].kind == REC_UNDO && o->records[i].state == STATE_IS && o->records[i].target == index) return 0;
+        if (o->records[i].kind == REC_UNDO && o->records[i].state == STATE_IS && o->records[i].target == index)
+            return 0;
     return 1;
 }
 
@@ -94,7 +102,9 @@ static int fork_is_unclear(const oracle *o, const record *fork)
     size_t at = (size_t)(fork - o->records);
     if (at >= o->last_cut) return 0;
     for (size_t i = at + 1; i < o->count; i++)
-        if (o->records[i].run == (int)fork->target && (o->records[i].kind == REC_REWIND || o->records[i].kind == REC_UNDO)) return 1;
+        if (o->records[i].run == (int)fork->target &&
+            (o->records[i].kind == REC_REWIND || o->records[i].kind == REC_UNDO))
+            return 1;
     return 0;
 }
 
@@ -169,10 +179,12 @@ static int cut_of(const oracle *o, int run, uint32_t attempt, uint32_t group, si
         has_group |= x->run == run && x->attempt == attempt && x->state == STATE_IS && group_of(x) == group;
     }
     for (size_t i = 0; i < o->count; i++)
-        if (is_rewind_to(o, i, run, attempt, before) && rewind_in_force(o, i, before)) lower(cut, &has_cut, o->records[i].step);
+        if (is_rewind_to(o, i, run, attempt, before) && rewind_in_force(o, i, before))
+            lower(cut, &has_cut, o->records[i].step);
     for (size_t w = 0; w < o->writer_count; w++) {
         const model_writer *x = &o->writers[w];
-        if (x->run == run && x->attempt == attempt && x->state == STATE_IS && x->is_resume && !x->description_is_lost && (!has_group || group_of(x) == group))
+        if (x->run == run && x->attempt == attempt && x->state == STATE_IS && x->is_resume && !x->description_is_lost &&
+            (!has_group || group_of(x) == group))
             lower(cut, &has_cut, x->resume_step);
     }
     if (has_cut) return 1;
@@ -199,7 +211,8 @@ typedef struct collector {
     size_t count, capacity;
 } collector;
 
-static void collect(collector *c, int run, uint32_t attempt_max, size_t before, int is_bounded, int64_t bound, int depth)
+static void collect(collector *c, int run, uint32_t attempt_max, size_t before, int is_bounded, int64_t bound,
+                    int depth)
 {
     const oracle *o = c->o;
     enum { ATTEMPTS_MAX = 512 };
@@ -214,7 +227,8 @@ static void collect(collector *c, int run, uint32_t attempt_max, size_t before, 
     }
     for (size_t i = 0; i < o->count; i++) {
         const record *r = &o->records[i];
-        if (r->kind != REC_ROW || r->run != run || r->state != STATE_IS || group_of(&o->writers[r->writer]) != c->group) continue;
+        if (r->kind != REC_ROW || r->run != run || r->state != STATE_IS || group_of(&o->writers[r->writer]) != c->group)
+            continue;
         uint32_t attempt = o->writers[r->writer].attempt;
         if (attempt > limit || (is_bounded && r->step >= bound) || !(r->seen >> c->metric & 1)) continue;
         int is_shown = c->all_attempts || in_force[attempt];
@@ -249,7 +263,8 @@ static int compare_points(const void *a, const void *b)
     return x->record < y->record ? -1 : 1;
 }
 
-seen_point *oracle_series(const oracle *o, int run, uint32_t group, unsigned metric, int all_attempts, size_t *count, int *is_unclear)
+seen_point *oracle_series(const oracle *o, int run, uint32_t group, unsigned metric, int all_attempts, size_t *count,
+                          int *is_unclear)
 {
     collector c = {.o = o, .group = group, .metric = metric, .all_attempts = all_attempts};
     cut_is_unclear = 0;
