@@ -60,8 +60,8 @@ steplog_status sl_writer_put(steplog_writer *w, sl_row_log *log, uint32_t bytes,
     if (is_there == 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
     sl_row_log_freeze(log);
     w->state = SL_WRITER_FAILED;
-    return sl_fail(err, STEPLOG_IO, (int64_t)tail, "cannot write log '%s' (error %d), nor read what is there now (error %d)",
-                   log->name, -e, -is_there);
+    return sl_fail(err, STEPLOG_IO, (int64_t)tail,
+                   "cannot write log '%s' (error %d), nor read what is there now (error %d)", log->name, -e, -is_there);
 }
 
 /* ---- a new log ---- */

@@ -1,4 +1,5 @@
-/* Full disks, failed syncs and writes, a power cut that took a log, as a job sees them. Every call and allocation that can fail is tests/fault's. */
+/* Full disks, failed syncs and writes, a power cut that took a log, as a job sees them. Every call and allocation that
+ * can fail is tests/fault's. */
 #include "steplog.h"
 
 #include "os/os.h"
@@ -179,7 +180,8 @@ static int other_boot(uint8_t out[16])
 IN_BOTH_MODES(power_cut, of_a_writer_that_lost_its_first_log_nothing_is_shown_and_nothing_sealed)
 {
     static sl_os_table table;
-    const char *directory = test_temp_dir(), *path = test_path(directory, "store"), *copy = test_path(directory, "copy");
+    const char *directory = test_temp_dir();
+    const char *path = test_path(directory, "store"), *copy = test_path(directory, "copy");
     const double value = 1;
     char command[1000];
     steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);

@@ -379,6 +379,26 @@ Test(merge, brings_again_what_is_damaged_in_a_compacted_file)
         if (kit_segment_count(path) == 2) cr_assert_eq(unlink(segment_on(path, "0")), 0);
     }
     kit_store_close(source);
+
+/* The copies share a record, so that only a part of the second one counts: fewer than one row by proportion. */
+IN_BOTH_MODES(merge, a_later_copy_brings_the_row_that_an_earlier_one_lacks)
+{
+    const char *directory = test_temp_dir();
+    const char *path = test_path(directory, "store"), *early = test_path(directory, "early");
+    char command[1000];
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    OK(steplog_writer_blob(writer, "text", 0, STEPLOG_TIME_NONE, "text/plain", "text", 4, &kit_error));
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", path, early);
+    cr_assert_eq(system(command), 0);
+    kit_log(writer, "loss", 1, 1);
+    steplog_store *copy = kit_store(early, STEPLOG_NO_THREAD, 0);
+    OK(steplog_store_compact(copy, NULL, NULL, &kit_error));
+    OK(steplog_store_merge(copy, path, NULL, NULL, NULL, &kit_error));
+    cr_assert_eq(points_of(copy, &run, "*"), 1);
+    kit_store_close(copy);
+    kit_writer_close(writer);
     kit_store_close(store);
 }
 
