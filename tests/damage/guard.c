@@ -50,21 +50,17 @@ typedef struct piece {
     size_t bytes; /* behind this head */
 } piece;
 
-enum { CLASSES = 4 * 40, SMALLEST = 32 };
+enum { CLASSES = 4 * 64, SMALLEST = 32 };
 static piece *kept[CLASSES];
 
-/* Four sizes in each doubling. */
+/* Four sizes in each doubling. bytes: more than SMALLEST / 2. */
 static size_t class_of(size_t bytes, size_t *rounded)
 {
-    size_t index = 0, base = SMALLEST;
-    if (bytes <= base) {
-        *rounded = base;
-        return 0;
-    }
-    while (base * 2 < bytes) base *= 2, index += 4;
-    size_t quarters = (bytes - base + base / 4 - 1) / (base / 4);
-    *rounded = base + quarters * (base / 4);
-    return index + quarters;
+    unsigned doubling = 63u - (unsigned)__builtin_clzll(bytes - 1);
+    size_t quarter = (size_t)1 << (doubling - 2);
+    size_t quarters = (bytes - 1) / quarter + 1; /* 5 to 8 */
+    *rounded = quarters * quarter;
+    return 4 * doubling + quarters - 5;
 }
 
 static void *counting_resize(void *old, size_t bytes)
@@ -73,7 +69,7 @@ static void *counting_resize(void *old, size_t bytes)
     size_t rounded;
     if (before && bytes <= before->bytes) return old;
     if (bytes > SIZE_MAX / 4) return NULL;
-    size_t index = class_of(bytes, &rounded);
+    size_t index = class_of(bytes < SMALLEST ? SMALLEST : bytes, &rounded);
     piece *p = kept[index];
     if (p) kept[index] = p->u.next;
     else if ((p = malloc(sizeof *p + rounded)) == NULL) return NULL;

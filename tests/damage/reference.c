@@ -227,6 +227,7 @@ static source make_run_b(reference *r, steplog_store *store, memory_disk *sealed
     table t = table_of(&s, "mx");
     for (int i = 0; i < 3; i++)
         put_row(&s, &t, 200 + i, 1000 + i, (double[]){i * 0.5, -0.0}, i == 1 ? 2 : 3);
+    seal_copy(sealed);
     put_point(&s, "y", 210, STEPLOG_TIME_NOW, 1);
     put_point(&s, "z", 210, STEPLOG_TIME_NOW, 2);
     put_point(&s, "x", 210, 5, 3);
@@ -234,7 +235,6 @@ static source make_run_b(reference *r, steplog_store *store, memory_disk *sealed
     put_point(&s, "y", 211, STEPLOG_TIME_NONE, INFINITY);
     OK(steplog_writer_sync(s.writer, &kit_error));
     take_log(&r->older, &disk);
-    seal_copy(sealed);
     put_blob(&s, "o", "t", "abc", 3);
     put_row(&s, &t, 220, 2000, (double[]){4, 5}, 3);
     put_row(&s, &t, 221, 2001, (double[]){6, 7}, 3);
