@@ -379,6 +379,8 @@ Test(merge, brings_again_what_is_damaged_in_a_compacted_file)
         if (kit_segment_count(path) == 2) cr_assert_eq(unlink(segment_on(path, "0")), 0);
     }
     kit_store_close(source);
+    kit_store_close(store);
+}
 
 /* The copies share a record, so that only a part of the second one counts: fewer than one row by proportion. */
 IN_BOTH_MODES(merge, a_later_copy_brings_the_row_that_an_earlier_one_lacks)
