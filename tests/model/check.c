@@ -30,10 +30,10 @@ static int is_whole_removed(const oracle *o, int run)
 
 static const char *adopt_ghost(oracle *o, int run, const steplog_writer_info *info)
 {
-    if (!o->ghost_writers || o->writer_count == WRITERS_MAX)
+    if (!o->runs[run].ghost_writers || o->writer_count == WRITERS_MAX)
         return say_wrong("run %d: a writer that nobody opened, attempt %u, liveness %d, last sequence %llu", run,
                          info->attempt, (int)info->liveness, (unsigned long long)info->last_sequence);
-    o->ghost_writers--;
+    o->runs[run].ghost_writers--;
     o->writers[o->writer_count++] = (model_writer){.session = -1,
                                                    .run = run,
                                                    .id = info->incarnation,
@@ -293,8 +293,8 @@ const char *check_all(oracle *o, steplog_reader *reader, uint64_t random)
         if (!wrong) wrong = settle_blobs(o, reader, run);
         if (!wrong) wrong = check_prefix(o, run);
         if (!wrong) wrong = check_facts(o, reader, run);
+        o->runs[run].ghost_writers = 0;
     }
-    if (!wrong) o->ghost_writers = 0;
     oracle_note_gone(o);
     for (int run = 0; run < (int)o->run_count && !wrong; run++)
         if (o->runs[run].exists > 0) wrong = check_views(o, reader, run, random + (uint64_t)run * 7);

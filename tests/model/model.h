@@ -120,6 +120,7 @@ typedef struct model_writer {
 
 typedef struct model_run {
     int exists;
+    int ghost_writers; /* openings that were cut off: may be there */
     steplog_id id;
     int order_is_lost; /* facts that a power cut took came back from a copy: their numbers may be used twice */
 } model_run;
@@ -131,7 +132,6 @@ typedef struct oracle {
     size_t writer_count;
     model_run runs[RUNS_MAX];
     size_t run_count;
-    int ghost_writers; /* openings that were cut off: may be there */
     int had_power_cut;
     size_t last_cut; /* how many records there were then */
 } oracle;
