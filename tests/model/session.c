@@ -128,7 +128,7 @@ static void do_power(player *p, sim_crash *crash)
         record *r = &o->records[i];
         if (r->state == STATE_NOT || (r->writer < 0 ? r->is_durable : r->sequence <= o->writers[r->writer].durable))
             continue;
-        r->is_cut = r->writer >= 0 && r->sequence != UINT64_MAX;
+        if (r->state == STATE_IS) r->is_cut = r->writer >= 0 && r->sequence != UINT64_MAX;
         r->state = STATE_MAYBE;
     }
     for (size_t w = 0; w < o->writer_count; w++)
