@@ -136,6 +136,7 @@ static void do_run_fact(player *p, steplog_store *store, int run, const op *x)
 void do_on_run(player *p, const op *x)
 {
     int run = (int)(x->b % p->o.run_count);
+    if (x->kind == OP_remove) p->may_be_unsettled = 1; /* what is removed is to be known by its identity, see is_of() */
     settle(p);
     if (p->wrong || p->o.runs[run].exists <= 0) return;
     steplog_store *store = store_of(p, x->a % SESSIONS);
