@@ -82,6 +82,9 @@ static const char *check_writers(oracle *o, steplog_reader *reader, int run)
              x->label != (info.label_count > 0)))
             return say_wrong("writer %d is described wrongly", w);
         int expected = x->handle ? STEPLOG_LIVENESS_ALIVE : x->end_is_sure ? STEPLOG_LIVENESS_ENDED : -1;
+        /* A killed one is dead, or has ended when it was killed in its close: no lock outlives it (P1). */
+        if (expected < 0 && (info.liveness == STEPLOG_LIVENESS_ALIVE || info.liveness == STEPLOG_LIVENESS_UNKNOWN))
+            return say_wrong("writer %d is gone and has liveness %d", w, (int)info.liveness);
         if (expected >= 0 && !is_removed && (int)info.liveness != expected)
             return say_wrong("writer %d has liveness %d, not %d", w, (int)info.liveness, expected);
         if (info.missing_count && !is_removed)
