@@ -30,10 +30,13 @@ static int is_whole_removed(const oracle *o, int run)
 
 static const char *adopt_ghost(oracle *o, int run, const steplog_writer_info *info)
 {
-    if (!o->runs[run].ghost_writers || o->writer_count == WRITERS_MAX)
+    if (!(o->runs[run].ghost_writers + o->runs[run].fact_writers) || o->writer_count == WRITERS_MAX)
         return say_wrong("run %d: a writer that nobody opened, attempt %u, liveness %d, last sequence %llu", run,
                          info->attempt, (int)info->liveness, (unsigned long long)info->last_sequence);
-    o->runs[run].ghost_writers--;
+    if (o->runs[run].ghost_writers)
+        o->runs[run].ghost_writers--;
+    else
+        o->runs[run].fact_writers--;
     o->writers[o->writer_count++] = (model_writer){.session = -1,
                                                    .run = run,
                                                    .id = info->incarnation,

@@ -120,7 +120,9 @@ typedef struct model_writer {
 
 typedef struct model_run {
     int exists;
-    int ghost_writers; /* openings that were cut off: may be there */
+    int ghost_writers; /* openings that were cut off: may be there, from the next reading on */
+    int fact_writers;  /* calls without a writer that were cut off: theirs holds only facts and is no job, but a power
+                          cut may take the description that says so */
     steplog_id id;
     int order_is_lost; /* facts that a power cut took came back from a copy: their numbers may be used twice */
 } model_run;

@@ -186,5 +186,5 @@ void do_on_run(player *p, const op *x)
     if (x->kind == OP_remove) do_remove(p, store, run, x);
     if (x->kind == OP_remove_undo) do_remove_undo(p, store, run);
     if (x->kind == OP_run_fact) do_run_fact(p, store, run, x);
-    p->o.runs[run].ghost_writers += is_dead(p); /* what it made before it could say that it holds only facts */
+    p->o.runs[run].fact_writers += is_dead(p) || p->may_be_unsettled;
 }
