@@ -30,10 +30,13 @@ static int is_whole_removed(const oracle *o, int run)
 
 static const char *adopt_ghost(oracle *o, int run, const steplog_writer_info *info)
 {
-    if (!o->ghost_writers || o->writer_count == WRITERS_MAX)
+    if (!(o->runs[run].ghost_writers + o->runs[run].fact_writers) || o->writer_count == WRITERS_MAX)
         return say_wrong("run %d: a writer that nobody opened, attempt %u, liveness %d, last sequence %llu", run,
                          info->attempt, (int)info->liveness, (unsigned long long)info->last_sequence);
-    o->ghost_writers--;
+    if (o->runs[run].ghost_writers)
+        o->runs[run].ghost_writers--;
+    else
+        o->runs[run].fact_writers--;
     o->writers[o->writer_count++] = (model_writer){.session = -1,
                                                    .run = run,
                                                    .id = info->incarnation,
@@ -82,6 +85,9 @@ static const char *check_writers(oracle *o, steplog_reader *reader, int run)
              x->label != (info.label_count > 0)))
             return say_wrong("writer %d is described wrongly", w);
         int expected = x->handle ? STEPLOG_LIVENESS_ALIVE : x->end_is_sure ? STEPLOG_LIVENESS_ENDED : -1;
+        /* A killed one is dead, or has ended when it was killed in its close: no lock outlives it (P1). */
+        if (expected < 0 && (info.liveness == STEPLOG_LIVENESS_ALIVE || info.liveness == STEPLOG_LIVENESS_UNKNOWN))
+            return say_wrong("writer %d is gone and has liveness %d", w, (int)info.liveness);
         if (expected >= 0 && !is_removed && (int)info.liveness != expected)
             return say_wrong("writer %d has liveness %d, not %d", w, (int)info.liveness, expected);
         if (info.missing_count && !is_removed)
@@ -293,8 +299,8 @@ const char *check_all(oracle *o, steplog_reader *reader, uint64_t random)
         if (!wrong) wrong = settle_blobs(o, reader, run);
         if (!wrong) wrong = check_prefix(o, run);
         if (!wrong) wrong = check_facts(o, reader, run);
+        o->runs[run].ghost_writers = 0;
     }
-    if (!wrong) o->ghost_writers = 0;
     oracle_note_gone(o);
     for (int run = 0; run < (int)o->run_count && !wrong; run++)
         if (o->runs[run].exists > 0) wrong = check_views(o, reader, run, random + (uint64_t)run * 7);

@@ -13,6 +13,32 @@ static void give_up_run(player *p, int run)
             give_up_run(p, p->o.records[i].run);
 }
 
+/* A run of which something is seen is there, and so is what matches it: MISSING is wrong then. selected: NULL, or the
+ * removal that is to match. Everything was settled before. */
+static void check_missing(player *p, int run, const record *selected)
+{
+    const oracle *o = &p->o;
+    for (size_t i = 0; i < o->count && !p->has_fault && !is_dead(p); i++) {
+        const record *r = &o->records[i];
+        if (r->run != run || r->state != STATE_IS || !r->seen || r->kind == REC_UNDO || r->kind == REC_REMOVAL ||
+            r->kind == REC_UNREMOVE)
+            continue;
+        int is_any = !selected || (selected->is_whole && !selected->has_steps);
+        if (!is_any && (r->kind != REC_ROW || (!selected->is_whole && !(r->seen & selected->mask)) ||
+                        (selected->has_steps && (r->step < selected->step || r->step >= selected->step_end))))
+            continue;
+        p->wrong = say_wrong("run %d: a call gives MISSING, and record %zu of kind %d is there", run, i, r->kind);
+        return;
+    }
+}
+
+static int has_live_writer(const oracle *o, int run)
+{
+    for (size_t w = 0; w < o->writer_count; w++)
+        if (o->writers[w].run == run && o->writers[w].handle) return 1;
+    return 0;
+}
+
 static void do_fork(player *p, steplog_store *store, int run, const op *x)
 {
     oracle *o = &p->o;
@@ -23,7 +49,8 @@ static void do_fork(player *p, steplog_store *store, int run, const op *x)
     int64_t step = step_of(x->c);
     uint32_t attempt = highest_attempt(o, run);
     steplog_status status = steplog_run_fork(store, &o->runs[run].id, step, key, NULL, &id, NULL);
-    if (status == STEPLOG_MISSING || status == STEPLOG_MISUSE) return;
+    if (status == STEPLOG_MISSING) check_missing(p, run, NULL);
+    if (status == STEPLOG_MISSING) return;
     if (state_of(p, status) != STATE_IS) return;
     int child = (int)o->run_count++;
     o->runs[child] = (model_run){.exists = 1, .id = id};
@@ -40,6 +67,7 @@ static void do_rewind(player *p, steplog_store *store, int run, const op *x)
 {
     uint32_t attempt = 0;
     steplog_status status = steplog_run_rewind(store, &p->o.runs[run].id, step_of(x->c), &attempt, NULL);
+    if (status == STEPLOG_MISSING) check_missing(p, run, NULL);
     if (status == STEPLOG_MISSING) return;
     record *r = oracle_add(&p->o, REC_REWIND, state_of(p, status), run, -1);
     r->step = step_of(x->c);
@@ -81,14 +109,22 @@ static void do_remove(player *p, steplog_store *store, int run, const op *x)
         options.has_begin = options.has_end = 1, options.step_begin = begin, options.step_end = end;
     steplog_remove_result result = {.size_bytes = sizeof result};
     steplog_status status = steplog_remove(store, &options, &result, NULL);
-    if (status == STEPLOG_MISSING || status == STEPLOG_BUSY) return;
+    record removal = {.mask = masks[how],
+                      .is_whole = !selectors[how],
+                      .has_steps = (uint8_t)options.has_begin,
+                      .step = begin,
+                      .step_end = end};
     if (status == STEPLOG_MISUSE && begin >= end) return;
+    if (status == STEPLOG_BUSY && (how != 0 || !has_live_writer(&p->o, run)))
+        p->wrong = say_wrong("run %d: a removal gives BUSY", run);
+    if (status == STEPLOG_MISSING) check_missing(p, run, &removal);
+    if (status == STEPLOG_MISSING || status == STEPLOG_BUSY) return;
     record *r = oracle_add(&p->o, REC_REMOVAL, state_of(p, status), run, -1);
-    r->mask = masks[how];
-    r->is_whole = !selectors[how];
-    r->has_steps = (uint8_t)options.has_begin;
-    r->step = begin;
-    r->step_end = end;
+    r->mask = removal.mask;
+    r->is_whole = removal.is_whole;
+    r->has_steps = removal.has_steps;
+    r->step = removal.step;
+    r->step_end = removal.step_end;
     r->time_ns = p->clock_ns;
 }
 
@@ -126,6 +162,7 @@ static void do_run_fact(player *p, steplog_store *store, int run, const op *x)
     snprintf(value, sizeof value, "value %u", (unsigned)x->d);
     steplog_pair pair = {key, value};
     steplog_status status = steplog_run_set_facts(store, &p->o.runs[run].id, &pair, 1, NULL);
+    if (status == STEPLOG_MISSING) check_missing(p, run, NULL);
     if (status == STEPLOG_MISSING) return;
     record *r = oracle_add(&p->o, REC_SET, state_of(p, status), run, -1);
     r->key = x->c % FACT_KEYS;
@@ -136,6 +173,7 @@ static void do_run_fact(player *p, steplog_store *store, int run, const op *x)
 void do_on_run(player *p, const op *x)
 {
     int run = (int)(x->b % p->o.run_count);
+    if (x->kind == OP_remove) p->may_be_unsettled = 1; /* what is removed is to be known by its identity, see is_of() */
     settle(p);
     if (p->wrong || p->o.runs[run].exists <= 0) return;
     steplog_store *store = store_of(p, x->a % SESSIONS);
@@ -148,5 +186,5 @@ void do_on_run(player *p, const op *x)
     if (x->kind == OP_remove) do_remove(p, store, run, x);
     if (x->kind == OP_remove_undo) do_remove_undo(p, store, run);
     if (x->kind == OP_run_fact) do_run_fact(p, store, run, x);
-    p->o.ghost_writers += is_dead(p); /* what it made before it could say that it holds only facts */
+    p->o.runs[run].fact_writers += is_dead(p) || p->may_be_unsettled;
 }

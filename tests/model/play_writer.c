@@ -63,7 +63,7 @@ void do_open(player *p, const op *x)
     steplog_status status = steplog_writer_open(store, &options, &w.handle, NULL);
     if (status < 0) {
         state_of(p, status);
-        o->ghost_writers += is_dead(p);
+        o->runs[run].ghost_writers += is_dead(p);
         return;
     }
     w.attempt = kit_stats(w.handle).attempt;

@@ -10,6 +10,12 @@ enum { LOG_BYTES = 65536 };
 
 /* ---- sessions ---- */
 
+/* Whether the stream gave a reason for that failure: a fault may be anything, a full disk is only FULL (P3). */
+static int may_fail_so(const player *p, steplog_status status)
+{
+    return p->has_fault || (p->is_full && status == STEPLOG_FULL);
+}
+
 steplog_store *store_of(player *p, uint32_t session)
 {
     if (p->stores[session]) return p->stores[session];
@@ -19,7 +25,7 @@ steplog_store *store_of(player *p, uint32_t session)
                                      .log_bytes = LOG_BYTES};
     steplog_error why = {0};
     steplog_status status = steplog_store_open("store", &options, &p->stores[session], &why);
-    if (status < 0 && !p->has_fault && !p->has_kill && !p->is_full)
+    if (status < 0 && !may_fail_so(p, status) && !is_dead(p))
         p->wrong = say_wrong("the store cannot be opened: %s", why.text);
     return status < 0 ? NULL : p->stores[session];
 }
@@ -50,7 +56,7 @@ void close_slot(player *p, int slot, int exit_code)
     if (status >= 0 && !is_dead(p)) {
         w->durable = UINT64_MAX;
         w->end_is_sure = 1;
-    } else if (!p->has_fault && !is_dead(p) && !p->is_full && !(status == STEPLOG_FAILED && w->had_failure))
+    } else if (!may_fail_so(p, status) && !is_dead(p) && !(status == STEPLOG_FAILED && w->had_failure))
         p->wrong = say_wrong("a writer's close gives %s", steplog_status_name(status));
 }
 
@@ -128,7 +134,7 @@ static void do_power(player *p, sim_crash *crash)
         record *r = &o->records[i];
         if (r->state == STATE_NOT || (r->writer < 0 ? r->is_durable : r->sequence <= o->writers[r->writer].durable))
             continue;
-        r->is_cut = r->writer >= 0 && r->sequence != UINT64_MAX;
+        if (r->state == STATE_IS) r->is_cut = r->writer >= 0 && r->sequence != UINT64_MAX;
         r->state = STATE_MAYBE;
     }
     for (size_t w = 0; w < o->writer_count; w++)
@@ -232,7 +238,7 @@ int state_of(player *p, steplog_status status)
     if (is_dead(p)) return STATE_MAYBE;
     if (status == STEPLOG_FULL) p->result.refused++;
     if (status == STEPLOG_FULL && p->is_full && !p->has_fault) return STATE_NOT;
-    if (!p->has_fault && !p->is_full && status != STEPLOG_FAILED)
+    if (!may_fail_so(p, status) && status != STEPLOG_FAILED)
         p->wrong = say_wrong("a call gives %s", steplog_status_name(status));
     p->may_be_unsettled = 1;
     return STATE_MAYBE;
