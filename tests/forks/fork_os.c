@@ -35,6 +35,7 @@ static _Thread_local int is_forking;
     X(int, touch, (int fd), (fd))                                                                                 \
     X(int, sync_data, (int fd), (fd))                                                                             \
     X(int, sync_all, (int fd), (fd))                                                                              \
+    X(int, sync_file_system, (int fd), (fd))                                                                      \
     X(int, rename, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))              \
     X(int, unlink, (int dir, const char *name), (dir, name))                                                      \
     X(int, make_dir, (int dir, const char *name), (dir, name))                                                    \
