@@ -288,14 +288,16 @@ static void move_blocks(judge *j, const attack_options *options, int is_resealed
                 const place *y = &places[k];
                 size_t bytes = x->bytes < y->bytes ? x->bytes : y->bytes;
                 if (k == i) continue;
-                if (is_due(&a, one_of, &c, "%s at %zu of %s over %s at %zu of %s, %zu bytes", x->name, x->at,
+                /* At the same place only its file's key tells a block from that of another file. */
+                uint64_t sample = x->at == y->at ? 1 : one_of;
+                if (is_due(&a, sample, &c, "%s at %zu of %s over %s at %zu of %s, %zu bytes", x->name, x->at,
                            file_of(&a, x->file)->name, y->name, y->at, file_of(&a, y->file)->name, bytes)) {
                     memcpy(work_at(&a, y), intact_at(&a, x), bytes);
                     touch(&a, &c, y->file, y->at, y->at + bytes);
                     strike(&a, &c, y->file);
                 }
                 if (k < i) continue;
-                if (is_due(&a, one_of, &c, "%s at %zu of %s and %s at %zu of %s swapped, %zu bytes", x->name, x->at,
+                if (is_due(&a, sample, &c, "%s at %zu of %s and %s at %zu of %s swapped, %zu bytes", x->name, x->at,
                            file_of(&a, x->file)->name, y->name, y->at, file_of(&a, y->file)->name, bytes)) {
                     memcpy(work_at(&a, y), intact_at(&a, x), bytes);
                     memcpy(work_at(&a, x), intact_at(&a, y), bytes);
