@@ -79,7 +79,7 @@ static void note_tombstone(record *r, const steplog_event *e)
 {
     tombstone *part = part_of(r, e->sequence);
     part->target = e->target;
-    part->mask = e->key ? (uint8_t)(1 << (e->key[0] - 'a')) : 0;
+    part->mask = (uint8_t)(e->key ? 1 << (e->key[0] - 'a') : 0);
     if (r->state == STATE_MAYBE) r->is_partial = 1;
 }
 
