@@ -6,18 +6,20 @@
  *
  * Where more than one outcome is right, and why:
  *  1. A call that a fault, a kill or a power cut met may have recorded what it says or not, a removal a part of it. The
- *     next reading settles which, and then it stays. On a full disk alone a call is refused with FULL, for certain (P3).
- *  2. A power cut may take what no call said to be durable (P2): of each writer the end, checked by check_prefix(), of a
- *     run's facts what a call recorded that did not come to its OK. The description of a writer goes with all behind it.
- *  3. An opening that was cut off may be there as a writer of no records; a writer that recorded nothing is nothing once
- *     it is dead.
+ *     next reading settles which, and then it stays. On a full disk alone a call is refused with FULL, for certain
+ *     (P3).
+ *  2. A power cut may take what no call said to be durable (P2): of each writer the end, checked by check_prefix(), of
+ *     a run's facts what a call recorded that did not come to its OK. The description of a writer goes with all behind
+ *     it.
+ *  3. An opening that was cut off may be there as a writer of no records; a writer that recorded nothing is nothing
+ *     once it is dead.
  *  4. A new log's header may be torn by a power cut, which is damage of a file that held nothing durable; so verify is
  *     asked for a clean store only where no power was cut.
  *  5. Removed bytes go at a compaction after the grace time, or after half an hour less or more, as the clock jumps: an
  *     undo may then bring back a part. Such a run is given up. A cut that hangs on freed rows alone is not known
  *     (FORMAT.md 12.4).
- *  6. After a power cut took facts their Lamport numbers are used again: the order of facts that an old copy brings back
- *     is not known, nor what of its parent's later history a fork sees (FORMAT.md 12.4 goes by numbers).
+ *  6. After a power cut took facts their Lamport numbers are used again: the order of facts that an old copy brings
+ *     back is not known, nor what of its parent's later history a fork sees (FORMAT.md 12.4 goes by numbers).
  *  7. A writer may be FAILED, and its close say so, after one of its calls failed (P4); what it acknowledged stays. */
 #ifndef TESTS_MODEL_MODEL_H
 #define TESTS_MODEL_MODEL_H

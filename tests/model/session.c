@@ -78,6 +78,7 @@ static void unsettle_operation(player *p)
     for (size_t i = p->mark; i < p->o.count; i++) {
         if (p->o.records[i].state == STATE_IS) p->o.records[i].state = STATE_MAYBE;
         p->o.records[i].is_durable = 0;
+        if (p->o.records[i].writer < 0) p->o.runs[p->o.records[i].run].fact_writers++;
     }
     for (size_t w = p->writer_mark; w < p->o.writer_count; w++) p->o.writers[w].state = STATE_MAYBE;
     for (size_t w = 0; w < p->writer_mark; w++) {
