@@ -165,7 +165,7 @@ static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
 
 void sl_row_log_freeze(sl_row_log *log)
 {
-    atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
+    atomic_store_explicit(&log->is_frozen, 1, memory_order_release); /* with the mark as it stays */
     atomic_store_explicit(&log->limit, 0, memory_order_release);
 }
 
