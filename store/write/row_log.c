@@ -189,7 +189,7 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
 
 void sl_row_log_freeze(sl_row_log *log)
 {
-    atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
+    atomic_store_explicit(&log->is_frozen, 1, memory_order_release); /* with the mark as it stays */
     atomic_store_explicit(&log->limit, 0, memory_order_release);
 }
 
@@ -260,7 +260,8 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
     if (!log) return STEPLOG_OK;
     steplog_status status = STEPLOG_OK;
     SL_KILL_POINT("log.removing");
-    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name); /* what has its name now is not ours */
+    /* What has its name now is not ours. */
+    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name);
     SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);
