@@ -1,5 +1,5 @@
-/* A sync that fails once, on disks that behave as ext4 and XFS (pages count as written and keep their content) or as Btrfs
- * (they hold what they held before): what the writer says is durable afterwards outlives the power. */
+/* A sync that fails once, on disks that behave as ext4 and XFS (pages count as written and keep their content) or as
+ * Btrfs (they hold what they held before): what the writer says is durable afterwards outlives the power. */
 #include "steplog.h"
 
 #include "os/os.h"
@@ -54,8 +54,8 @@ static void check(const steplog_id *run, size_t least, int may_lose)
         }
         cr_assert_eq(sum, expected, "row %d has other values", (int)step);
     }
-    cr_assert(seen == least || (may_lose && says_what_is_lost(reader, run)), "%d of %d durable rows are there", (int)seen,
-              (int)least);
+    cr_assert(seen == least || (may_lose && says_what_is_lost(reader, run)), "%d of %d durable rows are there",
+              (int)seen, (int)least);
     kit_rows_free(&rows);
     kit_no_damage(reader);
     steplog_reader_close(reader);

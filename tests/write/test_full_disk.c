@@ -1,5 +1,5 @@
-/* A disk that is full for a while: what is refused is said at once, counted by points, and recorded; what is accepted is
- * there. */
+/* A disk that is full for a while: what is refused is said at once, counted by points, and recorded; what is accepted
+ * is there. */
 #include "steplog.h"
 
 #include "os/os.h"
@@ -39,7 +39,8 @@ static void fill_and_go_on(uint32_t flags, int is_write_refused)
         accepted += status == STEPLOG_OK;
         refused += status == STEPLOG_FULL;
     }
-    cr_assert(refused > 100 && accepted > 100 && is_there[ROWS - 1], "%d refused, %d accepted", (int)refused, (int)accepted);
+    cr_assert(refused > 100 && accepted > 100 && is_there[ROWS - 1], "%d refused, %d accepted", (int)refused,
+              (int)accepted);
     cr_assert_eq(kit_stats(writer).refused_count, refused * COLUMNS);
     for (int is_closed = 0; is_closed < 2; is_closed++) {
         steplog_reader *reader = kit_reader(store);
