@@ -91,7 +91,8 @@ STEPLOG_API steplog_status steplog_writer_schema(steplog_writer *writer, const s
  *
  * Returns OK: the row survives any end of the process. FULL: the row is not
  * recorded, is counted, and a gap will say so; the next call tries again. IO,
- * FAILED, MISUSE: not recorded; steplog_writer_error() has the words.
+ * FAILED, MISUSE: not recorded; steplog_writer_error() has the words. (An IO after
+ * which every call gives FAILED: nobody can tell whether the row is there.)
  * Threads: the writer's. Cost: a copy and a checksum of the row. */
 STEPLOG_API steplog_status steplog_writer_append(steplog_writer *writer, steplog_schema schema, int64_t step,
                                                  int64_t time_ns, const double *values);

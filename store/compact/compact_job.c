@@ -392,6 +392,7 @@ static steplog_status publish(job *j)
     j->writer = NULL;
     SL_KILL_POINT("compact.published");
     if (status >= 0) status = sl_segment_read_back(j->reader->context.store_dir, name, j->err);
+    if (status == STEPLOG_MISSING) status = STEPLOG_OK; /* see are_outputs_there() */
     char *copy = status >= 0 ? sl_copy_text(name) : NULL;
     if (status >= 0 && (!copy || !SL_VEC_PUSH(&j->outputs, copy))) {
         sl_free(copy);
@@ -527,10 +528,25 @@ static steplog_status choose(job *j)
     return STEPLOG_OK;
 }
 
+/* An output that is gone was compacted once more by somebody, or deleted: nobody knows, so the inputs stay for the next
+ * compaction. */
+static steplog_status are_outputs_there(job *j, int *yes)
+{
+    *yes = 1;
+    for (size_t i = 0; i < j->outputs.count && *yes; i++) {
+        sl_os_stat stat;
+        int e = sl_os->stat_name(j->reader->context.store_dir, j->outputs.items[i], &stat);
+        if (e < 0 && e != -ENOENT) return sl_fail_os(j->err, -e, -1, "cannot look for '%s'", j->outputs.items[i]);
+        *yes = e == 0;
+    }
+    return STEPLOG_OK;
+}
+
 static steplog_status retire_inputs(job *j)
 {
-    int dir = j->reader->context.store_dir;
-    steplog_status status = STEPLOG_OK;
+    int dir = j->reader->context.store_dir, is_safe;
+    steplog_status status = are_outputs_there(j, &is_safe);
+    if (status < 0 || !is_safe) return status;
     for (size_t i = 0; i < j->input_count; i++) {
         if (j->is_damaged[i] || is_incomplete(j->inputs[i])) {
             status = sl_fail(j->err, STEPLOG_CORRUPT, -1,

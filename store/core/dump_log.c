@@ -24,7 +24,7 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
 
 /* ---- header ---- */
 
-static void dump_fixed(sl_dump *d, const uint8_t *in)
+static void dump_fixed(sl_dump *d, const uint8_t *in, uint64_t at)
 {
     static const sl_dump_field fields[] = {{0, 8, 's', "magic"},           {8, 4, 'u', "version"},
                                            {12, 4, 'u', "features"},       {16, 16, 'd', "log id"},
@@ -37,8 +37,24 @@ static void dump_fixed(sl_dump *d, const uint8_t *in)
                                            {136, 8, 't', "process start"}, {144, 8, 't', "created"},
                                            {152, 8, 'u', "inode"},         {160, 344, 'z', ""},
                                            {504, 8, 'x', "check"}};
-    sl_dump_begin(d, "log header", 0, SL_LOG_HEADER_BYTES);
-    SL_DUMP_FIELDS(d, fields, in, 0);
+    SL_DUMP_FIELDS(d, fields, in + at, at);
+}
+
+/* The fields of the copy are worth showing only where they differ. */
+static void dump_copy(sl_dump *d, const uint8_t *in, int is_valid)
+{
+    sl_dump_begin(d, "copy of the log header", SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES);
+    if (sl_is_zero(in + SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES)) {
+        sl_dump_text(d, SL_LOG_COPY_OFFSET, 0, "state", "empty", 5);
+        return;
+    }
+    if (sl_log_header_twin(in, 0) == SL_LOG_TWIN_SAME) {
+        sl_dump_text(d, SL_LOG_COPY_OFFSET, 0, "state", "the same", 8);
+        return;
+    }
+    dump_fixed(d, in, SL_LOG_COPY_OFFSET);
+    if (!is_valid)
+        sl_dump_damage(d, SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES, "", "the copy is not what the log's header is");
 }
 
 static void dump_slot(sl_dump *d, const char *name, const sl_dump_field *fields, size_t count, const uint8_t *in,
@@ -56,7 +72,7 @@ static void dump_slot(sl_dump *d, const char *name, const sl_dump_field *fields,
                        "must be zero and is not");
 }
 
-static void dump_slots(log_dump *l, const uint8_t *in)
+static void dump_slots(log_dump *l, const uint8_t *in, uint32_t header_at)
 {
     static const sl_dump_field mark_fields[] = {{0, 8, 'u', "counter"},
                                                 {8, 8, 'u', "offset"},
@@ -76,6 +92,7 @@ static void dump_slots(log_dump *l, const uint8_t *in)
         else
             dump_slot(l->d, names[i], gap_fields, 8, in, at, sl_log_gap_decode(in + at, l->file_key, at, &gap));
     }
+    dump_copy(l->d, in, header_at == SL_LOG_COPY_OFFSET);
     if (!sl_is_zero(in + SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES - SL_LOG_UNUSED_OFFSET))
         sl_dump_damage(l->d, SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES - SL_LOG_UNUSED_OFFSET, "zero",
                        "must be zero and is not");
@@ -223,16 +240,19 @@ steplog_status sl_dump_log(sl_dump *d, steplog_error *err)
         return STEPLOG_OK;
     }
     if (!sl_dump_read(d, head, sizeof head, 0)) return STEPLOG_OK;
-    steplog_status status = sl_log_header_decode(head, d->file, &l.header, &why);
+    uint32_t header_at;
+    steplog_status status = sl_log_header_read(head, d->file, &l.header, &header_at, &why);
     if (status == STEPLOG_MISSING) {
         sl_dump_begin(d, "spare log", 0, d->file_bytes);
         sl_dump_id(d, 16, "log id", head + 16);
         return STEPLOG_OK;
     }
-    dump_fixed(d, head);
+    sl_dump_begin(d, "log header", 0, SL_LOG_HEADER_BYTES);
+    dump_fixed(d, head, 0);
     l.file_key = sl_file_key(&l.header.log_id);
     if (status < 0) sl_dump_damage(d, 0, SL_LOG_FIXED_BYTES, "", why.text);
-    dump_slots(&l, head);
+    if (header_at) sl_dump_damage(d, 0, SL_LOG_FIXED_BYTES, "", "the header is damaged or not complete: its copy counts");
+    dump_slots(&l, head, header_at);
     if (status < 0) return STEPLOG_OK; /* without a good header no record can be checked */
     sl_log_mark_latest(head, l.file_key, &l.mark);
     status = dump_records(&l, err);

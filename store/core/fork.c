@@ -64,9 +64,10 @@ static void leave_parent_unprepared(void)
 
 static void install(void) { pthread_atfork(lock_all, unlock_all, leave_parent); }
 
+void sl_fork_watch(void) { pthread_once(&registry_once, install); }
+
 void sl_fork_register(steplog_store *s)
 {
-    pthread_once(&registry_once, install);
     pthread_mutex_lock(&registry_lock);
     s->next = stores;
     stores = s;

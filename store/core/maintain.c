@@ -89,30 +89,91 @@ static steplog_status tell_progress(const merging *m)
     return must_stop || sl_store_generation(m->store) != m->generation ? STEPLOG_END : STEPLOG_OK;
 }
 
-/* 1 when everything that a file holds of a writer is covered in the target. */
-static int is_known(merging *m, const steplog_id *incarnation, const steplog_id *run_id, const sl_ranges *held)
+/* 1 when everything that a file holds of a writer can be read in the target too: from logs, or from segments, whose
+ * blocks are read for it. */
+static int is_known(merging *m, const steplog_id *incarnation, const steplog_id *run_id, const sl_ranges *held,
+                    int has_description)
 {
     const sl_incarnation *i = sl_reader_incarnation(m->to, incarnation);
     sl_run *run = sl_reader_run(m->to, run_id);
+    sl_ranges whole = {0};
     if (!i || !run || sl_run_load(m->to, run, NULL) < 0) return 0;
     i = sl_reader_incarnation(m->to, incarnation);
-    for (size_t n = 0; n < held->count; n++)
-        if (!sl_ranges_has_all(&i->covered, held->items[n].begin, held->items[n].end)) return 0;
+    int is_good = i->has_description || !has_description;
+    for (size_t n = 0; n < held->count && is_good; n++)
+        is_good = sl_ranges_has_all(&i->covered, held->items[n].begin, held->items[n].end);
+    for (size_t s = 0; s < i->sources.count && is_good; s++)
+        if (i->sources.items[s].log) is_good = sl_ranges_add_all(&whole, &i->sources.items[s].log->held);
+    is_good = is_good && sl_incarnation_whole(i, held, &whole, NULL) >= 0;
+    for (size_t n = 0; n < held->count && is_good; n++)
+        is_good = sl_ranges_has_all(&whole, held->items[n].begin, held->items[n].end);
+    SL_VEC_FREE(&whole);
+    return is_good;
+}
+
+/* The same for a writer of a segment. What cannot be read of that one either is not asked for. */
+static int is_writer_known(merging *m, sl_segment *segment, uint32_t w)
+{
+    const sl_writer_entry *entry = &segment->writers.items[w];
+    const sl_ranges *broken;
+    sl_writer_description description;
+    sl_buffer scratch = {0};
+    sl_ranges held = {0};
+    int has_description = sl_segment_writer_description(segment, w, &scratch, &description) >= 0;
+    int known = sl_segment_ranges(segment, w, &held, &held) &&
+                (is_known(m, &entry->incarnation, &entry->run, &held, has_description) ||
+                 (sl_segment_broken(segment, w, &broken, NULL) >= 0 && broken->count &&
+                  sl_ranges_subtract(&held, broken) &&
+                  is_known(m, &entry->incarnation, &entry->run, &held, has_description)));
+    SL_VEC_FREE(&held);
+    sl_buffer_free(&scratch);
+    return known;
+}
+
+static int is_same(const sl_segment *a, const sl_segment *b)
+{
+    return sl_id_equal(&a->header.file_id, &b->header.file_id);
+}
+
+/* 1 when a segment has nothing to give that the target does not have. */
+static int is_segment_known(merging *m, sl_segment *segment)
+{
+    int has_damaged = 0;
+    for (size_t i = 0; i < m->to->segments.count; i++) {
+        const sl_segment *own = m->to->segments.items[i];
+        if (!is_same(own, segment)) continue;
+        steplog_status status = sl_segment_read_back(m->store->store_dir, own->name, NULL);
+        if (status >= 0) return 1;
+        if (status != STEPLOG_MISSING) has_damaged = 1;
+    }
+    if (has_damaged && sl_segment_read_back(m->from->context.store_dir, segment->name, NULL) >= 0) return 0;
+    for (uint32_t w = 0; w < segment->writers.count; w++)
+        if (!is_writer_known(m, segment, w)) return 0;
     return 1;
 }
 
-static int is_segment_known(merging *m, sl_segment *segment)
+/* A copy goes above a damaged one of the same file, which has its name on its own level. */
+static uint32_t level_for(const merging *m, const sl_segment *segment)
 {
+    uint32_t level = segment->level;
     for (size_t i = 0; i < m->to->segments.count; i++)
-        if (sl_id_equal(&m->to->segments.items[i]->header.file_id, &segment->header.file_id)) return 1;
-    for (uint32_t w = 0; w < segment->writers.count; w++) {
-        sl_ranges held = {0};
-        int known = sl_segment_ranges(segment, w, &held, &held) &&
-                    is_known(m, &segment->writers.items[w].incarnation, &segment->writers.items[w].run, &held);
-        SL_VEC_FREE(&held);
-        if (!known) return 0;
+        if (is_same(m->to->segments.items[i], segment) && m->to->segments.items[i]->level >= level)
+            level = m->to->segments.items[i]->level + 1;
+    return level;
+}
+
+/* Removes damaged copies of a file that is whole on a higher level. */
+static steplog_status retire_damaged(merging *m, const sl_segment *segment)
+{
+    for (size_t i = 0; i < m->to->segments.count; i++) {
+        const sl_segment *own = m->to->segments.items[i];
+        if (!is_same(own, segment)) continue;
+        steplog_status status = sl_segment_read_back(m->store->store_dir, own->name, NULL);
+        if (status >= 0 || status == STEPLOG_MISSING) continue;
+        int e = sl_os->unlink(m->store->store_dir, own->name);
+        if (e < 0 && e != -ENOENT) return sl_fail_os(m->err, -e, -1, "cannot remove '%s'", own->name);
     }
-    return 1;
+    return STEPLOG_OK;
 }
 
 static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
@@ -134,9 +195,10 @@ static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
 
 static steplog_status copy_segment(merging *m, sl_segment *segment)
 {
+    uint32_t level = level_for(m, segment);
     char temporary[SL_FILE_NAME_BYTES], name[SL_FILE_NAME_BYTES], path[96];
     int dir = -1;
-    SL_TRY(sl_level_dir_open(m->store->store_dir, segment->level, &dir, m->err));
+    SL_TRY(sl_level_dir_open(m->store->store_dir, level, &dir, m->err));
     SL_KILL_POINT("merge.level_there");
     sl_temporary_name(&segment->header.file_id, temporary);
     sl_segment_name(&segment->header.file_id, name);
@@ -158,10 +220,23 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     sl_private_close(&to);
     sl_os->close(dir);
     if (status != STEPLOG_OK) return status;
-    snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)segment->level, name);
+    snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
     m->result->files_copied++;
     m->result->bytes_copied += segment->file_bytes;
-    return sl_segment_read_back(m->store->store_dir, path, m->err);
+    SL_TRY(sl_segment_read_back(m->store->store_dir, path, m->err));
+    return retire_damaged(m, segment);
+}
+
+/* A copy that was gone before it was read back was compacted by somebody, or deleted: then it is copied again. */
+static steplog_status bring_segment(merging *m, sl_segment *segment)
+{
+    for (int turn = 0; turn < SL_PUBLISH_TURNS; turn++) {
+        steplog_status status = copy_segment(m, segment);
+        if (status != STEPLOG_MISSING) return status;
+        SL_TRY(sl_snapshot_take(m->to, m->err));
+        if (is_segment_known(m, segment)) return STEPLOG_OK;
+    }
+    return sl_fail(m->err, STEPLOG_IO, -1, "what is copied of '%s' is removed at once", segment->name);
 }
 
 static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offset)
@@ -193,7 +268,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
                                       .gap = log->gap,
                                       .is_same_boot = log->is_same_boot};
     }
-    steplog_status status = sl_seal_logs(m->store->store_dir, sources, count,
+    steplog_status status = sl_seal_logs(&m->store->write, sources, count,
                                          durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
     SL_KILL_POINT("merge.logs_copied");
@@ -205,7 +280,8 @@ static int are_logs_known(merging *m, size_t first, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         sl_log *log = m->from->logs.items[first + i];
-        if (sl_log_advance(log, NULL) < 0 || !is_known(m, &log->header.incarnation, &log->header.run, &log->held))
+        if (sl_log_advance(log, NULL) < 0 || !is_known(m, &log->header.incarnation, &log->header.run, &log->held,
+                                                       log->dictionary.has_writer))
             return 0;
     }
     return 1;
@@ -220,7 +296,7 @@ static steplog_status merge_files(merging *m)
             m->result->files_known++;
             continue;
         }
-        steplog_status status = copy_segment(m, from->segments.items[i]);
+        steplog_status status = bring_segment(m, from->segments.items[i]);
         if (status != STEPLOG_OK) return status;
     }
     for (size_t i = 0; i < from->logs.count;) { /* logs are sorted by number only: gather those of one incarnation */

@@ -43,7 +43,8 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     sl_os_stat stat;
     *is_old_spare = 0;
     if (sl_os_read_full(o->fd, head, sizeof head, 0) < 0 || sl_os->stat(o->fd, &stat) < 0) return 0;
-    steplog_status status = sl_log_header_decode(head, o->name, &o->header, NULL);
+    uint32_t header_at;
+    steplog_status status = sl_log_header_read(head, o->name, &o->header, &header_at, NULL);
     if (status == STEPLOG_MISSING) {
         *is_old_spare = list->store->file_system.is_local &&
                         sl_age_ns(sl_os->wall_time_ns(), stat.modified_time_ns) > SPARE_AGE_NS &&
@@ -57,7 +58,7 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     SL_KILL_POINT("recover.log_locked");
     /* Between the look and the lock someone else may have sealed it. */
     uint8_t id[16];
-    if (sl_os_read_full(o->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
+    if (sl_os_read_full(o->fd, id, sizeof id, header_at + 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
         sl_os->stat(o->fd, &stat) < 0 || stat.link_count == 0)
         return 0;
     uint64_t key = sl_file_key(&o->header.log_id);
@@ -111,32 +112,6 @@ typedef struct known_writer {
     int has_damage; /* some of them could not be read whole */
 } known_writer;
 
-/* Takes away from what segments are said to hold what can not be read there. Only segments that would let a log go are
- * read. */
-static steplog_status leave_broken(const sl_incarnation *i, const sl_ranges *in_logs, sl_ranges *in_segments,
-                                   steplog_error *err)
-{
-    steplog_status status = STEPLOG_OK;
-    for (size_t n = 0; n < i->sources.count && status >= 0; n++) {
-        const sl_source *source = &i->sources.items[n];
-        const sl_ranges *broken;
-        sl_ranges held = {0};
-        if (!source->segment) continue;
-        int is_good = sl_segment_ranges(source->segment, source->writer, &held, NULL);
-        int is_needed = 0;
-        for (size_t r = 0; r < in_logs->count && !is_needed; r++)
-            is_needed = sl_ranges_has_any(&held, in_logs->items[r].begin, in_logs->items[r].end);
-        if (is_good && is_needed) {
-            status = sl_segment_broken(source->segment, source->writer, &broken, err);
-            is_good = status < 0 || sl_ranges_subtract(&held, broken);
-        }
-        if (status >= 0 && !(is_good && sl_ranges_add_all(in_segments, &held)))
-            status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
-        SL_VEC_FREE(&held);
-    }
-    return status;
-}
-
 /* What the store knows of a writer whose logs were found. */
 static steplog_status look_up(steplog_store *s, const sl_log_header *header, known_writer *out, steplog_error *err)
 {
@@ -150,13 +125,10 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     int is_good = 1;
     for (size_t n = 0; i && n < i->sources.count && is_good; n++) {
         const sl_source *source = &i->sources.items[n];
-        if (source->segment)
-            is_good = sl_segment_ranges(source->segment, source->writer, NULL, &in_segments); /* dropped */
-        else
-            is_good = sl_ranges_add_all(&in_logs, &source->log->held);
+        if (source->log) is_good = sl_ranges_add_all(&in_logs, &source->log->held);
         if (source->log && (source->log->has_damage || source->log->salvageable_count)) out->has_damage = 1;
     }
-    if (i && is_good) status = leave_broken(i, &in_logs, &in_segments, err);
+    if (i && is_good) status = sl_incarnation_whole(i, &in_logs, &in_segments, err);
     is_good = is_good && sl_ranges_subtract(&in_logs, &in_segments);
     if (i) {
         out->durable_sequence = i->durable_sequence;
@@ -185,7 +157,7 @@ static steplog_status seal_group(steplog_store *s, orphan **group, size_t count,
                                           .mark_offset = group[i]->mark.offset,
                                           .gap = group[i]->gap,
                                           .is_same_boot = sl_id_equal(&group[i]->header.boot_id, &s->boot_id)};
-        steplog_status status = sl_seal_logs(s->store_dir, sources, count, known.durable_sequence, &result, err);
+        steplog_status status = sl_seal_logs(&s->write, sources, count, known.durable_sequence, &result, err);
         sl_free(sources);
         if (status < 0) return status;
     }

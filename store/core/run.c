@@ -48,6 +48,27 @@ steplog_status sl_store_next_lamport(steplog_store *s, const steplog_id *run, ui
     return status;
 }
 
+steplog_status sl_store_is_sealed(steplog_store *s, const sl_log_header *log, const sl_ranges *numbers, int *yes,
+                                  steplog_error *err)
+{
+    steplog_reader *r;
+    sl_read_context context = sl_store_read_context(s);
+    sl_ranges left = {0}, whole = {0};
+    *yes = 0;
+    SL_TRY(sl_reader_new(&context, &r, err));
+    sl_run *run = sl_reader_run(r, &log->run);
+    steplog_status status = run ? sl_run_load(r, run, err) : STEPLOG_OK;
+    const sl_incarnation *i = status >= 0 ? sl_reader_incarnation(r, &log->incarnation) : NULL;
+    if (i) status = sl_incarnation_whole(i, numbers, &whole, err);
+    if (i && status >= 0 && !(sl_ranges_copy(&left, numbers) && sl_ranges_subtract(&left, &whole)))
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to look for records");
+    *yes = i && status >= 0 && left.count == 0;
+    SL_VEC_FREE(&left);
+    SL_VEC_FREE(&whole);
+    sl_reader_free(r);
+    return status;
+}
+
 /* ---- opening a writer ---- */
 
 static steplog_status check_text(const char *what, const char *text, size_t least, steplog_error *err)

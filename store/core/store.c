@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "core/store.h"
+#include "os/private_fd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,7 +36,8 @@ static steplog_status read_store_file(steplog_store *s, steplog_error *err)
     return sl_store_file_decode(bytes, (size_t)got, &s->file, err);
 }
 
-/* The store's own name must outlast a power cut too. A parent that we may pass but not read is its owner's care. */
+/* The store's own name must outlast a power cut too. A parent that we may pass but not read can not be synced itself:
+ * then everything on its file system is, which costs more, once in a store's life. */
 static int sync_parent(const steplog_store *s)
 {
     size_t bytes = strlen(s->path) + sizeof "/..";
@@ -51,7 +53,7 @@ static int sync_parent(const steplog_store *s)
         fd = sl_os->open_dir(-1, end ? parent : ".");
     }
     sl_free(parent);
-    if (fd == -EACCES) return 0;
+    if (fd == -EACCES) return sl_os->sync_file_system(s->store_dir);
     if (fd < 0) return fd;
     int e = sl_os->sync_all(fd);
     sl_os->close(fd);
@@ -70,13 +72,14 @@ static steplog_status write_store_file(steplog_store *s, steplog_error *err)
     memcpy(name, "STEPLOG.", 8);
     memcpy(name + 8, hex, sizeof hex);
     sl_store_file_encode(&s->file, bytes);
-    int fd = sl_os->open(s->store_dir, name, SL_OS_WRITE | SL_OS_CREATE);
-    if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot create '%s/%s'", s->path, name);
+    int fd;
+    e = sl_private_open(&fd, s->store_dir, name, SL_OS_WRITE | SL_OS_CREATE);
+    if (e < 0) return sl_fail_os(err, -e, -1, "cannot create '%s/%s'", s->path, name);
     SL_KILL_POINT("create.file_created");
     e = sl_os_write_full(fd, bytes, sizeof bytes, 0);
     SL_KILL_POINT("create.file_written");
     if (e == 0) e = sl_os->sync_all(fd);
-    sl_os->close(fd);
+    sl_private_close(&fd);
     if (e == 0) e = sync_parent(s); /* before others can see a store: whoever does need not think of it */
     SL_KILL_POINT("create.file_synced");
     if (e == 0) e = sl_os->rename(s->store_dir, name, s->store_dir, SL_STORE_FILE_NAME);
@@ -201,6 +204,7 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a store");
         goto failed;
     }
+    sl_fork_watch();
     if ((status = open_directory(s, err)) < 0 || (status = open_log_dir(s, err)) < 0) goto failed;
     know_machine(s);
     int e = sl_os->wipe_on_fork_page(&page);
@@ -218,6 +222,7 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
                                   .alive_page = s->alive_page,
                                   .store = s,
                                   .next_lamport = sl_store_next_lamport,
+                                  .is_sealed = sl_store_is_sealed,
                                   .wake = sl_background_wake,
                                   .after_fork = sl_store_after_fork};
     s->last_sync_ns = sl_os->monotonic_time_ns();

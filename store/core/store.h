@@ -69,10 +69,15 @@ steplog_status sl_store_next_lamport(steplog_store *store, const steplog_id *run
 /* A snapshot that sees everything up to now; give it back with sl_store_facts_done(). */
 steplog_status sl_store_facts(steplog_store *store, steplog_reader **out, steplog_error *err);
 void sl_store_facts_done(steplog_store *store);
+/* Whether segments hold these records of a log's writer, each of them read and decoded. */
+steplog_status sl_store_is_sealed(steplog_store *store, const sl_log_header *log, const sl_ranges *numbers, int *yes,
+                                  steplog_error *err);
 /* Records facts of a run by a writer that does nothing else. */
 steplog_status sl_store_record(steplog_store *store, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count, steplog_error *err);
 
 /* fork.c */
+/* From now on a forked child closes private descriptors: before the first of them is opened. */
+void sl_fork_watch(void);
 void sl_fork_register(steplog_store *store);
 void sl_fork_unregister(steplog_store *store);
 /* Makes an inherited store this process's own. Any number of times, by any thread. */

@@ -25,6 +25,7 @@ typedef struct log_check {
     uint64_t file_bytes;
     uint8_t head[SL_LOG_HEADER_BYTES];
     sl_log_header header;
+    uint32_t header_at; /* of the one that counts */
     uint64_t file_key;
     int has_header;
     sl_log_mark mark;
@@ -126,6 +127,21 @@ static void check_slots(log_check *c)
     check_zeros(c, SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES);
 }
 
+/* The fixed part and its copy are the same, unless the writer stopped or the power went while one was written. */
+static void check_twins(log_check *c)
+{
+    sl_log_twin twin = sl_log_header_twin(c->head, c->header_at);
+    if (twin == SL_LOG_TWIN_SAME) return;
+    if (c->header_at && twin == SL_LOG_TWIN_PARTIAL)
+        notice(c, 0, SL_LOG_FIXED_BYTES, "the log's header is not complete: its copy counts");
+    else if (c->header_at)
+        damage(c, 0, SL_LOG_FIXED_BYTES, SL_LOG_WORDS_HEADER_DAMAGED);
+    else if (twin == SL_LOG_TWIN_PARTIAL)
+        notice(c, SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES, "the copy of the log's header is not complete");
+    else
+        damage(c, SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES, SL_LOG_WORDS_COPY_DAMAGED);
+}
+
 static void check_name(log_check *c)
 {
     steplog_id incarnation;
@@ -133,9 +149,9 @@ static void check_name(log_check *c)
     const char *slash = strchr(c->name, '/');
     if (!slash || !sl_log_name_parse(slash + 1, &incarnation, &ordinal)) return;
     if (!sl_id_equal(&incarnation, &c->header.incarnation))
-        damage(c, 32, 16, "the log's header names another incarnation than the file's name");
+        damage(c, c->header_at + 32, 16, "the log's header names another incarnation than the file's name");
     if (ordinal != c->header.ordinal)
-        notice(c, 112, 4, "the log has another ordinal than its name: kept for reuse when the machine stopped");
+        notice(c, c->header_at + 112, 4, "the log has another ordinal than its name: kept for reuse when the machine stopped");
 }
 
 /* ---- records ---- */
@@ -277,7 +293,7 @@ static int is_still_the_same(log_check *c)
     uint8_t id[16];
     sl_os_stat open, named;
     if (c->file_bytes >= SL_LOG_HEADER_BYTES &&
-        (sl_os_read_full(c->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, c->head + 16)))
+        (sl_os_read_full(c->fd, id, sizeof id, c->header_at + 16) < 0 || !sl_id_equal(id, c->head + c->header_at + 16)))
         return 0;
     return sl_os->stat(c->fd, &open) == 0 && sl_os->stat_name(c->verify->store_dir, c->name, &named) == 0 &&
            open.device == named.device && open.inode == named.inode;
@@ -292,6 +308,7 @@ static void clear(log_check *c)
     c->damage_count = c->row_count = c->point_count = 0;
     c->has_header = c->has_last_step = c->is_mark_seen = c->has_numbered = 0;
     c->open_finding = 0;
+    c->header_at = 0;
     c->mark = (sl_log_mark){.offset = SL_LOG_HEADER_BYTES};
 }
 
@@ -310,13 +327,14 @@ static steplog_status check_once(log_check *c, steplog_error *err)
     }
     if ((e = sl_os_read_full(c->fd, c->head, sizeof c->head, 0)) < 0 && e != -ENODATA)
         return sl_verify_refused(c->verify, c->name, -e, 0, err);
-    steplog_status status = sl_log_header_decode(c->head, c->name, &c->header, &why);
+    steplog_status status = sl_log_header_read(c->head, c->name, &c->header, &c->header_at, &why);
     if (status == STEPLOG_MISSING) notice(c, -1, 0, "a spare log: prepared or kept for reuse, it holds no records");
     if (status == STEPLOG_NEWER) notice(c, -1, 0, why.text);
     if (status == STEPLOG_CORRUPT) damage(c, 0, SL_LOG_FIXED_BYTES, why.text);
     if (status != STEPLOG_OK) return STEPLOG_OK;
     c->has_header = 1;
     c->file_key = sl_file_key(&c->header.log_id);
+    check_twins(c);
     check_name(c);
     check_slots(c);
     if (stat.bytes < c->header.capacity_bytes)

@@ -223,8 +223,10 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
     for (int later = table + 1; later < SL_TABLE_COUNT; later++)
         if (c->table_pages[later])
             sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
-    if (c->regions.count == 0 && (item->head.index != c->table_pages[table] ||
-                                  before != (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES * entry_bytes))
+    if (item->head.index != c->table_pages[table] ||
+        before != (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES * entry_bytes)
+        c->has_table_gap[table] = 1;
+    if (c->regions.count == 0 && c->has_table_gap[table])
         sl_segment_check_damage(c, item->offset, item->bytes,
                                 "the pages of a table do not follow one another, each full");
     if (item->content_bytes == 0 || item->content_bytes % entry_bytes ||

@@ -28,6 +28,7 @@ typedef struct sl_segment_check {
     size_t numbers_limit;            /* merge when there are more */
     sl_buffer tables[SL_TABLE_COUNT];
     uint64_t table_offset[SL_TABLE_COUNT], table_pages[SL_TABLE_COUNT];
+    int has_table_gap[SL_TABLE_COUNT]; /* a page of it was not met where it should be */
     int has_trailer;
     uint64_t trailer_offset;
     uint8_t trailer[SL_TRAILER_CONTENT_BYTES];

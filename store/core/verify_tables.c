@@ -1,6 +1,6 @@
 /* core/verify_tables.c: the tables of a segment say what its pages say, so they are made again from what was found and
- * compared, entry by entry and byte by byte. Where pages are damaged this would only repeat it; then the tables serve to
- * tell which runs, series and steps the damage costs. */
+ * compared, entry by entry and byte by byte. Where pages are damaged the tables serve to tell which runs, series and steps
+ * that costs, and only what whole pages say is held against whole tables: the rest would repeat it. */
 #include "core/verify_segment.h"
 
 #include "base/bytes.h"
@@ -325,13 +325,150 @@ static void name_region(sl_segment_check *c, sl_found_region *region)
     if (!region->is_told) tell(c, region, UINT32_MAX, NULL);
 }
 
+/* ---- beside damaged pages ---- */
+
+/* 1 when no page of a table is missing, for all that the trailer says. */
+static int is_table_whole(const sl_segment_check *c, int table)
+{
+    sl_trailer t;
+    return c->has_trailer && sl_trailer_decode(c->trailer, &t) && !c->has_table_gap[table] &&
+           t.tables[table].entry_count == stored_count(c, table) &&
+           (c->table_pages[table] == 0 || t.tables[table].offset == c->table_offset[table]);
+}
+
+typedef struct entry_place {
+    uint64_t page_offset;
+    uint32_t content_offset; /* of a record */
+    uint64_t index;          /* in its table */
+} entry_place;
+
+static int compare_places(const void *a, const void *b)
+{
+    const entry_place *x = a, *y = b;
+    if (x->page_offset != y->page_offset) return x->page_offset < y->page_offset ? -1 : 1;
+    return x->content_offset < y->content_offset ? -1 : x->content_offset > y->content_offset;
+}
+
+/* Where the entries of the table of chunks, or of records, say that these are; sorted. NULL: no memory. */
+static entry_place *places_in_table(const sl_segment_check *c, int table, size_t *count)
+{
+    *count = stored_count(c, table);
+    entry_place *places = sl_alloc_zero(*count + 1, sizeof *places);
+    for (size_t i = 0; places && i < *count; i++) {
+        const uint8_t *stored = c->tables[table].data + i * sl_table_entry_bytes[table];
+        sl_chunk_entry chunk = {0};
+        sl_record_entry record = {0};
+        if (table == SL_TABLE_CHUNKS) {
+            sl_chunk_entry_decode(stored, &chunk);
+            places[i] = (entry_place){chunk.page_offset, 0, i};
+        } else {
+            sl_record_entry_decode(stored, &record);
+            places[i] = (entry_place){record.page_offset, record.content_offset, i};
+        }
+    }
+    if (places && *count) qsort(places, *count, sizeof *places, compare_places);
+    return places;
+}
+
+/* Compares what was found at a place with the entry that names it. */
+static void compare_place(sl_segment_check *c, int table, const entry_place *places, size_t count,
+                          const entry_place *at, const void *entry, uint32_t writer)
+{
+    char what[80];
+    const entry_place *named = count ? bsearch(at, places, count, sizeof *places, compare_places) : NULL;
+    if (named) {
+        compare_entry(c, table, named->index, entry, writer);
+        return;
+    }
+    snprintf(what, sizeof what, "the table of %s does not name what is here", table_names[table]);
+    sl_segment_check_report(c, &(sl_segment_place){.offset = at->page_offset, .what = what, .writer = writer});
+}
+
+/* 1 when a stored range holds these numbers: bisects the table, which is in order. */
+static int is_in_held(const sl_segment_check *c, const sl_found_numbers *found)
+{
+    uint64_t low = 0, high = stored_count(c, SL_TABLE_RANGES);
+    sl_range_entry range = {0}, first = {.writer = found->writer, .kind = SL_RANGE_HELD};
+    while (low < high) { /* the last one that begins at or before them */
+        uint64_t middle = low + (high - low) / 2;
+        sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + middle * SL_RANGE_ENTRY_BYTES, &range);
+        int is_before = range.writer != first.writer ? range.writer < first.writer
+                        : range.kind != first.kind   ? range.kind < first.kind
+                                                     : range.sequence_begin <= found->begin;
+        if (is_before) low = middle + 1;
+        else high = middle;
+    }
+    if (low == 0) return 0;
+    sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + (low - 1) * SL_RANGE_ENTRY_BYTES, &range);
+    return range.writer == first.writer && range.kind == SL_RANGE_HELD && range.sequence_begin <= found->begin &&
+           range.sequence_end >= found->end;
+}
+
+/* Numbers that were found are held, and not dropped. Others may be those of damaged pages. */
+static void compare_found_numbers(sl_segment_check *c)
+{
+    sl_range_entry before = {0}, range;
+    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_RANGES); i++, before = range) {
+        int is_good = sl_range_entry_decode(c->tables[SL_TABLE_RANGES].data + i * SL_RANGE_ENTRY_BYTES, &range);
+        if (!is_good || (i && !follows(&before, &range))) {
+            report_range(c, i, &range, "an entry of the table of ranges breaks a rule or is out of order");
+            return;
+        }
+        if (range.kind == SL_RANGE_DROPPED && (range.sequence_end > INT64_MAX || is_any_held(c, &range)))
+            report_range(c, i, &range, "a dropped range is impossible, or covers a record that is here");
+    }
+    for (size_t i = 0; i < c->numbers.count; i++) {
+        if (is_in_held(c, &c->numbers.items[i])) continue;
+        sl_segment_check_report(c, &(sl_segment_place){.offset = c->table_offset[SL_TABLE_RANGES],
+                                                       .what = "the held ranges do not cover the rows and records found",
+                                                       .writer = c->numbers.items[i].writer});
+        return;
+    }
+}
+
+static int compare_whole(sl_segment_check *c)
+{
+    int is_whole[SL_TABLE_COUNT];
+    for (int table = 0; table < SL_TABLE_COUNT; table++) is_whole[table] = is_table_whole(c, table);
+    for (uint32_t i = 0; i < c->writers.count && is_whole[SL_TABLE_WRITERS]; i++) {
+        sl_writer_entry found = c->writers.items[i], stored;
+        if (!found.attempt || i >= stored_count(c, SL_TABLE_WRITERS)) continue;
+        sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + i * SL_WRITER_ENTRY_BYTES, &stored);
+        /* How much there is of it can not be known. */
+        found.range_first = stored.range_first, found.range_count = stored.range_count;
+        found.group_first = stored.group_first, found.group_count = stored.group_count;
+        found.record_first = stored.record_first, found.record_count = stored.record_count;
+        compare_entry(c, SL_TABLE_WRITERS, i, &found, i);
+    }
+    for (size_t i = 0; i < c->schemas.count && is_whole[SL_TABLE_SCHEMAS]; i++)
+        if (c->schemas.items[i].name_count) compare_entry(c, SL_TABLE_SCHEMAS, i, &c->schemas.items[i], UINT32_MAX);
+    if (is_whole[SL_TABLE_RANGES]) compare_found_numbers(c);
+    size_t chunk_count, record_count;
+    entry_place *chunks = places_in_table(c, SL_TABLE_CHUNKS, &chunk_count),
+                *records = places_in_table(c, SL_TABLE_RECORDS, &record_count);
+    int is_good = chunks && records;
+    for (size_t i = 0; i < c->chunks.count && is_good && is_whole[SL_TABLE_CHUNKS]; i++) {
+        const sl_found_chunk *found = &c->chunks.items[i];
+        compare_place(c, SL_TABLE_CHUNKS, chunks, chunk_count, &(entry_place){found->entry.page_offset, 0, 0},
+                      &found->entry, found->writer);
+    }
+    for (size_t i = 0; i < c->records.count && is_good && is_whole[SL_TABLE_RECORDS]; i++) {
+        const sl_record_entry *found = &c->records.items[i];
+        compare_place(c, SL_TABLE_RECORDS, records, record_count,
+                      &(entry_place){found->page_offset, found->content_offset, 0}, found, found->writer);
+    }
+    sl_free(chunks);
+    sl_free(records);
+    return is_good;
+}
+
 int sl_verify_tables(sl_segment_check *c)
 {
     sl_segment_check_merge(c);
     if (c->regions.count) {
         for (size_t i = 0; i < c->regions.count; i++)
             if (!c->regions.items[i].is_told) name_region(c, &c->regions.items[i]);
-        return 1;
+        return compare_whole(c);
     }
     group_list groups = {0};
     if (c->chunks.count) qsort(c->chunks.items, c->chunks.count, sizeof *c->chunks.items, compare_chunks);

@@ -23,7 +23,8 @@
 #define SL_LOG_GAP_OFFSET 1536u /* two slots */
 #define SL_LOG_SLOT_STRIDE 512u
 #define SL_LOG_SLOT_BYTES 64u
-#define SL_LOG_UNUSED_OFFSET 2560u /* zeros up to SL_LOG_HEADER_BYTES */
+#define SL_LOG_COPY_OFFSET 2560u   /* the fixed part once more */
+#define SL_LOG_UNUSED_OFFSET 3072u /* zeros up to SL_LOG_HEADER_BYTES */
 #define SL_LOG_BYTES_MIN 65536u
 #define SL_LOG_BYTES_MAX (1u << 30)
 #define SL_LOG_RESERVE_BYTES 512u /* at the end of a log, for a gap record and an end record */
@@ -103,7 +104,8 @@ enum { SL_RANGE_HELD = 1, SL_RANGE_DROPPED = 2 };
 #define SL_SCHEMA_CONTENT_BYTES_MAX (4u << 20)
 
 static_assert(SL_TRAILER_BYTES == 256, "the trailer is found by its size");
-static_assert(SL_LOG_UNUSED_OFFSET == SL_LOG_GAP_OFFSET + 2 * SL_LOG_SLOT_STRIDE, "slots follow each other");
+static_assert(SL_LOG_COPY_OFFSET == SL_LOG_GAP_OFFSET + 2 * SL_LOG_SLOT_STRIDE, "slots follow each other");
+static_assert(SL_LOG_UNUSED_OFFSET == SL_LOG_COPY_OFFSET + SL_LOG_FIXED_BYTES, "the copy is whole");
 static_assert(SL_RECORD_BYTES_MAX % 8 == 0 && SL_RECORD_BYTES_MAX / 8 < 65536, "the length fits its field");
 
 #endif

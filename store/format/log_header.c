@@ -1,7 +1,7 @@
 /* format/log_header.c: encoder and decoder of a row log's header.
  *
- * The fixed part is checked as one; each slot carries its own check, so that a slot which was being
- * written when the power went leaves the other one good. */
+ * The fixed part is checked as one, and stands there twice; each slot carries its own check, so that a slot which was
+ * being written when the power went leaves the other one good. */
 #include "format/log_header.h"
 
 #include "base/error.h"
@@ -76,6 +76,31 @@ steplog_status sl_log_header_decode(const uint8_t *in, const char *name, sl_log_
         !sl_is_zero(in + 132, 4) || !sl_is_zero(in + 160, SL_LOG_FIXED_BYTES - 8 - 160))
         return sl_fail(err, STEPLOG_CORRUPT, 96, "'%s' breaks a rule of the log header", name);
     return STEPLOG_OK;
+}
+
+steplog_status sl_log_header_read(const uint8_t *page, const char *name, sl_log_header *out, uint32_t *at,
+                                  steplog_error *err)
+{
+    *at = 0;
+    steplog_status status = sl_log_header_decode(page, name, out, err);
+    if (status == STEPLOG_OK || status == STEPLOG_NEWER) return status;
+    sl_log_header copy;
+    steplog_error why;
+    steplog_status copy_status = sl_log_header_decode(page + SL_LOG_COPY_OFFSET, name, &copy, &why);
+    if (copy_status != STEPLOG_OK && copy_status != STEPLOG_NEWER) return status;
+    *at = SL_LOG_COPY_OFFSET;
+    *out = copy;
+    if (copy_status == STEPLOG_NEWER && err) *err = why;
+    return copy_status;
+}
+
+sl_log_twin sl_log_header_twin(const uint8_t *page, uint32_t at)
+{
+    const uint8_t *counts = page + at, *other = page + (at ? 0 : SL_LOG_COPY_OFFSET);
+    if (memcmp(counts, other, SL_LOG_FIXED_BYTES) == 0) return SL_LOG_TWIN_SAME;
+    for (size_t i = 0; i < SL_LOG_FIXED_BYTES; i++)
+        if (other[i] && other[i] != counts[i]) return SL_LOG_TWIN_OTHER;
+    return SL_LOG_TWIN_PARTIAL;
 }
 
 static void seal_slot(uint8_t *slot, uint64_t file_key, uint64_t at)

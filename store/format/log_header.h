@@ -27,6 +27,22 @@ void sl_log_header_encode(const sl_log_header *header, uint8_t out[SL_LOG_FIXED_
 /* Returns OK; MISSING for a spare (log_id zero); NEWER; CORRUPT. name is for the error. */
 steplog_status sl_log_header_decode(const uint8_t *in, const char *name, sl_log_header *out, steplog_error *err);
 
+/* Takes the fixed part out of the SL_LOG_HEADER_BYTES of page; where it has no valid one, its copy. *at receives
+ * which one counts: 0 or SL_LOG_COPY_OFFSET. Returns as sl_log_header_decode() does of that one; when neither is valid,
+ * of the first. */
+steplog_status sl_log_header_read(const uint8_t *page, const char *name, sl_log_header *out, uint32_t *at,
+                                  steplog_error *err);
+
+/* How the other of the two agrees with the one at `at`, which counts. */
+typedef enum sl_log_twin {
+    SL_LOG_TWIN_SAME,
+    SL_LOG_TWIN_PARTIAL, /* where they differ the other one is zero: it was being written or cleared */
+    SL_LOG_TWIN_OTHER
+} sl_log_twin;
+#define SL_LOG_WORDS_HEADER_DAMAGED "the log's header is damaged: its copy is used, nothing is lost"
+#define SL_LOG_WORDS_COPY_DAMAGED "the copy of the log's header is damaged: nothing is lost"
+sl_log_twin sl_log_header_twin(const uint8_t *page, uint32_t at);
+
 /* A mark: everything up to sequence, that is the bytes before offset, survives a power cut. Two
  * slots are written in turn; the valid one with the larger counter counts. */
 typedef struct sl_log_mark {

@@ -126,25 +126,31 @@ static void give_damage(sl_log_walk *walk, sl_log_item *item, uint64_t offset, u
     walk->text_parts = 0;
 }
 
+typedef enum broken_record { RECORD_IS_END, RECORD_IS_DAMAGE, RECORD_IS_WHOLE_NOW } broken_record;
+
 /* A broken record. Below the mark it is damage, and so it is above when no power cut can be the reason and
- * valid records follow. Otherwise the log ends here. Returns 0 for that. */
-static int pass_over_damage(sl_log_walk *walk, sl_log_item *item)
+ * valid records follow. Otherwise the log ends here. What follows was written after it: once that has been seen it is
+ * whole, if it was read while it was being written. */
+static broken_record pass_over_damage(sl_log_walk *walk, sl_log_item *item, sl_record *record)
 {
-    sl_record record;
+    sl_record later;
+    int os_errno;
     uint64_t found = 0, begin = walk->offset;
     int is_below_mark = begin < walk->mark_offset;
-    if (!is_below_mark && !walk->is_same_boot) return 0;
-    if (find_footing(walk, begin + 8, &found, &record)) {
+    if (!is_below_mark && !walk->is_same_boot) return RECORD_IS_END;
+    if (find_footing(walk, begin + 8, &found, &later)) {
+        walk->window_bytes = 0;
+        if (decode_at(walk, begin, record, &os_errno) == SL_RECORD_GOOD) return RECORD_IS_WHOLE_NOW;
         walk->offset = found;
-        give_damage(walk, item, begin, found - begin, record.sequence - walk->next_sequence,
+        give_damage(walk, item, begin, found - begin, later.sequence - walk->next_sequence,
                     "log record fails its check");
-        return 1;
+        return RECORD_IS_DAMAGE;
     }
-    if (!is_below_mark) return 0;
+    if (!is_below_mark) return RECORD_IS_END;
     give_damage(walk, item, begin, walk->mark_offset - begin, 0, "log record fails its check and no valid one follows");
     walk->offset = walk->capacity_bytes;
     walk->is_torn = 1;
-    return 1;
+    return RECORD_IS_DAMAGE;
 }
 
 static int take_row(sl_log_walk *walk, const sl_record *record, sl_log_item *item)
@@ -246,11 +252,15 @@ void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item)
         return;
     }
     if (state != SL_RECORD_GOOD) {
-        if ((walk->offset < walk->mark_offset || state != SL_RECORD_NONE) && pass_over_damage(walk, item)) return;
-        walk->is_torn = state != SL_RECORD_NONE;
-        walk->window_bytes = 0;
-        walk->read_bytes = FIRST_WINDOW_BYTES;
-        return;
+        broken_record what = RECORD_IS_END;
+        if (walk->offset < walk->mark_offset || state != SL_RECORD_NONE) what = pass_over_damage(walk, item, &record);
+        if (what == RECORD_IS_DAMAGE) return;
+        if (what == RECORD_IS_END) {
+            walk->is_torn = state != SL_RECORD_NONE;
+            walk->window_bytes = 0;
+            walk->read_bytes = FIRST_WINDOW_BYTES;
+            return;
+        }
     }
     walk->is_torn = 0;
     item->bytes = record.bytes;

@@ -49,6 +49,7 @@ typedef struct sl_os_table {
     int (*touch)(int fd);                                           /* sets the modification time to now */
     int (*sync_data)(int fd);                                       /* fdatasync; never retried by anyone */
     int (*sync_all)(int fd);                                        /* fsync, for directories too */
+    int (*sync_file_system)(int fd);                                /* everything on the file system that fd is on */
     int (*rename)(int dir, const char *from, int to_dir, const char *to); /* never replaces: -EEXIST (renameat2
                                                                              NOREPLACE, else link + unlink) */
     int (*unlink)(int dir, const char *name);

@@ -303,6 +303,14 @@ static int posix_sync_all(int fd)
     return result_of(given);
 }
 
+static int posix_sync_file_system(int fd)
+{
+    int given;
+    do given = syncfs(fd);
+    while (given < 0 && errno == EINTR);
+    return result_of(given);
+}
+
 /* ---- names ---- */
 
 /* Where renameat2() cannot refuse to replace: a second name is made, which never replaces, then the
@@ -528,6 +536,7 @@ const sl_os_table sl_os_posix = {
     .touch = posix_touch,
     .sync_data = posix_sync_data,
     .sync_all = posix_sync_all,
+    .sync_file_system = posix_sync_file_system,
     .rename = posix_rename,
     .unlink = posix_unlink,
     .make_dir = posix_make_dir,

@@ -97,3 +97,26 @@ steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
     SL_VEC_FREE(&dropped);
     return status;
 }
+
+/* ---- what can be relied on ---- */
+
+/* out gains what a segment has of the wanted numbers, readable or dropped on purpose. It is read only when it has any. */
+static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted, sl_ranges *out, steplog_error *err)
+{
+    const sl_ranges *broken;
+    sl_ranges held = {0};
+    int is_good = sl_segment_ranges(source->segment, source->writer, &held, out) && intersect(&held, wanted);
+    steplog_status status = is_good && held.count ? sl_segment_broken(source->segment, source->writer, &broken, err)
+                                                  : STEPLOG_OK;
+    if (is_good && held.count && status >= 0) is_good = sl_ranges_subtract(&held, broken);
+    if (status >= 0 && !(is_good && sl_ranges_add_all(out, &held))) status = no_memory(err);
+    SL_VEC_FREE(&held);
+    return status;
+}
+
+steplog_status sl_incarnation_whole(const sl_incarnation *i, const sl_ranges *wanted, sl_ranges *out, steplog_error *err)
+{
+    for (size_t s = 0; s < i->sources.count; s++)
+        if (i->sources.items[s].segment) SL_TRY(add_whole(&i->sources.items[s], wanted, out, err));
+    return STEPLOG_OK;
+}

@@ -38,6 +38,7 @@ struct sl_follow {
     SL_VEC(followed *) writers;
     sl_selector selector;
     int has_selector;
+    int has_more; /* the snapshot may hold rows behind the end of the logs that are read now */
     int must_list;
     int64_t listed_ns;    /* when the last listing ended */
     int64_t list_cost_ns; /* what it took */
@@ -128,6 +129,7 @@ static steplog_status list_again(steplog_cursor *c, steplog_error *err)
     int64_t begin = sl_os->monotonic_time_ns();
     SL_TRY(sl_snapshot_take(c->reader, err));
     follow->must_list = 0;
+    follow->has_more = 1;
     follow->listed_ns = sl_os->monotonic_time_ns();
     follow->list_cost_ns = follow->listed_ns - begin;
     sl_run *run = sl_reader_run(c->reader, &c->run);
@@ -381,6 +383,17 @@ static void enter_log(followed *f, sl_log *log)
     f->walk.is_replay = 0; /* it may run ahead of the snapshot: names and schemas go into the same dictionary */
 }
 
+/* One that holds the next record; else the later one. A log that failed to sync, or could not be begun, may begin with
+ * the number that the log after it begins with, and hold nothing. */
+static int is_better_log(const followed *f, const sl_log *log, const sl_log *than)
+{
+    int has_next = log->walk.next_sequence > f->next_sequence;
+    if (has_next != (than->walk.next_sequence > f->next_sequence)) return has_next;
+    if (log->header.first_sequence != than->header.first_sequence)
+        return log->header.first_sequence > than->header.first_sequence;
+    return log->header.ordinal > than->header.ordinal;
+}
+
 /* Goes to where the next record of a writer is, in the snapshot as it stands; stays in its log when there is no
  * better place. */
 static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
@@ -402,8 +415,7 @@ static steplog_status move(steplog_cursor *c, followed *f, steplog_error *err)
         for (size_t s = 0; s < i->sources.count; s++) {
             sl_log *log = i->sources.items[s].log;
             if (log && !log->is_gone && log->header.first_sequence <= f->next_sequence &&
-                f->next_sequence <= log->walk.next_sequence &&
-                (!best || log->header.first_sequence > best->header.first_sequence))
+                f->next_sequence <= log->walk.next_sequence && (!best || is_better_log(f, log, best)))
                 best = log;
         }
         if (best && best != f->log) {
@@ -489,14 +501,14 @@ steplog_status sl_follow_next(steplog_cursor *c, int32_t wait_ms, steplog_error 
     int64_t start = sl_os->monotonic_time_ns();
     int has_listed = 0;
     sl_batch_start(&c->batch);
-    for (int may_move = 0;;) {
-        SL_TRY(look(c, may_move, err));
+    for (;;) {
+        SL_TRY(look(c, c->follow->has_more, err));
         if (c->batch.row_count) return STEPLOG_OK;
+        c->follow->has_more = 0;
         int64_t now = sl_os->monotonic_time_ns();
         int is_due = is_listing_due(c->follow, has_listed, now);
         int is_over = wait_ms >= 0 && now - start >= (int64_t)wait_ms * 1000000;
         if (is_over && (!is_due || has_listed)) return STEPLOG_WAIT;
-        may_move = is_due;
         if (is_due) {
             SL_TRY(list_again(c, err));
             has_listed = 1;

@@ -34,16 +34,31 @@ static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *wha
     sl_damage_add(log->damage, &finding);
 }
 
+/* One of the two headers is damaged and the other one counts: nothing is missing, has_damage stays as it is. */
+static void report_header(sl_log *log)
+{
+    if (!log->damage || !sl_log_is_still_itself(log)) return;
+    steplog_damage finding = {.size_bytes = sizeof finding,
+                              .file = log->name,
+                              .offset = log->header_at ? 0 : SL_LOG_COPY_OFFSET,
+                              .bytes = SL_LOG_FIXED_BYTES,
+                              .what = log->header_at ? SL_LOG_WORDS_HEADER_DAMAGED : SL_LOG_WORDS_COPY_DAMAGED,
+                              .has_run = 1,
+                              .run = log->header.run};
+    sl_damage_add(log->damage, &finding);
+}
+
 static steplog_status read_header(sl_log *log, steplog_error *err)
 {
     uint8_t head[SL_LOG_HEADER_BYTES];
     int e = sl_os_read_full(log->fd, head, sizeof head, 0);
     if (e == -ENODATA) return STEPLOG_MISSING; /* its writer has made it but not given it its size yet */
     if (e < 0) return sl_fail_os(err, -e, 0, "cannot read log '%s'", log->name);
-    steplog_status status = sl_log_header_decode(head, log->name, &log->header, err);
+    steplog_status status = sl_log_header_read(head, log->name, &log->header, &log->header_at, err);
     if (status == STEPLOG_CORRUPT && sl_load64(head) == 0) return STEPLOG_MISSING; /* being made ready */
     if (status != STEPLOG_OK) return status;
     log->file_key = sl_file_key(&log->header.log_id);
+    if (sl_log_header_twin(head, log->header_at) == SL_LOG_TWIN_OTHER) report_header(log);
     sl_log_mark_latest(head, log->file_key, &log->mark);
     sl_log_gap_latest(head, log->file_key, &log->gap);
     return STEPLOG_OK;
@@ -53,7 +68,8 @@ static steplog_status read_header(sl_log *log, steplog_error *err)
 static int read_slots(sl_log *log)
 {
     uint8_t head[SL_LOG_HEADER_BYTES];
-    if (sl_os_read_full(log->fd, head, sizeof head, 0) < 0 || !sl_id_equal(head + 16, &log->header.log_id)) {
+    if (sl_os_read_full(log->fd, head, sizeof head, 0) < 0 ||
+        !sl_id_equal(head + log->header_at + 16, &log->header.log_id)) {
         log->is_gone = 1;
         return 0;
     }
@@ -118,7 +134,8 @@ void sl_log_release(sl_log *log)
 int sl_log_is_still_itself(sl_log *log)
 {
     uint8_t id[16];
-    if (sl_os_read_full(log->fd, id, sizeof id, 16) < 0 || !sl_id_equal(id, &log->header.log_id)) log->is_gone = 1;
+    if (sl_os_read_full(log->fd, id, sizeof id, log->header_at + 16) < 0 || !sl_id_equal(id, &log->header.log_id))
+        log->is_gone = 1;
     return !log->is_gone;
 }
 

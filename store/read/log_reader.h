@@ -37,6 +37,7 @@ typedef struct sl_log {
     char name[80]; /* relative to the store */
     int fd;
     sl_log_header header;
+    uint32_t header_at; /* where that one stands: the copy counts when the first is damaged */
     uint64_t file_key;
     sl_log_mark mark;
     sl_log_gap gap;

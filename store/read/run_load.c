@@ -118,6 +118,13 @@ static void widen(sl_incarnation *i, int64_t step_min, int64_t step_max, int64_t
         i->time_max_ns = time_max_ns;
 }
 
+/* A part of count; something of something: a writer of no rows would not be read. */
+static uint64_t share_of(uint64_t count, uint64_t assigned, uint64_t held)
+{
+    uint64_t share = (uint64_t)((double)count * (double)assigned / (double)held);
+    return share || !count ? share : 1;
+}
+
 /* Counts what a source contributes. Where only a part of it counts, rows and points are in proportion. */
 static void count_source(sl_incarnation *i, const sl_source *source, uint64_t held)
 {
@@ -138,8 +145,8 @@ static void count_source(sl_incarnation *i, const sl_source *source, uint64_t he
             widen(i, source->log->step_min, source->log->step_max, source->log->time_min_ns, source->log->time_max_ns);
     }
     if (assigned < held) {
-        rows = (uint64_t)((double)rows * (double)assigned / (double)held);
-        points = (uint64_t)((double)points * (double)assigned / (double)held);
+        rows = share_of(rows, assigned, held);
+        points = share_of(points, assigned, held);
     }
     i->row_count += rows;
     i->point_count += points;

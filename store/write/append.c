@@ -19,9 +19,9 @@ static inline sl_row_log *active_log(steplog_writer *w) { return atomic_load_exp
 /* Where a record of bytes goes, or NULL when the slow way has to be taken. */
 static inline uint8_t *reserve(steplog_writer *w, sl_row_log *log, uint64_t bytes)
 {
+    if (__builtin_expect(sl_writer_is_of_parent(w), 0)) return NULL; /* there may be no log */
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     if (__builtin_expect(tail + bytes > atomic_load_explicit(&log->limit, memory_order_relaxed), 0)) return NULL;
-    if (__builtin_expect(sl_writer_is_of_parent(w), 0)) return NULL;
     return log->base ? log->base + tail : log->scratch;
 }
 
@@ -51,11 +51,7 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
     } else {
         sl_store64(p, head);
         sl_store64(p + bytes, 0); /* a recycled log has old bytes there */
-        int e = sl_os_write_full(log->fd, p, (size_t)bytes + 8, tail);
-        if (e < 0) {
-            steplog_status status = sl_fail_os(&w->error, -e, (int64_t)tail, "cannot write log '%s'", log->name);
-            return status;
-        }
+        SL_TRY(sl_writer_put(w, log, bytes, &w->error));
     }
     SL_KILL_POINT("append.committed");
     atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);

@@ -4,8 +4,11 @@
  *  1. A log never changes size after it was created, and all its blocks are allocated before it is mapped: a
  *     store into it can not meet a full disk.
  *  2. Only the owner holds the lock on a log; it is taken before the log has a name that others may adopt.
- *  3. A spare has a zero id, so no reader takes its bytes for records.
- *  4. After a failed sync the mark is frozen and the file is never synced again. */
+ *  3. A spare has a zero id in its header and in the copy of it, so no reader takes its bytes for records. A log that
+ *     is used again has both zero on the disk first: whatever the power leaves of its next header and records, nobody
+ *     looks at them with the old id.
+ *  4. After a failed sync the mark is frozen and the file is never synced again. So is a log that lost its name, which
+ *     can not be made durable at all. */
 #include "write/row_log.h"
 
 #include "base/assert.h"
@@ -85,16 +88,44 @@ static steplog_status put_header(sl_row_log *log, const uint8_t *data, size_t by
     return e < 0 ? sl_fail_os(err, -e, (int64_t)at, "cannot write log '%s'", log->name) : STEPLOG_OK;
 }
 
+/* Whether the name is another file's by now, or nobody's. Where that cannot be seen it is not. */
+static int has_lost_its_name(const sl_row_log *log, int log_dir)
+{
+    sl_os_stat named, own;
+    int e = sl_os->stat_name(log_dir, log->name, &named);
+    if (e < 0) return e == -ENOENT;
+    return log->inode && named.inode != log->inode && sl_os->stat(log->fd, &own) == 0 && named.inode != own.inode;
+}
+
+static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
+{
+    if (!log->base) return sl_os->sync_data(log->fd);
+    from &= ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
+    to = (to + SL_OS_PAGE_BYTES - 1) & ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
+    return sl_os->sync_map(log->base + from, to - from);
+}
+
 steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
                                   steplog_error *err)
 {
-    static const uint8_t no_id[16];
+    static const uint8_t zeros[SL_LOG_FIXED_BYTES];
     char name[SL_FILE_NAME_BYTES];
-    SL_TRY(put_header(log, no_id, sizeof no_id, 16, err)); /* first of all: followers look here */
+    if (has_lost_its_name(log, log_dir))
+        return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced", log->name);
+    SL_TRY(put_header(log, zeros, 16, 16, err)); /* the id first of all: followers look here */
     atomic_thread_fence(memory_order_release);
-    SL_KILL_POINT("recycle.id_cleared");
+    SL_KILL_POINT("recycle.id_cleared"); /* by its copy it is still the old log, and whole */
+    SL_TRY(put_header(log, zeros, 16, SL_LOG_COPY_OFFSET + 16, err));
+    atomic_thread_fence(memory_order_release);
+    SL_KILL_POINT("recycle.copy_id_cleared");
+    SL_TRY(put_header(log, zeros, sizeof zeros, 0, err));
+    SL_TRY(put_header(log, zeros, sizeof zeros, SL_LOG_COPY_OFFSET, err));
+    SL_KILL_POINT("recycle.cleared");
+    int e = sync_bytes(log, 0, SL_LOG_HEADER_BYTES);
+    if (e < 0) return sl_fail_os(err, -e, 0, "cannot sync log '%s'", log->name);
+    SL_KILL_POINT("recycle.synced");
     sl_log_name(incarnation, ordinal, name);
-    int e = sl_os->rename(log_dir, log->name, log_dir, name);
+    e = sl_os->rename(log_dir, log->name, log_dir, name);
     if (e < 0) return sl_fail_os(err, -e, -1, "cannot rename log '%s'", log->name);
     SL_KILL_POINT("recycle.renamed");
     memcpy(log->name, name, sizeof name);
@@ -104,6 +135,15 @@ steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id
     log->is_directory_synced = 0;
     log->next = NULL;
     return STEPLOG_OK;
+}
+
+static steplog_status put_fixed(sl_row_log *log, const uint8_t *fixed, uint64_t at, steplog_error *err)
+{
+    SL_TRY(put_header(log, fixed + 32, SL_LOG_FIXED_BYTES - 32, at + 32, err));
+    SL_TRY(put_header(log, fixed, 16, at, err));
+    atomic_thread_fence(memory_order_release);
+    SL_KILL_POINT("activate.without_id");
+    return put_header(log, fixed + 16, 16, at + 16, err);
 }
 
 steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header, steplog_error *err)
@@ -127,12 +167,10 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     SL_KILL_POINT("activate.slots_zeroed");
     SL_TRY(put_header(log, nothing, sizeof nothing, SL_LOG_HEADER_BYTES, err));
     SL_KILL_POINT("activate.first_word_zeroed");
-    /* The id goes last: with it the header counts. */
-    SL_TRY(put_header(log, fixed + 32, SL_LOG_FIXED_BYTES - 32, 32, err));
-    SL_TRY(put_header(log, fixed, 16, 0, err));
-    atomic_thread_fence(memory_order_release);
-    SL_KILL_POINT("activate.without_id");
-    SL_TRY(put_header(log, fixed + 16, 16, 16, err));
+    /* The id goes last: with it the header counts. The copy is whole before: a header that is torn has one. */
+    SL_TRY(put_fixed(log, fixed, SL_LOG_COPY_OFFSET, err));
+    SL_KILL_POINT("activate.copy_counts");
+    SL_TRY(put_fixed(log, fixed, 0, err));
     SL_KILL_POINT("activate.counts");
     log->mark = (sl_log_mark){.offset = SL_LOG_HEADER_BYTES, .sequence = log->header.first_sequence - 1};
     atomic_store_explicit(&log->tail, SL_LOG_HEADER_BYTES, memory_order_relaxed);
@@ -141,14 +179,6 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     atomic_store_explicit(&log->is_frozen, 0, memory_order_relaxed);
     atomic_store_explicit(&log->is_moved, 0, memory_order_relaxed);
     return STEPLOG_OK;
-}
-
-static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
-{
-    if (!log->base) return sl_os->sync_data(log->fd);
-    from &= ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
-    to = (to + SL_OS_PAGE_BYTES - 1) & ~(uint64_t)(SL_OS_PAGE_BYTES - 1);
-    return sl_os->sync_map(log->base + from, to - from);
 }
 
 void sl_row_log_freeze(sl_row_log *log)
@@ -163,7 +193,14 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     uint64_t last = atomic_load_explicit(&log->tail_sequence, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_acquire);
     int e = 0;
+    if (!atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && has_lost_its_name(log, log_dir)) {
+        /* No reader finds it: all of it has to go elsewhere, what was durable too. */
+        log->mark = (sl_log_mark){log->mark.counter, SL_LOG_HEADER_BYTES, log->header.first_sequence - 1};
+        log->is_nameless = 1;
+        sl_row_log_freeze(log);
+    }
     *sequence = log->mark.sequence;
+    if (log->is_nameless) return STEPLOG_WAIT;
     if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed))
         return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu",
                        log->name, (unsigned long long)log->mark.sequence);
@@ -217,7 +254,7 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
     if (!log) return STEPLOG_OK;
     steplog_status status = STEPLOG_OK;
     SL_KILL_POINT("log.removing");
-    int e = sl_os->unlink(log_dir, log->name);
+    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name); /* what has its name now is not ours */
     SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);

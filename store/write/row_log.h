@@ -1,7 +1,7 @@
 /* write/row_log.h: one row log on the writing side: its file, its mapping, its durable mark.
  *
  * States: SPARE (id zero in the header, no records), ACTIVE (one thread appends), FULL (handed to the
- * sealer), FROZEN (a sync failed: its mark never moves again). */
+ * sealer), FROZEN (a sync failed, or somebody removed or replaced the file: its mark never moves again). */
 #ifndef SL_WRITE_ROW_LOG_H
 #define SL_WRITE_ROW_LOG_H
 
@@ -26,6 +26,7 @@ typedef struct sl_row_log {
     _Atomic uint64_t tail_sequence;  /* last number before tail; stored after it */
     sl_log_mark mark;                /* under the writer's sync lock */
     int is_directory_synced;
+    int is_nameless; /* frozen, because its name was taken away; under the writer's sync lock */
     _Atomic int is_frozen;
     _Atomic int is_moved; /* frozen, and what was not durable stands in a later log */
     sl_log_gap gap; /* the writer's thread only */
@@ -49,7 +50,8 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
 void sl_row_log_freeze(sl_row_log *log);
 
 /* Makes [mark, tail] durable and writes the mark. *sequence receives the new durable number. On failure the log
- * is frozen, its limit zero. One caller at a time. */
+ * is frozen, its limit zero. WAIT: it is frozen because its name is gone or another file's; nothing in it is durable
+ * any more, and all of it has to be moved or sealed. One caller at a time. */
 steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence, steplog_error *err);
 
 /* Counts a refused row in the header's gap slots. */
@@ -58,7 +60,7 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
 /* Reads the log's bytes: a sl_log_read for its own sealer. */
 int64_t sl_row_log_read(void *log, void *buffer, size_t bytes, uint64_t offset);
 
-/* Removes the file. Then, or without it, closes and frees. NULL is a no-op. */
+/* Removes the file, unless another one has its name. Then, or without it, closes and frees. NULL is a no-op. */
 steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *err);
 void sl_row_log_close(sl_row_log *log);
 

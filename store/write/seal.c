@@ -178,16 +178,31 @@ done:
     return status;
 }
 
-steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, uint64_t durable_sequence,
-                            sl_seal_result *out, steplog_error *err)
+/* A segment that is gone before it was read back was compacted by somebody, or deleted: only what can be read elsewhere
+ * makes the logs dispensable. MISSING: it can not. */
+static steplog_status look_elsewhere(const sl_write_context *context, const sealing *s, const sl_log_header *log,
+                                     steplog_error *err)
+{
+    int yes = 0;
+    steplog_error why;
+    steplog_status status = context->is_sealed(context->store, log, &s->held, &yes, &why);
+    if (status >= 0) return yes ? STEPLOG_OK : STEPLOG_MISSING; /* err says what is gone */
+    if (err) *err = why;
+    return status;
+}
+
+static steplog_status seal_once(const sl_write_context *context, const sl_seal_source *sources, size_t count,
+                                uint64_t durable_sequence, sl_seal_result *out, steplog_error *err)
 {
     sealing s = {.durable_sequence = durable_sequence, .next_number = count ? sources[0].header.first_sequence : 1};
+    /* The logs before the first one may be what the power cut took: that is a hole as any other. */
+    if (durable_sequence < s.next_number) s.next_number = durable_sequence + 1;
     steplog_status status = STEPLOG_OK;
     int has_begun = 0;
     *out = (sl_seal_result){.sequence_end = 1};
     if (!(s.values = sl_alloc(STEPLOG_ROW_METRICS_MAX * sizeof *s.values)))
         return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
-    SL_TRY_DONE(sl_segment_writer_open(store_dir, 0, &s.writer, err));
+    SL_TRY_DONE(sl_segment_writer_open(context->store_dir, 0, &s.writer, err));
     for (size_t i = 0; i < count; i++) {
         SL_KILL_POINT("seal.next_log");
         SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
@@ -203,7 +218,8 @@ steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t
     status = sl_segment_writer_publish(s.writer, out->name, NULL, err);
     s.writer = NULL;
     SL_KILL_POINT("seal.published");
-    if (status >= 0) status = sl_segment_read_back(store_dir, out->name, err);
+    if (status >= 0) status = sl_segment_read_back(context->store_dir, out->name, err);
+    if (status == STEPLOG_MISSING) status = look_elsewhere(context, &s, &sources[0].header, err);
     SL_KILL_POINT("seal.read_back");
     out->is_published = status >= 0;
 done:
@@ -215,6 +231,17 @@ done:
     sl_buffer_free(&s.scratch);
     sl_free(s.values);
     return status;
+}
+
+steplog_status sl_seal_logs(const sl_write_context *context, const sl_seal_source *sources, size_t count,
+                            uint64_t durable_sequence, sl_seal_result *out, steplog_error *err)
+{
+    steplog_status status = STEPLOG_MISSING;
+    for (int turn = 0; turn < SL_PUBLISH_TURNS && status == STEPLOG_MISSING; turn++)
+        status = seal_once(context, sources, count, durable_sequence, out, err);
+    if (status != STEPLOG_MISSING) return status;
+    if (err) err->code = STEPLOG_IO; /* whoever removes them does not stop */
+    return STEPLOG_IO;
 }
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
@@ -229,8 +256,7 @@ steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_err
     sl_os_stat stat;
     sl_page_item item;
     int fd = sl_os->open(store_dir, name, SL_OS_READ);
-    /* Gone already: a compaction elsewhere has read all of it, checked, and published it again before it removed it. */
-    if (fd == -ENOENT) return STEPLOG_OK;
+    if (fd == -ENOENT) return sl_fail(err, STEPLOG_MISSING, -1, "'%s' was removed before it could be read back", name);
     if (fd < 0) return sl_fail_os(err, -fd, -1, "cannot open '%s' to read it back", name);
     steplog_status status = STEPLOG_OK;
     sl_page_walk walk = {0};

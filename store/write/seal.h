@@ -5,6 +5,7 @@
 #include "format/log_header.h"
 #include "format/log_walk.h"
 #include "index/ranges.h"
+#include "write/write_context.h"
 
 typedef struct sl_seal_source {
     sl_log_read read;
@@ -29,10 +30,14 @@ typedef struct sl_seal_result {
 /* Seals logs of one incarnation, in ascending order of their first numbers. durable_sequence is what is known to be
  * durable besides their marks: behind the first missing number above it nothing is sealed (FORMAT.md 11). The segment is published, synced, and read back
  * before this returns OK, so that the logs may go. */
-steplog_status sl_seal_logs(int store_dir, const sl_seal_source *sources, size_t count, uint64_t durable_sequence,
+steplog_status sl_seal_logs(const sl_write_context *context, const sl_seal_source *sources, size_t count, uint64_t durable_sequence,
                             sl_seal_result *out, steplog_error *err);
 
-/* Reads a published file back: OK when every page passes its check, or when a compaction has retired it meanwhile. */
+/* Reads a published file back: OK when every page passes its check. MISSING when it is gone: a compaction elsewhere may
+ * have published all of it again, or somebody deleted it. */
 steplog_status sl_segment_read_back(int store_dir, const char *name, steplog_error *err);
+
+/* How often something is published when it is gone before it was read back. */
+#define SL_PUBLISH_TURNS 3
 
 #endif

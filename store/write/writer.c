@@ -32,6 +32,38 @@ steplog_status sl_writer_fail(steplog_writer *w, steplog_status status, const ch
     return sl_fail(&w->error, status, -1, "%s", text);
 }
 
+/* ---- a record by pwrite ---- */
+
+/* 1: these bytes stand at offset; 0: others do; or -errno. */
+static int reads_back(sl_row_log *log, const uint8_t *data, size_t bytes, uint64_t offset)
+{
+    uint8_t back[4096];
+    for (size_t at = 0; at < bytes;) {
+        size_t part = bytes - at < sizeof back ? bytes - at : sizeof back;
+        int64_t got = sl_os_read(log->fd, back, part, offset + at);
+        if (got < 0) return (int)got;
+        if ((size_t)got < part || memcmp(back, data + at, part) != 0) return 0;
+        at += part;
+    }
+    return 1;
+}
+
+steplog_status sl_writer_put(steplog_writer *w, sl_row_log *log, uint32_t bytes, steplog_error *err)
+{
+    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
+    int e = sl_os_write_full(log->fd, log->scratch, (size_t)bytes + 8, tail);
+    if (e == 0) return STEPLOG_OK;
+    /* A write that failed may have done its work. Then readers find the record, and neither its number nor its bytes
+     * may be used again: it is recorded. */
+    int is_there = reads_back(log, log->scratch, bytes, tail);
+    if (is_there > 0) return STEPLOG_OK;
+    if (is_there == 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
+    sl_row_log_freeze(log);
+    w->state = SL_WRITER_FAILED;
+    return sl_fail(err, STEPLOG_IO, (int64_t)tail,
+                   "cannot write log '%s' (error %d), nor read what is there now (error %d)", log->name, -e, -is_there);
+}
+
 /* ---- a new log ---- */
 
 static steplog_status activate(steplog_writer *w, sl_row_log *log, uint64_t first_sequence, steplog_error *err)
@@ -158,7 +190,7 @@ static void begin_gap(steplog_writer *w)
 steplog_status sl_writer_refuse(steplog_writer *w, uint64_t points, int64_t step, int64_t time_ns)
 {
     if (points == 0) return STEPLOG_FULL; /* a name or a fact: its caller knows */
-    if (w->state == SL_WRITER_OPEN && w->unrecorded.counter == 0) begin_gap(w);
+    if (w->state == SL_WRITER_OPEN && w->unrecorded.counter == 0 && active_log(w)) begin_gap(w);
     w->refused_count += points;
     if (w->state == SL_WRITER_GAP)
         sl_row_log_count_refused(active_log(w), points, step, time_ns);
@@ -297,10 +329,11 @@ void sl_writer_leave_parent(steplog_writer *w)
     pthread_mutex_init(&w->sync_lock, NULL);
 }
 
-static steplog_status start_over_in_child(steplog_writer *w)
+#define NO_GENERATION UINT64_MAX /* of no process: it has no log, and starts over at the next append */
+
+/* Another incarnation, with nothing in it yet. */
+static steplog_status become_another(steplog_writer *w, uint64_t generation)
 {
-    w->context->after_fork(w->context->store);
-    w->generation = atomic_load_explicit(w->alive_page, memory_order_relaxed);
     sl_writer_leave_parent(w);
     int e = sl_os->random(w->incarnation.bytes, 16);
     if (e < 0) return sl_fail_os(&w->error, -e, -1, "no random bytes for an incarnation");
@@ -319,16 +352,29 @@ static steplog_status start_over_in_child(steplog_writer *w)
     atomic_store(&w->synced_sequence, 0);
     atomic_store(&w->next_ordinal, 1);
     w->unrecorded = (sl_log_gap){0};
-    SL_TRY(rotate(w, 0, 1, NULL, &w->error));
-    atomic_store_explicit(&w->work_generation, w->generation, memory_order_release);
+    w->starting_generation = generation;
     return STEPLOG_OK;
+}
+
+/* Fails as long as there is no room for a log; what was refused meanwhile is counted. */
+static steplog_status start_over_in_child(steplog_writer *w)
+{
+    w->context->after_fork(w->context->store);
+    uint64_t generation = atomic_load_explicit(w->alive_page, memory_order_relaxed);
+    if (w->starting_generation != generation) SL_TRY(become_another(w, generation));
+    w->generation = generation; /* so that the log that is made is its own */
+    steplog_status status = rotate(w, 0, 1, NULL, &w->error);
+    if (status < 0) w->generation = NO_GENERATION;
+    else atomic_store_explicit(&w->work_generation, generation, memory_order_release);
+    return status;
 }
 
 steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t points, int64_t step, int64_t time_ns)
 {
     if (sl_writer_is_of_parent(w)) {
         steplog_status status = start_over_in_child(w);
-        if (status < 0) w->state = SL_WRITER_FAILED;
+        if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
+        if (status >= 0) sl_writer_record_gap(w);
         return status;
     }
     if (w->state == SL_WRITER_FAILED)

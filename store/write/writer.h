@@ -12,22 +12,9 @@
 #include "steplog/writer.h"
 #include "write/row_log.h"
 #include "write/schema_table.h"
+#include "write/write_context.h"
 
 #include <pthread.h>
-
-/* What a writer needs from the store that it belongs to. */
-typedef struct sl_write_context {
-    int store_dir, log_dir;
-    int is_mapped;
-    uint64_t log_bytes;                  /* largest log */
-    const _Atomic uint64_t *alive_page;  /* the process's generation: another one in a forked child */
-    steplog_store *store;
-    /* A Lamport number above every fact of the run that can be seen now. */
-    steplog_status (*next_lamport)(steplog_store *store, const steplog_id *run, uint64_t *lamport, steplog_error *err);
-    void (*wake)(steplog_store *store);       /* there is background work: a log to seal, a spare to make */
-    /* In a child: forget the parent's threads and locks. */
-    void (*after_fork)(steplog_store *store);
-} sl_write_context;
 
 /* What steplog_writer_log() remembers of a list of names. */
 typedef struct sl_names_list {
@@ -47,6 +34,7 @@ struct steplog_writer {
     sl_row_log *_Atomic log;        /* active; the background syncs it */
     const _Atomic uint64_t *alive_page;
     uint64_t generation; /* of the process that the logs belong to */
+    uint64_t starting_generation; /* of the process that this incarnation is of, when it has no log yet */
     _Atomic uint64_t work_generation; /* the same once there is a log that the background may work on */
     uint64_t next_sequence;
     int has_base; /* the last record was a point: base_step and base_time_ns can be shared */
@@ -110,6 +98,9 @@ steplog_status sl_writer_refuse(steplog_writer *writer, uint64_t points, int64_t
 /* Records a gap that could not be recorded before. */
 void sl_writer_record_gap(steplog_writer *writer);
 
+/* Pwrite mode: writes the record of bytes that stands in the log's scratch, and the zero word behind it, at the tail. */
+steplog_status sl_writer_put(steplog_writer *writer, sl_row_log *log, uint32_t bytes, steplog_error *err);
+
 /* Appends a text record (fact, blob, name, schema) of two pieces. */
 steplog_status sl_writer_append_text(steplog_writer *writer, unsigned kind, uint32_t index, const void *first,
                                      size_t first_bytes, const void *second, size_t second_bytes, steplog_error *err);
@@ -156,7 +147,8 @@ static inline unsigned sl_writer_spare_count(const steplog_writer *writer)
 
 /* Makes the spare log when the active one is filling. */
 steplog_status sl_writer_prepare_spare(steplog_writer *writer, steplog_error *err);
-/* Makes everything committed durable as far as logs go. */
+/* Makes everything committed durable as far as logs go. WAIT: a log lost its name; its rows are durable when it was sealed,
+ * or when the writer, at its next append or sync, has moved on from it. */
 steplog_status sl_writer_sync_logs(steplog_writer *writer, steplog_error *err);
 /* Seals the oldest full logs, at most SL_SPARES_MAX; with_active (closing): all, and the active one too. Sealed logs
  * are recycled or removed. */

@@ -28,8 +28,7 @@ static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flag
     } else {
         sl_store64(p, head);
         sl_store64(p + bytes, 0);
-        int e = sl_os_write_full(log->fd, p, (size_t)bytes + 8, tail);
-        if (e < 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
+        SL_TRY(sl_writer_put(w, log, bytes, err));
     }
     SL_KILL_POINT("text.committed");
     w->next_sequence += SL_RECORD_IS_NUMBERED(kind) ? 1 : 0;

@@ -66,13 +66,13 @@ steplog_status sl_writer_sync_logs(steplog_writer *w, steplog_error *err)
     /* The active log is looked up first: a log that becomes full after this is not older than it. */
     sl_row_log *log = active_log(w);
     take_sealing(w);
-    for (sl_row_log *old = w->sealing_taken; old && status >= 0; old = old->next) {
+    for (sl_row_log *old = w->sealing_taken; old && status == STEPLOG_OK; old = old->next) {
         if (atomic_load_explicit(&old->is_moved, memory_order_acquire)) continue; /* its rows stand in a later log */
         status = sl_row_log_sync(old, w->context->log_dir, &sequence, err);
         if (old == log) log = NULL;
     }
-    if (status >= 0 && log) status = sl_row_log_sync(log, w->context->log_dir, &sequence, err);
-    if (status >= 0) raise_number(&w->synced_sequence, sequence);
+    if (status == STEPLOG_OK && log) status = sl_row_log_sync(log, w->context->log_dir, &sequence, err);
+    if (status == STEPLOG_OK) raise_number(&w->synced_sequence, sequence);
     pthread_mutex_unlock(&w->sync_lock);
     return status;
 }
@@ -131,7 +131,7 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
                                       .gap = log->gap};
     qsort(sources, count, sizeof *sources, compare_sources);
     SL_KILL_POINT("seal.logs_taken");
-    SL_TRY_DONE(sl_seal_logs(w->context->store_dir, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
+    SL_TRY_DONE(sl_seal_logs(w->context, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
     for (; count > 0; count--) {
         SL_KILL_POINT("retire.next_log");
@@ -148,20 +148,29 @@ done:
     return status;
 }
 
+/* A full log that waits for the sealer and failed to sync, or lost its name: published in a segment its rows are durable
+ * too. Only the writer's thread can do something about the active one. */
+static steplog_status sync_or_seal(steplog_writer *w, steplog_error *err)
+{
+    int has_failed = 0;
+    for (;;) {
+        steplog_status status = sl_writer_sync_logs(w, err);
+        if (status == STEPLOG_OK || atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
+        if (status < 0 && has_failed) return status;
+        if (status < 0) has_failed = 1;
+        SL_TRY(sl_writer_seal(w, 0, err));
+    }
+}
+
 steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
 {
     if (!w) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_sync: writer is NULL");
     if (sl_writer_is_of_parent(w)) return STEPLOG_OK; /* a child that has not appended yet has nothing to sync */
     if (w->state == SL_WRITER_FAILED)
         return sl_fail(err, STEPLOG_FAILED, -1, "the writer failed earlier and now accepts only close");
-    steplog_status status = sl_writer_sync_logs(w, err);
-    if (status < 0 && !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) {
-        /* A full log that waits for the sealer failed to sync: published in a segment its rows are durable too. */
-        status = sl_writer_seal(w, 0, err);
-        if (status >= 0) status = sl_writer_sync_logs(w, err);
-    }
-    if (status >= 0 || !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
-    /* The disk refused. What is not durable goes to a new log, and that one is synced: once. */
+    steplog_status status = sync_or_seal(w, err);
+    if (status == STEPLOG_OK || !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
+    /* The disk refused, or the log is gone. What is not durable goes to a new log, and that one is synced: once. */
     if (sl_writer_make_room(w, 64, 0, 0, STEPLOG_TIME_NONE) < 0) {
         if (err) {
             *err = w->error;
@@ -169,7 +178,8 @@ steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
         }
         return STEPLOG_IO;
     }
-    status = sl_writer_sync_logs(w, err);
+    status = sync_or_seal(w, err);
     if (status < 0) w->state = SL_WRITER_FAILED;
-    return status;
+    return status == STEPLOG_WAIT ? sl_fail(err, STEPLOG_IO, -1, "the writer's new log was removed or replaced at once")
+                                  : status;
 }

@@ -158,6 +158,61 @@ Test(compact_job, a_segment_may_be_merged_elsewhere_before_its_maker_reads_it_ba
     kit_store_close(store);
 }
 
+static int removals;
+
+/* Somebody deletes each segment as soon as it is there, the next few times. */
+static int rename_and_delete(int dir, const char *from, int to_dir, const char *to)
+{
+    int e = sl_os_posix.rename(dir, from, to_dir, to);
+    if (e == 0 && strstr(to, ".seg") && removals > 0) {
+        removals--;
+        cr_assert_eq(sl_os_posix.unlink(to_dir, to), 0);
+    }
+    return e;
+}
+
+Test(compact_job, gives_up_nothing_for_a_segment_that_was_deleted_before_it_was_read_back)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    sl_os_table table = sl_os_posix;
+    table.rename = rename_and_delete;
+    sl_os = &table;
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    removals = 1;
+    record_run(store, "first", 10);
+    cr_assert_eq(removals, 0);
+    cr_assert_eq(point_count(store), 10);
+    record_run(store, "second", 10);
+    removals = 1;
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error)); /* the inputs stay, for the next one */
+    cr_assert_eq(removals, 0);
+    cr_assert_eq(point_count(store), 20);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(kit_segment_count(path), 1);
+    /* Where it never ends the log stays and closing says so; the next process seals it. */
+    steplog_writer *writer = kit_writer(store, "third", 0, 0);
+    kit_log(writer, "loss", 1, 1);
+    removals = 1000;
+    GIVES(IO, steplog_writer_close(writer, 0, &kit_error));
+    removals = 0;
+    cr_assert_eq(kit_log_count(path), 1);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(kit_log_count(path), 0);
+    cr_assert_eq(point_count(store), 21);
+    /* A merge ends only when what it copied was read back too. */
+    const char *copy = test_path(test_temp_dir(), "copy");
+    steplog_store *other = kit_store(copy, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    removals = 1;
+    OK(steplog_store_merge(other, path, NULL, NULL, NULL, &kit_error));
+    cr_assert_eq(removals, 0);
+    cr_assert_eq(point_count(other), 21);
+    kit_store_close(other);
+    kit_store_close(store);
+    sl_os = &sl_os_posix;
+    kit_verify(path);
+    kit_verify(copy);
+}
+
 static int make_no_level_1(int dir, const char *name)
 {
     return strstr(name, "1") ? -EROFS : sl_os_posix.make_dir(dir, name);

@@ -1,6 +1,7 @@
 /* damage/attacks.c: each bit, each byte, each length, each block, each file; with checksums as they were or made right. */
 #include "damage/attacks.h"
 
+#include "format/log_header.h"
 #include "support/random.h"
 #include "support/reseal.h"
 #include "support/store_kit.h"
@@ -76,6 +77,25 @@ static int is_cleared(const judge *j, const attack_case *c, const memory_node *n
     return 1;
 }
 
+/* A header or its copy with zeros in all places that were changed: it may have been in writing when the power went. */
+static int is_partial(const judge *j, const attack_case *c, const memory_file *intact, const memory_node *node)
+{
+    if (!block_map_is_all(&j->maps[1], &c->touched, offsetof(block, is_header))) return 0;
+    for (size_t at = 0; at < intact->node->bytes && at < node->bytes; at++)
+        if (node->data[at] != intact->node->data[at] && node->data[at]) return 0;
+    return 1;
+}
+
+/* A valid header of another log stands there now, and is believed. */
+static int has_other_header(const memory_file *intact, const memory_node *node)
+{
+    sl_log_header header;
+    steplog_error why;
+    return strncmp(intact->name, "log/", 4) == 0 && intact->node->bytes >= SL_LOG_HEADER_BYTES &&
+           node->bytes >= SL_LOG_FIXED_BYTES && memcmp(node->data, intact->node->data, SL_LOG_FIXED_BYTES) != 0 &&
+           sl_log_header_decode(node->data, "a log", &header, &why) == STEPLOG_OK;
+}
+
 /* A commit word of zero behind the mark says that nothing more was committed. */
 static int has_end(const judge *j, size_t file, const memory_node *node)
 {
@@ -101,6 +121,8 @@ static void strike(attack *a, attack_case *c, size_t file)
     if (a->is_resealed) reseal_file(damaged->node->data, damaged->node->bytes, intact->node->data, intact->node->bytes);
     c->changed_files |= UINT64_C(1) << file;
     if (is_spare(intact->name, damaged->node) || is_cleared(j, c, damaged->node)) c->may_be_silent = 1;
+    if (is_partial(j, c, intact, damaged->node)) c->is_notice_enough = 1;
+    if (has_other_header(intact, damaged->node)) block_map_touch_log(&j->maps[0], file, &c->touched);
     c->is_tail_cut = has_end(j, file, damaged->node);
     judge_case(j, c);
     memory_disk_put(&j->work, intact->name, intact->node->data, intact->node->bytes);
@@ -266,14 +288,16 @@ static void move_blocks(judge *j, const attack_options *options, int is_resealed
                 const place *y = &places[k];
                 size_t bytes = x->bytes < y->bytes ? x->bytes : y->bytes;
                 if (k == i) continue;
-                if (is_due(&a, one_of, &c, "%s at %zu of %s over %s at %zu of %s, %zu bytes", x->name, x->at,
+                /* At the same place only its file's key tells a block from that of another file. */
+                uint64_t sample = x->at == y->at ? 1 : one_of;
+                if (is_due(&a, sample, &c, "%s at %zu of %s over %s at %zu of %s, %zu bytes", x->name, x->at,
                            file_of(&a, x->file)->name, y->name, y->at, file_of(&a, y->file)->name, bytes)) {
                     memcpy(work_at(&a, y), intact_at(&a, x), bytes);
                     touch(&a, &c, y->file, y->at, y->at + bytes);
                     strike(&a, &c, y->file);
                 }
                 if (k < i) continue;
-                if (is_due(&a, one_of, &c, "%s at %zu of %s and %s at %zu of %s swapped, %zu bytes", x->name, x->at,
+                if (is_due(&a, sample, &c, "%s at %zu of %s and %s at %zu of %s swapped, %zu bytes", x->name, x->at,
                            file_of(&a, x->file)->name, y->name, y->at, file_of(&a, y->file)->name, bytes)) {
                     memcpy(work_at(&a, y), intact_at(&a, x), bytes);
                     memcpy(work_at(&a, x), intact_at(&a, y), bytes);

@@ -141,10 +141,11 @@ static void map_log(block_map *map, size_t file, int is_same_boot)
     OK(sl_log_header_decode(node->data, "a log", &header, &kit_error));
     HOLDS(sl_log_mark_latest(node->data, sl_file_key(&header.log_id), &mark) >= 0, "a mark is damaged");
     l.incarnation = header.incarnation;
-    size_t own = add_block(map, file, 0, SL_LOG_FIXED_BYTES, "log header");
-    map->blocks[own].is_history = 1;
-    map->whole_log[file] = (uint16_t)own;
-    set_bit(&l.always, own);
+    size_t whole = add_block(map, file, 0, 0, "header and copy");
+    map->blocks[whole].is_history = 1;
+    map->whole_log[file] = (uint16_t)whole;
+    set_bit(&l.always, whole);
+    map->blocks[add_block(map, file, 0, SL_LOG_FIXED_BYTES, "log header")].is_header = 1;
     for (size_t i = 0; i < 4; i++) {
         size_t at = SL_LOG_MARK_OFFSET + i * SL_LOG_SLOT_STRIDE;
         block *slot = &map->blocks[add_block(map, file, at, at + SL_LOG_SLOT_BYTES, "slot")];
@@ -152,6 +153,7 @@ static void map_log(block_map *map, size_t file, int is_same_boot)
         slot->is_clearable = slot->is_torn = 1;
         map->blocks[add_block(map, file, at + SL_LOG_SLOT_BYTES, at + SL_LOG_SLOT_STRIDE, "zeros")].is_clearable = 1;
     }
+    map->blocks[add_block(map, file, SL_LOG_COPY_OFFSET, SL_LOG_UNUSED_OFFSET, "copy of the header")].is_header = 1;
     add_block(map, file, SL_LOG_UNUSED_OFFSET, SL_LOG_HEADER_BYTES, "zeros");
     uint64_t sequence = header.first_sequence;
     size_t at = SL_LOG_HEADER_BYTES, length;
@@ -334,20 +336,26 @@ void block_map_free(block_map *map)
     free(map->copy_count);
 }
 
+void block_map_touch_log(const block_map *map, size_t file, block_set *touched)
+{
+    set_bit(touched, map->whole_log[file]);
+}
+
 void block_map_touch(const block_map *map, size_t file, size_t begin, size_t end, block_set *touched)
 {
-    int has_slot = 0, has_record = 0, has_page = 0, has_table = 0;
+    int has_slot = 0, has_record = 0, has_page = 0, has_table = 0, headers = 0;
     for (size_t i = 0; i < map->count; i++) {
         const block *b = &map->blocks[i];
         if (b->file != file) continue;
         if (b->begin < end && b->end > begin) set_bit(touched, i);
         if (!block_is_in(touched, i)) continue;
+        headers += b->is_header;
         has_slot |= b->is_slot;
         has_record |= b->is_record;
         has_page |= b->is_writer_page;
         has_table |= b->is_writer_table;
     }
-    if (has_slot && has_record) set_bit(touched, map->whole_log[file]);
+    if ((has_slot && has_record) || headers == 2) block_map_touch_log(map, file, touched);
     for (size_t i = 0; i < map->count && has_page && has_table; i++)
         if (map->blocks[i].file == file) set_bit(touched, i);
 }

@@ -19,6 +19,7 @@ typedef struct block {
     uint8_t is_history; /* facts: views follow from them */
     uint8_t is_description; /* of a writer: labels, and the step it resumed from */
     uint8_t is_slot, is_record, is_writer_page, is_writer_table;
+    uint8_t is_header;    /* of a log: the fixed part, or its copy */
     uint8_t is_torn;      /* slots: a power cut may leave one half written, which verify only notices */
     uint8_t is_clearable; /* slots, and the zeros between them: with zeros they are as they once were */
     uint8_t is_unused;  /* FORMAT.md 16: nothing is read from it; a foreign file */
@@ -33,18 +34,20 @@ typedef struct block_map {
     size_t count;
     block_set (*needs)[COPIES_MAX]; /* of each item of the image; points, events and blobs */
     uint8_t *copy_count;
-    uint16_t whole_log[MEMORY_FILES_MAX]; /* of a log: the block of its header */
+    uint16_t whole_log[MEMORY_FILES_MAX]; /* of a log: a block without bytes, lost with the header and its copy */
 } block_map;
 
 /* is_same_boot: readers know that no power cut can have come between. */
 void block_map_make(block_map *out, const store_image *image, int is_same_boot);
 void block_map_free(block_map *map);
 
-/* Adds the blocks of a file that lie in [begin, end), and what can no longer be understood without them together: with
- * its mark and a record a log may end anywhere; with a writer's page and the table of writers nobody knows whose rows a
+/* Adds the blocks of a file that lie in [begin, end), and what can no longer be understood without them together: a log
+ * without its header and the copy of it; with its mark and a record a log may end anywhere; with a writer's page and the table of writers nobody knows whose rows a
  * segment holds. */
 void block_map_touch(const block_map *map, size_t file, size_t begin, size_t end, block_set *touched);
 int block_is_in(const block_set *set, size_t index);
+/* Adds all that a log holds. */
+void block_map_touch_log(const block_map *map, size_t file, block_set *touched);
 /* 1 when a loss of an item is within what these blocks may cost. */
 int block_map_may_cost(const block_map *map, size_t item, const block_set *touched);
 /* Whether some, or each, of these blocks has a flag; as offsetof(block, is_...). */

@@ -112,7 +112,7 @@ int main(int count, char **words)
     reference_free(&again);
     if (given.save) return save(&r, given.save);
     memory_os_use(&r.disk, 1);
-    reference_check_encodings();
+    reference_check(&r);
     image_make(&image, &r);
     judge_make(&j, &r, &image);
     printf("# the reference store: %zu bytes, %zu of them zeros in headers; %zu blocks, %zu points, %zu items\n", r.bytes,

@@ -421,6 +421,7 @@ static const sl_os_table table = {
     .touch = memory_touch,
     .sync_data = nothing,
     .sync_all = nothing,
+    .sync_file_system = nothing,
     .rename = memory_rename,
     .unlink = memory_unlink,
     .make_dir = memory_make_dir,

@@ -1,11 +1,11 @@
 /* damage/reference.c: making the reference store.
  *
- *   run a   a writer whose log was filled to the brim and refused points (a full page of 1024 rows, a column page, a
- *           gap), a second attempt, a rewind and its undo, removals; compacted twice, so that it lies on level 2 and has
- *           dropped ranges; then a removal that is not compacted yet
- *   run b   a fork of a; its writer was killed: a mapped log with a mark in its middle and an unsynced tail
- *   run c   a killed writer with pwrite logs, every codec; its log was sealed, and then the log came back, as when the
- *           sealer dies before it removes it: each record lies in two files */
+ *   run a   a writer whose logs were filled to the brim and refused points (a gap), most of its rows removed since (what
+ *           is left has a column page with statistics), a second attempt, a rewind and its undo; compacted twice, so that
+ *           it lies on level 2 and has dropped ranges; then a removal that is not compacted yet
+ *   run b   a fork of a; its writer was killed: a log with a mark in its middle and an unsynced tail. Somebody recovered
+ *           a copy of the store while it lived, and the segment came back: each record before that lies in two files
+ *   run c   every codec, and blobs that are packed and not */
 #include "damage/reference.h"
 
 #include "format/checksum.h"
@@ -22,16 +22,16 @@ enum { SEED = 8, COLUMNS_MAX = 16 };
 
 /* Steps of run a: removed whole, removed of the metric k, seen by the fork, begun again. */
 enum {
-    REMOVED_BEGIN = 10300,
-    REMOVED_END = 10400,
+    KEPT_ROWS = 260, /* so many values have statistics, and so many bytes a page of their own */
+    REMOVED_BEGIN = 10000,
+    REMOVED_END = 100000,
     REMOVED_K_BEGIN = 160,
     REMOVED_K_END = 500,
     FORK_STEP = 200,
-    RESUME_STEP = 10450
+    RESUME_STEP = 2500
 };
 
 static memory_disk disk; /* on which the store is made */
-static void take_log(memory_disk *to, memory_disk *from);
 
 typedef struct source {
     reference *reference;
@@ -120,22 +120,56 @@ static void put_blob(source *s, const char *name, const char *content_type, cons
     snprintf(blob->name, sizeof blob->name, "%s", name);
 }
 
+/* ---- the store's files ---- */
+
+/* A log as a copy that was cut behind its last record: what lies there belongs to nothing (FORMAT.md 16). */
+static size_t used_bytes(const memory_node *log)
+{
+    size_t end = SL_LOG_HEADER_BYTES;
+    while (end + 8 <= log->bytes && sl_load64(log->data + end) != 0) end += (sl_load64(log->data + end) & 0xffff) * 8;
+    return end + 8 <= log->bytes ? end + 8 : end; /* with the commit word of zero */
+}
+
+static int is_log(const char *name)
+{
+    return strncmp(name, "log/", 4) == 0;
+}
+
+static const memory_file *log_in_use(const memory_disk *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (is_log(from->files[i].name) && !sl_is_zero(from->files[i].node->data + 16, 16)) return &from->files[i];
+    return NULL;
+}
+
+static steplog_store *open_store(uint32_t flags)
+{
+    return kit_store(MEMORY_STORE, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, SL_LOG_BYTES_MIN);
+}
+
+/* What lies on the disk while a writer still lives is what its death leaves. */
+static void take_log(memory_disk *to, memory_disk *from)
+{
+    const memory_file *file = log_in_use(from);
+    HOLDS(file, "there is no log");
+    memory_disk_put(to, file->name, file->node->data, used_bytes(file->node));
+}
+
 /* ---- run a ---- */
 
-/* Fills two logs until points are refused: 1024 of the rows become a full page, a blob of zeros the rest. */
+/* Fills logs until points are refused. */
 static void fill_logs(source *s, test_random *random)
 {
-    static const uint8_t zeros[60000];
     table t = table_of(s, "mkp");
     steplog_status status = STEPLOG_OK;
     OK(steplog_writer_set_fact(s->writer, "param.lr", "0.1", &kit_error));
     memory_os_set_room(0);
     for (int64_t i = 0; status == STEPLOG_OK; i++) {
-        double values[3] = {(double)test_random_below(random, 256) / 100, (double)(i * 7), i % 99 == 0 ? 0.5 : 0.25};
-        if (i == 1050) put_blob(s, "z", "b", zeros, sizeof zeros);
+        double values[3] = {(double)test_random_below(random, UINT64_C(1) << 32) / 100, (double)(i * 7), i % 99 == 0 ? 0.5 : 0.25};
         uint64_t present = 1 | (i % 16 == 0 ? 2 : 0) | (i % 3 == 0 ? 4 : 0);
-        status = put_row(s, &t, i * 10, STEPLOG_TIME_NONE, values, present);
-        HOLDS(status == STEPLOG_OK || (status == STEPLOG_FULL && i > 1050), "row %d gave %s", (int)i,
+        int64_t step = i < KEPT_ROWS ? i * 10 + (i < 150 ? 0 : 70) : REMOVED_BEGIN + i;
+        status = put_row(s, &t, step, STEPLOG_TIME_NONE, values, present);
+        HOLDS(status == STEPLOG_OK || (status == STEPLOG_FULL && i > KEPT_ROWS), "row %d gave %s", (int)i,
               steplog_status_name(status));
     }
     memory_os_set_room(UINT64_MAX);
@@ -149,7 +183,7 @@ static void make_run_a(reference *r, steplog_store *store, test_random *random)
     fill_logs(&first, random);
     r->run_a = kit_run_of(first.writer);
     kit_writer_close(first.writer);
-    OK(steplog_run_rewind(store, &r->run_a, 6000, &attempt, &kit_error));
+    OK(steplog_run_rewind(store, &r->run_a, 2000, &attempt, &kit_error));
     OK(steplog_run_rewind_undo(store, &r->run_a, &attempt, &kit_error));
     steplog_remove_options removal = {.size_bytes = sizeof removal, .run = r->run_a, .has_begin = 1, .has_end = 1,
                                       .step_begin = REMOVED_BEGIN, .step_end = REMOVED_END};
@@ -171,12 +205,29 @@ static void make_run_a(reference *r, steplog_store *store, test_random *random)
 
 /* ---- run b ---- */
 
-static source make_run_b(reference *r, steplog_store *store)
+/* The store as it is now, recovered by somebody who has a copy of it: gives the segment that this makes. */
+static void seal_copy(memory_disk *sealed)
+{
+    static memory_disk copy;
+    memory_disk_copy(&copy, &disk);
+    memory_os_use(&copy, SEED + 1);
+    steplog_store *store = kit_store(MEMORY_STORE, STEPLOG_NO_THREAD, SL_LOG_BYTES_MIN);
+    OK(steplog_store_tick(store, 1000, &kit_error));
+    kit_store_close(store);
+    for (size_t i = 0; i < copy.count; i++)
+        if (!copy.files[i].node->is_directory && !is_log(copy.files[i].name) && !memory_disk_find(&disk, copy.files[i].name))
+            memory_disk_put(sealed, copy.files[i].name, copy.files[i].node->data, copy.files[i].node->bytes);
+    memory_disk_free(&copy);
+    memory_os_use(&disk, SEED + 2);
+}
+
+static source make_run_b(reference *r, steplog_store *store, memory_disk *sealed)
 {
     source s = source_open(r, store, &(steplog_writer_options){.run_key = "b"});
     table t = table_of(&s, "mx");
     for (int i = 0; i < 3; i++)
         put_row(&s, &t, 200 + i, 1000 + i, (double[]){i * 0.5, -0.0}, i == 1 ? 2 : 3);
+    seal_copy(sealed);
     put_point(&s, "y", 210, STEPLOG_TIME_NOW, 1);
     put_point(&s, "z", 210, STEPLOG_TIME_NOW, 2);
     put_point(&s, "x", 210, 5, 3);
@@ -218,68 +269,28 @@ static source make_run_c(reference *r, steplog_store *store, test_random *random
     static const char text[] = "loss loss loss loss loss loss loss loss loss loss";
     uint8_t noise[24];
     source s = source_open(r, store, &(steplog_writer_options){.run_key = "c", .rank = 1});
-    table t = table_of(&s, "ABCDEFGHI"), sparse = table_of(&s, "JK");
+    table t = table_of(&s, "ABCDEFGHI");
     static const int64_t gaps[] = {3, 5, 4, 9};
     int64_t step = 0;
     for (int i = 0; i < 9; i++) {
         double values[9];
         for (int c = 0; c < 9; c++) values[c] = codec_value(random, c, i);
-        put_row(&s, &t, step, 50 + i * 3, values, 511);
-        step += gaps[i % 4];
+        put_row(&s, &t, step, 50 + i * 3, values, i == 5 ? 510 : 511); /* one value left out: a bitmap */
+        step += i == 6 ? 3000 : gaps[i % 4];
     }
-    for (int i = 0; i < 14; i++) { /* few values of one column: positions; many of the other: a bitmap */
-        uint64_t present = (i == 4 ? 1 : 0) | (i % 3 ? 2 : 0);
-        if (present) put_row(&s, &sparse, 1000 - i, STEPLOG_TIME_NONE, (double[]){i, i * 2}, present);
+    for (int i = 0; i < 4; i++) { /* times that are nothing but bits, long enough to be shared */
+        int64_t time_ns = (int64_t)(test_random_u64(random) >> 2);
+        put_point(&s, "y", 40 + i * i * i, time_ns, i);
+        put_point(&s, "z", 40 + i * i * i, time_ns, i);
     }
-    for (int i = 0; i < 4; i++) { /* the same steps: an axis that is shared */
-        put_point(&s, "y", 40 + i * i, 70 + i * i, i);
-        put_point(&s, "z", 40 + i * i, 70 + i * i, i);
-    }
-    put_point(&s, "w", (int64_t)test_random_u64(random), (int64_t)(test_random_u64(random) >> 2), 1);
-    put_point(&s, "w", (int64_t)test_random_u64(random), (int64_t)(test_random_u64(random) >> 2), 1);
     OK(steplog_writer_set_fact(s.writer, "tag.t", text, &kit_error));
-    take_log(&r->older, &disk);
     put_blob(&s, "txt", "text/plain", text, sizeof text);
     test_random_fill(random, noise, sizeof noise);
     put_blob(&s, "raw", "b", noise, sizeof noise);
-    OK(steplog_writer_sync(s.writer, &kit_error));
     return s;
 }
 
 /* ---- the store ---- */
-
-/* A log as a copy that was cut behind its last record: what lies there belongs to nothing (FORMAT.md 16). */
-static size_t used_bytes(const memory_node *log)
-{
-    size_t end = SL_LOG_HEADER_BYTES;
-    while (end + 8 <= log->bytes && sl_load64(log->data + end) != 0) end += (sl_load64(log->data + end) & 0xffff) * 8;
-    return end + 8 <= log->bytes ? end + 8 : end; /* with the commit word of zero */
-}
-
-static int is_log(const char *name)
-{
-    return strncmp(name, "log/", 4) == 0;
-}
-
-static const memory_file *log_in_use(const memory_disk *from)
-{
-    for (size_t i = 0; i < from->count; i++)
-        if (is_log(from->files[i].name) && !sl_is_zero(from->files[i].node->data + 16, 16)) return &from->files[i];
-    return NULL;
-}
-
-static steplog_store *open_store(uint32_t flags)
-{
-    return kit_store(MEMORY_STORE, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, SL_LOG_BYTES_MIN);
-}
-
-/* What lies on the disk while a writer still lives is what its death leaves. */
-static void take_log(memory_disk *to, memory_disk *from)
-{
-    const memory_file *file = log_in_use(from);
-    HOLDS(file, "there is no log");
-    memory_disk_put(to, file->name, file->node->data, used_bytes(file->node));
-}
 
 int reference_shows(const reference *r, const steplog_id *run, int view, const reference_point *point)
 {
@@ -296,11 +307,11 @@ int reference_shows(const reference *r, const steplog_id *run, int view, const r
 
 void reference_make(reference *r)
 {
-    static memory_disk logs;
+    static memory_disk kept; /* the log, and the segment of the copy */
     test_random random = test_random_from(SEED);
     *r = (reference){0};
     memory_disk_free(&disk);
-    memory_disk_free(&logs);
+    memory_disk_free(&kept);
     memory_os_set_boot(1);
     memory_os_use(&disk, SEED);
 
@@ -311,15 +322,14 @@ void reference_make(reference *r)
     store = open_store(STEPLOG_FORCE_PWRITE | STEPLOG_NO_ADOPT);
     source c = make_run_c(r, store, &random);
     r->run_c = kit_run_of(c.writer);
-    take_log(&logs, &disk);
     kit_writer_close(c.writer);
     kit_store_close(store);
 
     memory_disk held;
     memset(&held, 0, sizeof held);
     store = open_store(STEPLOG_NO_ADOPT);
-    source b = make_run_b(r, store);
-    take_log(&logs, &disk);
+    source b = make_run_b(r, store, &kept);
+    take_log(&kept, &disk);
     memory_disk_copy(&held, &disk);
     kit_writer_close(b.writer);
     kit_store_close(store);
@@ -329,37 +339,109 @@ void reference_make(reference *r)
         if (!file->node->is_directory && !is_log(file->name))
             memory_disk_put(&r->disk, file->name, file->node->data, file->node->bytes);
     }
-    for (size_t i = 0; i < logs.count; i++)
-        if (!logs.files[i].node->is_directory)
-            memory_disk_put(&r->disk, logs.files[i].name, logs.files[i].node->data, logs.files[i].node->bytes);
+    for (size_t i = 0; i < kept.count; i++)
+        if (!kept.files[i].node->is_directory)
+            memory_disk_put(&r->disk, kept.files[i].name, kept.files[i].node->data, kept.files[i].node->bytes);
     memory_disk_put(&r->disk, "log/00000000000000000000000000000001-1.log", "spare that was cut short", 24);
     memory_disk_put(&r->disk, "seg/0/00000000000000000000000000000002.tmp", "SLSEGMNT that was never done", 28);
     memory_disk_free(&held);
     for (size_t i = 0; i < r->disk.count; i++) {
         r->bytes += r->disk.files[i].node->bytes;
-        r->zero_bytes += is_log(r->disk.files[i].name) && r->disk.files[i].node->bytes > SL_LOG_HEADER_BYTES ? 3328 : 0;
+        r->zero_bytes += is_log(r->disk.files[i].name) && r->disk.files[i].node->bytes > SL_LOG_HEADER_BYTES ? 2816 : 0;
     }
 }
 
-static const char *const encodings[] = {
-    "constant", "raw", "decimal e=", "decimal-float", "ordered", "integer factor=1 ", "integer factor=10 ", "delta=0",
-    "delta=1", "delta=2", "delta=3", "patches=1", "exceptions=1", "bitmap", "positions"};
-enum { ENCODINGS = sizeof encodings / sizeof *encodings };
+/* What the store has to hold, as dump tells it: the structure, one of its fields, and what this is or contains. */
+typedef struct wanted {
+    const char *structure, *field, *value;
+    int is_part; /* of the value */
+} wanted;
 
-static int look_for_encodings(void *context, const steplog_dump_item *item)
+static const wanted everything[] = {
+    {"STEPLOG", "version", "1", 0},
+    {"log header", "version", "1", 0},
+    {"segment header", "version", "1", 0},
+    {"page", "flags", "0", 0},
+    {"page", "flags", "1", 0}, /* LZ4 */
+    {"page", "kind name", "WRITER", 0},
+    {"page", "kind name", "SCHEMA", 0},
+    {"page", "kind name", "COLUMN", 0},
+    {"page", "kind name", "CHUNK", 0},
+    {"page", "kind name", "FACTS", 0},
+    {"page", "kind name", "BLOB", 0},
+    {"page", "kind name", "WRITER_TABLE", 0},
+    {"page", "kind name", "SCHEMA_TABLE", 0},
+    {"page", "kind name", "GROUP_TABLE", 0},
+    {"page", "kind name", "CHUNK_TABLE", 0},
+    {"page", "kind name", "RANGE_TABLE", 0},
+    {"page", "kind name", "RECORD_TABLE", 0},
+    {"page", "kind name", "TRAILER", 0},
+    {"log record", "kind name", "ROW", 0},
+    {"log record", "kind name", "POINT", 0},
+    {"log record", "kind name", "CONTINUATION", 0},
+    {"log record", "kind name", "FACT", 0},
+    {"log record", "kind name", "BLOB", 0},
+    {"log record", "kind name", "WRITER", 0},
+    {"log record", "kind name", "NAME", 0},
+    {"log record", "kind name", "SCHEMA", 0},
+    {"fact", "kind name", "SET", 0},
+    {"fact", "kind name", "END", 0},
+    {"fact", "kind name", "REWIND", 0},
+    {"fact", "kind name", "UNDO", 0},
+    {"fact", "kind name", "FORK", 0},
+    {"fact", "kind name", "TOMBSTONE", 0},
+    {"fact", "kind name", "GAP", 0},
+    {"steps", "encoding", "integer factor=1 ", 1},
+    {"steps", "encoding", "integer factor=10 ", 1},
+    {"steps", "encoding", "delta=0", 1},
+    {"steps", "encoding", "delta=1", 1},
+    {"steps", "encoding", "patches=1", 1},
+    {"times", "encoding", "raw", 0},
+    {"times", "reference", "", 1},
+    {"directory entry", "page distance", "", 1},
+    {"directory entry", "smallest at", "", 1},
+    {"payload", "presence", "bitmap", 0},
+    {"payload", "positions", "integer", 1},
+    {"payload", "encoding", "constant", 0},
+    {"payload", "encoding", "raw", 0},
+    {"payload", "encoding", "decimal e=", 1},
+    {"payload", "encoding", "decimal-float", 1},
+    {"payload", "encoding", "ordered", 1},
+    {"payload", "encoding", "delta=0", 1},
+    {"payload", "encoding", "delta=1", 1},
+    {"payload", "encoding", "delta=2", 1},
+    {"payload", "encoding", "delta=3", 1},
+    {"payload", "encoding", "patches=1", 1},
+    {"payload", "encoding", "exceptions=1", 1},
+};
+enum { WANTED = sizeof everything / sizeof *everything };
+
+static int look_for(void *context, const steplog_dump_item *item)
 {
     int *is_seen = context;
-    int is_wanted = strcmp(item->field, "encoding") == 0 || strcmp(item->field, "presence") == 0;
-    for (size_t i = 0; i < ENCODINGS; i++)
-        is_seen[i] |= strcmp(item->field, encodings[i]) == 0 || (is_wanted && strstr(item->value, encodings[i]));
+    for (size_t i = 0; i < WANTED; i++) {
+        const wanted *w = &everything[i];
+        if (strcmp(item->structure, w->structure) != 0 || strcmp(item->field, w->field) != 0) continue;
+        is_seen[i] |= w->is_part ? strstr(item->value, w->value) != NULL : strcmp(item->value, w->value) == 0;
+    }
     return 0;
 }
 
-void reference_check_encodings(void)
+void reference_check(const reference *r)
 {
-    int is_seen[ENCODINGS] = {0};
-    OK(steplog_dump(MEMORY_STORE, NULL, 0, look_for_encodings, is_seen, &kit_error));
-    for (size_t i = 0; i < ENCODINGS; i++) HOLDS(is_seen[i], "the reference store has no '%s'", encodings[i]);
+    static const char *const names[] = {"STEPLOG", "log/", "seg/0/", "seg/2/"};
+    int is_seen[WANTED] = {0};
+    OK(steplog_dump(MEMORY_STORE, NULL, STEPLOG_DUMP_VALUES, look_for, is_seen, &kit_error));
+    for (size_t i = 0; i < WANTED; i++)
+        HOLDS(is_seen[i], "the reference store has no %s with %s '%s'", everything[i].structure, everything[i].field,
+              everything[i].value);
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        size_t found = 0;
+        for (size_t i = 0; i < r->disk.count; i++)
+            found += !r->disk.files[i].node->is_directory && strncmp(r->disk.files[i].name, names[n], strlen(names[n])) == 0;
+        HOLDS(found, "the reference store has no %s", names[n]);
+    }
+    HOLDS(r->bytes <= REFERENCE_BYTES_MAX, "the reference store has %zu bytes", r->bytes);
 }
 
 void reference_free(reference *r)

@@ -21,7 +21,7 @@ typedef struct reference_blob {
     uint64_t sequence;
 } reference_blob;
 
-enum { REFERENCE_BLOBS = 4 };
+enum { REFERENCE_BLOBS = 4, REFERENCE_BYTES_MAX = 16384 };
 
 typedef struct reference {
     memory_disk disk;  /* the store */
@@ -41,8 +41,9 @@ enum { VIEW_DEFAULT, VIEW_ALL, VIEW_ARRIVAL, VIEW_UNION, VIEW_COUNT };
 int reference_shows(const reference *r, const steplog_id *run, int view, const reference_point *point);
 
 void reference_make(reference *out);
-/* Every encoding of FORMAT.md 9 is in the store that the os table has, or the process aborts. */
-void reference_check_encodings(void);
+/* Every kind of file, record, page and fact, and every encoding of FORMAT.md 9, is in the store, which the os table has,
+ * and it is no larger than REFERENCE_BYTES_MAX, or the process aborts. */
+void reference_check(const reference *r);
 void reference_free(reference *r);
 
 #endif

@@ -2,6 +2,8 @@
  * call or from another one while that thread stands in it. */
 #include "forks/forks.h"
 
+#include "base/kill_point.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ static atomic_int is_on;
 static fork_mode mode;
 static uint64_t stride, offset, seed;
 static atomic_uint_fast64_t calls, visits;
+static int is_at_points; /* kill points are visited, not calls */
 static atomic_int calls_to_live; /* once a child has been forked; 0: nothing has begun */
 static _Thread_local int is_forking;
 
@@ -32,6 +35,7 @@ static _Thread_local int is_forking;
     X(int, touch, (int fd), (fd))                                                                                 \
     X(int, sync_data, (int fd), (fd))                                                                             \
     X(int, sync_all, (int fd), (fd))                                                                              \
+    X(int, sync_file_system, (int fd), (fd))                                                                      \
     X(int, rename, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))              \
     X(int, unlink, (int dir, const char *name), (dir, name))                                                      \
     X(int, make_dir, (int dir, const char *name), (dir, name))                                                    \
@@ -112,6 +116,17 @@ static void fork_by_other_thread(ending way, const char *place)
 
 /* ---- when ---- */
 
+static void fork_as_told(ending way, const char *place, int exempt_fd)
+{
+    if (mode == FORK_BY_OTHER_THREAD) {
+        fork_by_other_thread(way, place);
+    } else {
+        is_forking = 1;
+        fork_child(way, place, exempt_fd);
+        is_forking = 0;
+    }
+}
+
 static void fork_lingering(const char *place, int exempt_fd)
 {
     unsigned index = atomic_load(&all->child_count);
@@ -124,7 +139,7 @@ static void fork_lingering(const char *place, int exempt_fd)
 
 static void visit_or(int is_always, int function, const char *name, int is_after, int exempt_fd)
 {
-    if (is_forking || !atomic_load(&is_on)) return;
+    if (is_forking || is_at_points || !atomic_load(&is_on)) return;
     if (!is_after) atomic_fetch_add(&calls, 1);
     if (atomic_load(&calls_to_live) && atomic_fetch_sub(&calls_to_live, 1) == 1) kill(getpid(), SIGKILL);
     if (mode == FORK_AT_OPEN_AND_DIE && function != FUNCTION_open_to_write) return;
@@ -141,12 +156,8 @@ static void visit_or(int is_always, int function, const char *name, int is_after
     } else if (mode == FORK_AT_OPEN_AND_DIE) {
         fork_lingering(place, exempt_fd);
         atomic_store(&calls_to_live, 12);
-    } else if (mode == FORK_BY_OTHER_THREAD) {
-        fork_by_other_thread(way, place);
     } else {
-        is_forking = 1;
-        fork_child(way, place, exempt_fd);
-        is_forking = 0;
+        fork_as_told(way, place, exempt_fd);
     }
 }
 
@@ -199,7 +210,47 @@ static int map_hooked(int fd, uint64_t bytes, int is_writable, void **out)
 
 static sl_os_table table;
 
+/* ---- kill points ---- */
+
+#ifdef SL_KILL_POINTS
+
+/* Of the passes of each point two are forked at: one of the first four, and one of the first thousand. */
+static void pass_point(size_t index)
+{
+    if (is_forking || !atomic_load(&is_on)) return;
+    test_random random = test_random_from(seed * 1000003 + index);
+    test_random_u64(&random);
+    uint64_t early = test_random_below(&random, 4), late = test_random_below(&random, 1000);
+    uint64_t pass = atomic_fetch_add(&all->passes[index], 1);
+    atomic_fetch_add(&calls, 1);
+    if (pass != early && pass != late) return;
+    char place[48];
+    snprintf(place, sizeof place, "at %s, pass %llu", sl_kill_point_name(index), (unsigned long long)pass);
+    all->point_reached[index] = 1;
+    fork_as_told(random_way(seed * 1000003 + index * 1009 + pass, WAY_COUNT), place, -1);
+}
+
+size_t hook_point_count(void) { return sl_kill_point_count(); }
+const char *hook_point_name(size_t index) { return sl_kill_point_name(index); }
+static void set_point_handler(void (*handler)(size_t index)) { sl_kill_point_handler = handler; }
+
+#else
+
+static void (*const pass_point)(size_t index);
+size_t hook_point_count(void) { return 0; }
+const char *hook_point_name(size_t index) { return index ? "" : ""; }
+static void set_point_handler(void (*handler)(size_t index)) { (void)handler; }
+
+#endif
+
 static void leave_hook(void) { atomic_store(&is_on, 0); }
+
+void hook_points_on(fork_mode new_mode, uint64_t new_seed)
+{
+    is_at_points = 1;
+    hook_on(new_mode, 1, 0, new_seed);
+    set_point_handler(pass_point);
+}
 
 void hook_on(fork_mode new_mode, uint64_t new_stride, uint64_t new_offset, uint64_t new_seed)
 {

@@ -22,7 +22,7 @@ enum { MAY_HAVE_THREADS = 0 };
 enum { MAY_HAVE_THREADS = 1 };
 #endif
 
-enum { COLUMNS = 10 /* so that by name is by number */, VALUE_SEED = 90, CHILDREN_MAX = 400, WRITERS_MAX = 8, CHILD_SOURCE = 1000 };
+enum { COLUMNS = 10 /* so that by name is by number */, VALUE_SEED = 90, CHILDREN_MAX = 400, WRITERS_MAX = 8, CHILD_SOURCE = 1000, POINTS_MAX = 256 };
 
 /* How a child ends. */
 typedef enum ending {
@@ -61,6 +61,8 @@ typedef struct shared {
     atomic_int is_over, ready;
     atomic_uint_fast64_t signals, interrupted;
     uint8_t reached[64][2]; /* os calls: forked before, after */
+    uint8_t point_reached[POINTS_MAX];
+    atomic_uint_fast64_t passes[POINTS_MAX]; /* of each kill point */
     child children[CHILDREN_MAX];
 } shared;
 
@@ -124,6 +126,10 @@ void complain(const char *what, const char *format, ...) __attribute__((format(p
 typedef enum fork_mode { FORK_IN_PLACE, FORK_BY_OTHER_THREAD, FORK_AND_DIE, FORK_AT_OPEN_AND_DIE } fork_mode;
 /* From now on, until hook_off(), each call number n with n % stride == offset is forked at, before and after it. */
 void hook_on(fork_mode mode, uint64_t stride, uint64_t offset, uint64_t seed);
+/* The same, but kill points are forked at (attack builds): twice each, at passes that the seed chooses. */
+void hook_points_on(fork_mode mode, uint64_t seed);
+size_t hook_point_count(void);
+const char *hook_point_name(size_t index);
 void hook_off(void);
 uint64_t hook_calls(void);
 unsigned hook_function_count(void);
@@ -140,6 +146,7 @@ typedef struct result {
     char seen[300]; /* what was seen, for the line that people read */
 } result;
 void test_at_every_call(uint64_t seed, result *out);
+void test_at_every_point(uint64_t seed, result *out);
 void test_dead_parent(uint64_t seed, result *out);
 void test_in_loops(uint64_t seed, result *out);
 void test_quiet_parent(uint64_t seed, result *out);

@@ -18,6 +18,9 @@ typedef struct test {
 
 static const test tests[] = {
     {"at_every_call", test_at_every_call, 10, 3},
+#ifdef SL_KILL_POINTS
+    {"at_every_point", test_at_every_point, 6, 0},
+#endif
     {"dead_parent", test_dead_parent, 160, 20},
     {"in_loops", test_in_loops, 12, 3},
     {"quiet_parent", test_quiet_parent, 8, 2},

@@ -30,10 +30,13 @@ void shared_reset(void)
         all = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (all == MAP_FAILED) abort();
     }
-    uint8_t reached[sizeof all->reached];
-    memcpy(reached, all->reached, sizeof reached); /* adds up over the cases */
+    /* These add up over the cases. */
+    uint8_t reached[sizeof all->reached], point_reached[sizeof all->point_reached];
+    memcpy(reached, all->reached, sizeof reached);
+    memcpy(point_reached, all->point_reached, sizeof point_reached);
     memset(all, 0, sizeof *all);
     memcpy(all->reached, reached, sizeof reached);
+    memcpy(all->point_reached, point_reached, sizeof point_reached);
 }
 
 /* Two logs of a process that ended without a word, for recovery to find. */
@@ -215,9 +218,12 @@ static void read_as_child(void)
     steplog_reader *reader = kit_reader(self.store);
     steplog_id run;
     size_t found;
-    OK(steplog_reader_find_runs(reader, "@latest", &run, 1, &found, &kit_error));
-    kit_rows rows = kit_read(reader, &run, "m0", NULL);
-    kit_rows_free(&rows);
+    steplog_status status = steplog_reader_find_runs(reader, "@latest", &run, 1, &found, &kit_error);
+    if (status != STEPLOG_MISSING || atomic_load(&all->rows[0]) > 0) {
+        OK(status);
+        kit_rows rows = kit_read(reader, &run, "m0", NULL);
+        kit_rows_free(&rows);
+    }
     kit_no_damage(reader);
     steplog_reader_close(reader);
     OK(steplog_store_compact(self.store, NULL, NULL, &kit_error));
@@ -270,5 +276,6 @@ pid_t fork_child(ending way, const char *place, int fd)
     atomic_fetch_add(&all->fork_count, 1);
     pid_t pid = fork();
     if (pid == 0) live_as_child(c, fd);
+    if (pid > 0) atomic_store(&c->pid, pid); /* it may not have run yet when its parent ends */
     return pid;
 }

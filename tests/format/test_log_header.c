@@ -2,6 +2,7 @@
 #include "format/log_header.h"
 
 #include "base/bytes.h"
+#include "base/span.h"
 #include "format/checksum.h"
 #include "support/random.h"
 
@@ -183,6 +184,99 @@ Test(log_header, refuses_reserved_bytes_that_are_not_zero)
         cr_expect_eq(decode(bytes, &out), STEPLOG_CORRUPT, "byte %zu", at);
         bytes[at] = 0;
     }
+}
+
+/* ---- slots ---- */
+
+/* ---- the copy ---- */
+
+static void make_page(test_random *random, uint8_t page[SL_LOG_HEADER_BYTES], sl_log_header *header)
+{
+    *header = random_header(random);
+    memset(page, 0, SL_LOG_HEADER_BYTES);
+    sl_log_header_encode(header, page);
+    sl_log_header_encode(header, page + SL_LOG_COPY_OFFSET);
+}
+
+/* Reads a page: which of the two counts, or the failure. */
+static int64_t read_page(const uint8_t *page, const sl_log_header *expected)
+{
+    sl_log_header out = {0};
+    uint32_t at = 1;
+    steplog_status status = sl_log_header_read(page, "a.log", &out, &at, NULL);
+    if (status != STEPLOG_OK) return status;
+    cr_expect(sl_id_equal(&out.log_id, &expected->log_id));
+    cr_expect_eq(out.first_sequence, expected->first_sequence);
+    cr_expect_eq(out.capacity_bytes, expected->capacity_bytes);
+    cr_expect_eq(out.inode, expected->inode);
+    return at;
+}
+
+Test(log_header, counts_by_its_copy_when_any_bit_of_it_is_flipped)
+{
+    test_random random = test_random_begin("log_header");
+    uint8_t page[SL_LOG_HEADER_BYTES];
+    sl_log_header header;
+    make_page(&random, page, &header);
+    cr_expect_eq(SL_LOG_COPY_OFFSET, 2560u);
+    cr_expect_eq(read_page(page, &header), 0);
+    cr_expect_eq(sl_log_header_twin(page, 0), SL_LOG_TWIN_SAME);
+    for (size_t bit = 0; bit < SL_LOG_FIXED_BYTES * 8; bit++) {
+        uint8_t flip = (uint8_t)(1u << bit % 8), *first = page + bit / 8, *copy = first + SL_LOG_COPY_OFFSET;
+        *first ^= flip;
+        sl_log_twin expected = *first ? SL_LOG_TWIN_OTHER : SL_LOG_TWIN_PARTIAL;
+        cr_expect_eq(read_page(page, &header), SL_LOG_COPY_OFFSET, "bit %zu", bit);
+        cr_expect_eq(sl_log_header_twin(page, SL_LOG_COPY_OFFSET), expected, "bit %zu", bit);
+        *first ^= flip;
+        *copy ^= flip;
+        cr_expect_eq(read_page(page, &header), 0, "bit %zu", bit);
+        cr_expect_eq(sl_log_header_twin(page, 0), expected, "bit %zu", bit);
+        *first ^= flip;
+        cr_expect_eq(read_page(page, &header), STEPLOG_CORRUPT, "both, bit %zu", bit);
+        *first ^= flip;
+        *copy ^= flip;
+    }
+}
+
+Test(log_header, counts_by_its_copy_at_each_byte_of_being_written_and_of_being_cleared)
+{
+    test_random random = test_random_begin("log_header");
+    uint8_t page[SL_LOG_HEADER_BYTES], whole[SL_LOG_FIXED_BYTES];
+    sl_log_header header;
+    make_page(&random, page, &header);
+    memcpy(whole, page, sizeof whole);
+    for (size_t cut = 0; cut <= SL_LOG_FIXED_BYTES; cut++)
+        for (int is_end = 0; is_end < 2; is_end++) { /* the beginning is there, or the end */
+            memset(page, 0, SL_LOG_FIXED_BYTES);
+            memcpy(page + (is_end ? cut : 0), whole + (is_end ? cut : 0), is_end ? SL_LOG_FIXED_BYTES - cut : cut);
+            int64_t at = read_page(page, &header);
+            if (memcmp(page, whole, sizeof whole) == 0)
+                cr_expect_eq(at, 0);
+            else
+                cr_expect_eq(at, SL_LOG_COPY_OFFSET, "cut at %zu", cut);
+            if (at > 0) cr_expect_eq(sl_log_header_twin(page, (uint32_t)at), SL_LOG_TWIN_PARTIAL, "cut at %zu", cut);
+        }
+    memset(page, 0, SL_LOG_FIXED_BYTES);
+    for (size_t at = SL_LOG_COPY_OFFSET; at < SL_LOG_UNUSED_OFFSET; at++) {
+        uint8_t kept = page[at];
+        page[at] = (uint8_t)~kept;
+        cr_expect_eq(read_page(page, &header), STEPLOG_MISSING, "a spare");
+        page[at] = kept;
+    }
+}
+
+Test(log_header, a_newer_one_counts_wherever_it_stands)
+{
+    test_random random = test_random_begin("log_header");
+    uint8_t page[SL_LOG_HEADER_BYTES];
+    sl_log_header header;
+    make_page(&random, page, &header);
+    page[8] = 2;
+    seal(page);
+    cr_expect_eq(read_page(page, &header), STEPLOG_NEWER);
+    memcpy(page + SL_LOG_COPY_OFFSET, page, SL_LOG_FIXED_BYTES);
+    page[100] ^= 1;
+    cr_expect_eq(read_page(page, &header), STEPLOG_NEWER);
 }
 
 /* ---- slots ---- */

@@ -12,7 +12,8 @@ ROW, POINT, CONTINUATION, FACT, BLOB, WRITER, NAME, SCHEMA = 1, 2, 3, 4, 5, 16, 
 NUMBERED = {ROW, POINT, CONTINUATION, FACT, BLOB}
 TEXTS = {FACT, BLOB, WRITER, NAME, SCHEMA}
 HAS_MORE, IS_FIRST = 1, 2
-ZEROS_OUTSIDE_CHECK = ((576, 1024), (1088, 1536), (1600, 2048), (2112, 4096))
+ZEROS_OUTSIDE_CHECK = ((576, 1024), (1088, 1536), (1600, 2048), (2112, 2560), (3072, 4096))
+COPY = slice(2560, 3072)
 
 
 @dataclass
@@ -72,15 +73,14 @@ def read_log(path, data, report):
     if len(data) < HEADER_BYTES:
         report.notice(path, 0, "a log of %d bytes is being made, or was cut" % len(data))
         return None
-    if is_zero(data[16:32]):
-        return None
     try:
-        header = decode_header(data)
+        header = choose_header(path, data, report)
     except Newer as error:
         report.newer(path, str(error))
         return None
     except Broken as error:
-        report.damage(path, 0, "log header: %s" % error)
+        if not is_zero(data[16:32]):
+            report.damage(path, 0, "log header: %s" % error)
         return None
     for begin, end in ZEROS_OUTSIDE_CHECK:
         if not is_zero(data[begin:end]):
@@ -95,7 +95,26 @@ def read_log(path, data, report):
     return log
 
 
+def choose_header(path, data, report):
+    """The fixed part or its copy, whichever counts."""
+    first, copy = data[:512], data[COPY]
+    try:
+        header = decode_header(first)
+        counts, other, at, text = first, copy, 2560, "the copy of the log header is not the same"
+    except Broken:
+        try:
+            header, counts, other = decode_header(copy), copy, first
+        except Broken:
+            header = decode_header(first)   # tells what is wrong with it
+        at, text = 0, "log header is damaged: its copy is used"
+    if counts != other:
+        is_partial = all(not byte or byte == right for byte, right in zip(other, counts))
+        (report.notice if is_partial else report.damage)(path, at, text)
+    return header
+
+
 def decode_header(data):
+    need(not is_zero(data[16:32]), "no log id")
     key = file_key(data[16:32])
     need(data[0:8] == MAGIC, "the magic is wrong")
     need(is_head_right(data[:512], 504, key, 0), "the check is wrong")

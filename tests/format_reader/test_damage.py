@@ -163,9 +163,41 @@ class damaged_copies(temporary_stores):
         self.assertTrue(gone)
         self.assertTrue(all(int(point[7]) >= 40 for point in gone))
 
-    def test_a_byte_in_the_log_header_costs_the_log(self):
+    def test_a_byte_in_the_log_header_or_in_its_copy_costs_nothing(self):
+        path, before = self.damaged("killed", ".log", lambda data, _: 2570)
+        file = files_of(path, ".log")[0]
+        data = read_bytes(file)
+        data[2570] ^= 0x10  # as it was
+        for at in (0, 8, 16, 31, 100, 200, 504, 511, 2560, 2576, 2600, 3071):
+            data[at] ^= 0x10
+            write_bytes(file, data)
+            self.assertEqual([], self.lost(path, before))
+            data[at] ^= 0x10
+
+    def test_a_byte_in_the_log_header_and_one_in_its_copy_cost_the_log(self):
         path, before = self.damaged("killed", ".log", lambda data, _: 100)
+        file = files_of(path, ".log")[0]
+        data = read_bytes(file)
+        data[2560 + 300] ^= 1
+        write_bytes(file, data)
         self.assertTrue(self.lost(path, before))
+
+    def test_a_log_header_of_zeros_costs_nothing(self):
+        path, before = self.damaged("killed", ".log", lambda data, _: 0)
+        file = files_of(path, ".log")[0]
+        data = read_bytes(file)
+        data[:512] = bytes(512)
+        write_bytes(file, data)
+        self.assertEqual([], self.lost(path, before))
+
+    def test_a_log_without_the_copy_is_read_with_a_notice(self):
+        path, before = self.damaged("killed", ".log", lambda data, _: 2560)
+        file = files_of(path, ".log")[0]
+        data = read_bytes(file)
+        data[2560:3072] = bytes(512)
+        write_bytes(file, data)
+        self.assertEqual([], self.lost(path, before))
+        self.assertEqual([], read_store(path).report.damages())
 
     def test_a_byte_in_a_mark_slot_costs_nothing(self):
         path, before = self.damaged("killed", ".log", lambda data, _: 1024 + 9)
@@ -207,8 +239,8 @@ class damaged_copies(temporary_stores):
                 self.assertEqual(whole[row.sequence], row)
         data = read_bytes(files_of(path, ".log")[0])
         end = read_log("l", bytes(data), Report()).end
-        for at in [*range(0, 2200), *range(4096, end)]:
-            if data[16:32] != bytes(16) and not 16 <= at < 32:
+        for at in [*range(0, 3100), *range(4096, end)]:
+            if data[16:32] != bytes(16):
                 self.check_changed_log(data[:end + 8], at)
 
     def check_changed_log(self, data, at):

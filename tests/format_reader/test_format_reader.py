@@ -157,9 +157,15 @@ class example_of_format(temporary_stores):
 def bytes_of_dump(dump):
     data = bytearray()
     for line in dump.splitlines():
-        offset, words = re.match(r"([0-9a-f]{6})  (\.\.\.  \d+ zero bytes$|(?:[0-9a-f]{2} ?)+(?= |$))", line).groups()
+        offset, words = re.match(r"([0-9a-f]{6})  (\.\.\.  .*$|(?:[0-9a-f]{2} ?)+(?= |$))", line).groups()
         assert int(offset, 16) == len(data), line
-        data += bytes(int(words.split()[1])) if words.startswith("...") else bytes.fromhex(words)
+        same = re.match(r"\.\.\.  (\d+) (?:zero bytes|bytes, the copy of those at ([0-9a-f]{6}))$", words)
+        if not same:
+            data += bytes.fromhex(words)
+        elif same.group(2):
+            data += data[int(same.group(2), 16):][:int(same.group(1))]
+        else:
+            data += bytes(int(same.group(1)))
     return data
 
 

@@ -57,7 +57,7 @@ class LogMaker:
         head += struct.pack("<QQIIIII4xqq", self.first_sequence, self.capacity, self.ordinal, 2, 1, self.rank, 1, 5, 5)
         head += struct.pack("<Q", self.inode) + bytes(344)
         head += struct.pack("<Q", checks.check(checks.hash64(head), self.key, 0, 0, 0))
-        whole = bytearray(head + bytes(4096 - 512)) + self.records
+        whole = bytearray(head + bytes(2048) + head + bytes(1024)) + self.records
         for at, slot in self.slots.items():
             whole[at:at + 64] = slot
         return whole + bytes(self.capacity - len(whole))
@@ -271,7 +271,7 @@ class logs_made_by_the_page(temporary_stores):
         log = self.full_log()
         log.add(2, 5, struct.pack("<qqd", 1, 100, 1.5))
         data = log.data()
-        spare = data[:16] + bytes(16) + data[32:]
+        spare = data[:16] + bytes(16) + data[32:2576] + bytes(16) + data[2592:]
         self.assertIsNone(read_log("spare", spare, Report()))
         report = Report()
         newer = data[:8] + b"\x02" + data[9:504]

@@ -52,6 +52,8 @@ static void repair_log(uint8_t *in, size_t bytes)
     if (bytes < SL_LOG_HEADER_BYTES) return;
     uint64_t key = key_of(in + 16);
     fuzz_repair_head(in, SL_LOG_FIXED_BYTES - 8, 16, 0, 0);
+    if (!sl_is_zero(in + SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES))
+        fuzz_repair_head(in + SL_LOG_COPY_OFFSET, SL_LOG_FIXED_BYTES - 8, 16, 0, 0);
     repair_slots(in, key, SL_LOG_MARK_OFFSET);
     repair_slots(in, key, SL_LOG_GAP_OFFSET);
     fuzz_repair_records(in + SL_LOG_HEADER_BYTES, bytes - SL_LOG_HEADER_BYTES, key, SL_LOG_HEADER_BYTES,

@@ -35,13 +35,14 @@ $(B)/$1/tests/fuzz/$2: $(call objects,$1,tests/fuzz/fuzz_$2.c) $3 $(B)/$1/tests/
 	$$(Q)$$(or $$($1_CC),$$(CC)) $$(CFLAGS) $$($1_LDFLAGS) $$(LDFLAGS) -Wl,--wrap=exit -o $$@ $$(filter %.o,$$^) \
 	     $(B)/$1/tests/fuzz/shared.a $$($1_LIBRARY) $$(LIBS)
 endef
-$(foreach v,fuzz cover plain asan,$(eval $(call fuzz_archive_rule,$v)))
+$(foreach v,fuzz cover plain asan gcov,$(eval $(call fuzz_archive_rule,$v)))
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_program_rule,fuzz,$t)))
-$(foreach v,cover plain asan,$(foreach t,$(FUZZ_TARGETS),\
+$(foreach v,cover plain asan gcov,$(foreach t,$(FUZZ_TARGETS),\
     $(eval $(call fuzz_program_rule,$v,$t,$(call objects,$v,$(FUZZ_DRIVER))))))
 
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(B)/asan/tests/fuzz/%)
 check-build: $(FUZZ_REPLAYS)
+coverage: $(FUZZ_TARGETS:%=$(B)/gcov/tests/fuzz/%)
 
 .PHONY: fuzz fuzz-all fuzz-coverage fuzz-replay fuzz-seeds fuzz-targets
 ifeq ($(CLANG),)

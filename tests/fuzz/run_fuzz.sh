@@ -14,11 +14,13 @@ mkdir -p "$build/fuzz/crash" "$build/fuzz/found" "$build/fuzz/log"
 run_one() { # target
     local log=$build/fuzz/log/$1 found=$build/fuzz/found/$1
     mkdir -p "$found"
-    "$build/fuzz/tests/fuzz/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-        -artifact_prefix="$build/fuzz/crash/$1-" -max_len=65536 "$found" "tests/fuzz/corpus/$1" > "$log" 2>&1
+    local TIMEFORMAT='%U %S' cpu
+    cpu=$({ time "$build/fuzz/tests/fuzz/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+        -print_final_stats=1 -artifact_prefix="$build/fuzz/crash/$1-" -max_len=65536 "$found" \
+        "tests/fuzz/corpus/$1" > "$log" 2>&1; } 2>&1)
     local code=$? findings=0
     [ $code -eq 0 ] || findings=1
-    printf '%s\t%s\t%s\t%s\t%s\n' "$1" \
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$(awk '{ printf "%d", $1 + $2 }' <<< "$cpu")" \
         "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
         "$(grep -aoE ' cov: [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+')" "$findings" \
         "$(cat "$found"/* "tests/fuzz/corpus/$1"/* 2> /dev/null | wc -c)" >> "$build/fuzz/table"
@@ -33,5 +35,5 @@ for target; do
     run_one "$target" &
 done
 wait
-printf 'target\texecutions\tedges\tfindings\tcorpus bytes\n' | cat - <(sort "$build/fuzz/table") | column -t -s "$(printf '\t')"
-! cut -f 4 "$build/fuzz/table" | grep -qv '^0$'
+printf 'target\tcpu seconds\texecutions\tedges\tfindings\tcorpus bytes\n' | cat - <(sort "$build/fuzz/table") | column -t -s "$(printf '\t')"
+! cut -f 5 "$build/fuzz/table" | grep -qv '^0$'

@@ -22,15 +22,21 @@ const char *say_wrong(const char *format, ...)
 static int is_whole_removed(const oracle *o, int run)
 {
     for (size_t i = 0; i < o->count; i++)
-        if (o->records[i].kind == REC_REMOVAL && o->records[i].run == run && o->records[i].is_whole && !o->records[i].has_steps)
+        if (o->records[i].kind == REC_REMOVAL && o->records[i].run == run && o->records[i].is_whole &&
+            !o->records[i].has_steps)
             return 1;
     return 0;
 }
 
 static const char *adopt_ghost(oracle *o, int run, const steplog_writer_info *info)
 {
-    if (!o->ghost_writers || o->writer_count == WRITERS_MAX) return say_wrong("run %d: a writer that nobody opened, attempt %u, liveness %d, last sequence %llu", run, info->attempt, (int)info->liveness, (unsigned long long)info->last_sequence);
-    o->ghost_writers--;
+    if (!(o->runs[run].ghost_writers + o->runs[run].fact_writers) || o->writer_count == WRITERS_MAX)
+        return say_wrong("run %d: a writer that nobody opened, attempt %u, liveness %d, last sequence %llu", run,
+                         info->attempt, (int)info->liveness, (unsigned long long)info->last_sequence);
+    if (o->runs[run].ghost_writers)
+        o->runs[run].ghost_writers--;
+    else
+        o->runs[run].fact_writers--;
     o->writers[o->writer_count++] = (model_writer){.session = -1,
                                                    .run = run,
                                                    .id = info->incarnation,
@@ -58,7 +64,8 @@ static const char *check_writers(oracle *o, steplog_reader *reader, int run)
     for (size_t i = 0; i < count; i++) {
         steplog_writer_info info = {.size_bytes = sizeof info};
         steplog_error why;
-        if (steplog_reader_writer(reader, &o->runs[run].id, i, &info, &why) < 0) return say_wrong("run %d, writer %zu: %s", run, i, why.text);
+        if (steplog_reader_writer(reader, &o->runs[run].id, i, &info, &why) < 0)
+            return say_wrong("run %d, writer %zu: %s", run, i, why.text);
         int w = find_writer(o, &info.incarnation);
         if (w < 0) {
             const char *wrong = adopt_ghost(o, run, &info);
@@ -68,148 +75,45 @@ static const char *check_writers(oracle *o, steplog_reader *reader, int run)
         model_writer *x = &o->writers[w];
         if (is_found[w]++) return say_wrong("writer %d is there twice", w);
         x->state = STATE_IS;
-        if (!x->handle && x->durable == 0 && o->had_power_cut && !info.label_count && !info.is_resume)
-            x->label = 0, x->is_resume = 0; /* its description was cut off, and so was all behind it */
-        if (x->run != run || x->attempt != info.attempt || x->rank != info.rank || x->is_resume != info.is_resume ||
-            (x->is_resume && x->resume_step != info.resume_step) || x->label != (info.label_count > 0))
+        /* A power cut may take the description and all behind it; an old copy may bring it back. */
+        x->description_is_lost = !x->handle && x->durable == 0 && o->had_power_cut && (x->label || x->is_resume) &&
+                                 !info.label_count && !info.is_resume;
+        if (x->run != run || x->attempt != info.attempt || x->rank != info.rank)
+            return say_wrong("writer %d is described wrongly", w);
+        if (!x->description_is_lost &&
+            (x->is_resume != info.is_resume || (x->is_resume && x->resume_step != info.resume_step) ||
+             x->label != (info.label_count > 0)))
             return say_wrong("writer %d is described wrongly", w);
         int expected = x->handle ? STEPLOG_LIVENESS_ALIVE : x->end_is_sure ? STEPLOG_LIVENESS_ENDED : -1;
+        /* A killed one is dead, or has ended when it was killed in its close: no lock outlives it (P1). */
+        if (expected < 0 && (info.liveness == STEPLOG_LIVENESS_ALIVE || info.liveness == STEPLOG_LIVENESS_UNKNOWN))
+            return say_wrong("writer %d is gone and has liveness %d", w, (int)info.liveness);
         if (expected >= 0 && !is_removed && (int)info.liveness != expected)
             return say_wrong("writer %d has liveness %d, not %d", w, (int)info.liveness, expected);
-        if (info.missing_count && !is_removed) return say_wrong("writer %d misses %llu records", w, (unsigned long long)info.missing_count);
+        if (info.missing_count && !is_removed)
+            return say_wrong("writer %d misses %llu records", w, (unsigned long long)info.missing_count);
     }
     for (size_t w = 0; w < o->writer_count; w++) {
         model_writer *x = &o->writers[w];
         if (x->run != run || is_found[w]) continue;
         /* One that recorded nothing is nothing once it is dead. */
-        if (x->handle || x->end_is_sure) return say_wrong("writer %zu of run %d is lost: %s", w, run, x->handle ? "it lives" : "it has ended");
+        if (x->handle || x->end_is_sure)
+            return say_wrong("writer %zu of run %d is lost: %s", w, run, x->handle ? "it lives" : "it has ended");
         x->state = STATE_NOT; /* for now: an empty log may be found again that was not there for a while */
         for (size_t i = 0; i < o->count; i++) {
             if (o->records[i].writer != (int)w) continue;
-            if (o->records[i].state == STATE_IS) return say_wrong("writer %zu of run %d is lost, with what it recorded", w, run);
+            if (o->records[i].state == STATE_IS)
+                return say_wrong("writer %zu of run %d is lost, with what it recorded", w, run);
             o->records[i].state = STATE_NOT;
         }
     }
     return NULL;
 }
 
-/* ---- history ---- */
-
-static void format_value(char text[32], uint32_t v) { snprintf(text, 32, "value %u", (unsigned)v); }
-
-static int is_target(const oracle *o, const record *r, const steplog_event *e)
-{
-    const record *t = &o->records[r->target];
-    /* One that a removal of the whole run covers may not have been read. */
-    return !t->is_known || (memcmp(&t->id, &e->target, sizeof t->id) == 0 && t->event_sequence == e->target_sequence);
-}
-
-static int is_event(const oracle *o, const record *r, const steplog_event *e)
-{
-    char text[32];
-    switch (e->kind) {
-    case STEPLOG_EVENT_SET:
-        format_value(text, r->v);
-        return r->kind == REC_SET && e->key && e->key[0] == 'k' && (uint32_t)(e->key[1] - '0') == r->key &&
-               (e->value ? r->bytes && strcmp(text, e->value) == 0 : !r->bytes);
-    case STEPLOG_EVENT_REWIND:
-        return r->kind == REC_REWIND && r->step == e->step_begin && (!r->attempt || r->attempt == e->attempt);
-    case STEPLOG_EVENT_UNDO:
-        if (r->kind != REC_UNREMOVE) return r->kind == REC_UNDO && is_target(o, r, e);
-        for (size_t i = 0; i < o->count; i++) { /* of a removal, not of a rewind */
-            const record *t = &o->records[i];
-            if (t->kind == REC_REWIND && t->is_known && memcmp(&t->id, &e->target, sizeof t->id) == 0) return 0;
-        }
-        return 1;
-    case STEPLOG_EVENT_FORK:
-        return r->kind == REC_FORK && r->step_end == e->step_end && (r->attempt == e->parent_attempt || r->bytes);
-    case STEPLOG_EVENT_TOMBSTONE:
-        if (r->kind != REC_REMOVAL || r->has_steps != e->has_steps) return 0;
-        if (r->has_steps && (r->step != e->step_begin || r->step_end != e->step_end)) return 0;
-        return r->is_whole ? !e->key : e->key && e->key[0] >= 'a' && e->key[0] < 'a' + METRICS && (r->mask >> (e->key[0] - 'a') & 1);
-    default: return 0;
-    }
-}
-
-static int is_of_many(const record *r) { return r->kind == REC_REMOVAL || r->kind == REC_UNREMOVE; }
-
-static record *find_event(oracle *o, int run, const steplog_event *e)
-{
-    for (size_t i = 0; i < o->count; i++) {
-        record *r = &o->records[i];
-        if (r->run == run && r->is_known && r->event_sequence == e->sequence && memcmp(&r->id, &e->incarnation, sizeof r->id) == 0)
-            return is_event(o, r, e) ? r : NULL;
-    }
-    for (int certain = 1; certain >= 0; certain--)
-        for (size_t i = 0; i < o->count; i++) {
-            record *r = &o->records[i];
-            if (r->run != run || (r->is_known && !is_of_many(r)) || r->state == STATE_NOT || !is_event(o, r, e)) continue;
-            if (is_of_many(r) && certain && r->state != STATE_IS) continue;
-            if (r->writer >= 0 && memcmp(&o->writers[r->writer].id, &e->incarnation, sizeof r->id) != 0) continue;
-            return r;
-        }
-    return NULL;
-}
-
-static const char *check_history(oracle *o, steplog_reader *reader, int run)
-{
-    size_t count = steplog_reader_event_count(reader, &o->runs[run].id), last = 0;
-    for (size_t i = 0; i < o->count; i++) o->records[i].is_found = 0;
-    for (size_t i = 0; i < count; i++) {
-        steplog_event e = {.size_bytes = sizeof e};
-        steplog_error why;
-        if (steplog_reader_event(reader, &o->runs[run].id, i, &e, &why) < 0) return say_wrong("run %d, event %zu: %s", run, i, why.text);
-        if (e.kind == STEPLOG_EVENT_END || e.kind == STEPLOG_EVENT_GAP) continue;
-        record *r = find_event(o, run, &e);
-        if (!r) return say_wrong("run %d, event %zu of kind %d, value '%s': nobody recorded it", run, i, (int)e.kind, e.value ? e.value : "");
-        if (r->is_found && !is_of_many(r)) return say_wrong("run %d, event %zu is there twice", run, i);
-        r->is_found = 1;
-        r->place = (uint32_t)i;
-        if (!r->is_known) {
-            r->is_known = 1;
-            r->id = e.incarnation;
-            r->event_sequence = e.sequence;
-        }
-        r->state = STATE_IS;
-        if (e.kind == STEPLOG_EVENT_REWIND) r->attempt = e.attempt;
-        if (e.kind == STEPLOG_EVENT_FORK) r->attempt = e.parent_attempt;
-        size_t at = (size_t)(r - o->records);
-        if (!is_of_many(r) && at < last && !o->runs[run].order_is_lost)
-            return say_wrong("run %d: event %zu is out of order", run, i);
-        if (!is_of_many(r)) last = at;
-    }
-    oracle_refresh(o);
-    for (size_t i = 0; i < o->count; i++) {
-        record *r = &o->records[i];
-        if (r->run != run || r->kind == REC_ROW || r->kind == REC_BLOB || r->is_found || !r->seen) continue;
-        if (r->state == STATE_IS && !is_of_many(r))
-            return say_wrong("run %d: record %zu of kind %d is lost", run, i, r->kind);
-        if (r->state == STATE_MAYBE) r->state = STATE_NOT;
-    }
-    return NULL;
-}
-
-static const char *check_facts(const oracle *o, steplog_reader *reader, int run)
-{
-    for (uint32_t key = 0; key < FACT_KEYS; key++) {
-        const record *latest = NULL;
-        for (size_t i = 0; i < o->count; i++) {
-            const record *r = &o->records[i];
-            if (r->run != run || r->kind != REC_SET || r->key != key || r->state != STATE_IS || !r->seen) continue;
-            if (!latest || !o->runs[run].order_is_lost || r->place > latest->place) latest = r;
-        }
-        char name[8] = {'k', (char)('0' + key)}, text[32] = "";
-        const char *value = NULL;
-        if (latest && latest->bytes) format_value(text, latest->v);
-        if (steplog_reader_fact(reader, &o->runs[run].id, name, &value) < 0) value = NULL;
-        if (strcmp(value ? value : "", text)) return say_wrong("run %d: fact %s is '%s', not '%s'", run, name, value ? value : "", text);
-    }
-    return NULL;
-}
-
 /* ---- rows and blobs ---- */
 
-read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog_view *view, size_t *count, const char **wrong)
+read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog_view *view, size_t *count,
+                    const char **wrong)
 {
     steplog_cursor *cursor = NULL;
     steplog_error why = {0};
@@ -229,10 +133,12 @@ read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog
         for (; !*wrong && known < batch.column_count; known++) {
             steplog_series series;
             steplog_series_info info = {.size_bytes = sizeof info};
-            if (steplog_cursor_series(cursor, known, &series) < 0 || steplog_reader_series(reader, series, &info, NULL) < 0)
+            if (steplog_cursor_series(cursor, known, &series) < 0 ||
+                steplog_reader_series(reader, series, &info, NULL) < 0)
                 *wrong = "a series cannot be described";
             else
-                columns[known] = (uint8_t)((info.rank + 2 * (info.label_count > 0)) * METRICS + (uint32_t)(info.name[0] - 'a'));
+                columns[known] = (uint8_t)((info.rank + 2 * (info.label_count > 0)) * METRICS +
+                                           (uint32_t)(info.name[0] - 'a'));
         }
         for (size_t i = 0; !*wrong && i < batch.row_count; i++) {
             if (*count == capacity) {
@@ -241,7 +147,8 @@ read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog
                 if (!rows) abort();
             }
             read_row *row = &rows[(*count)++];
-            *row = (read_row){batch.writers[i], batch.attempts[i], batch.steps[i], batch.times_ns[i], batch.sequences[i], 0, {0}};
+            *row = (read_row){
+                batch.writers[i], batch.attempts[i], batch.steps[i], batch.times_ns[i], batch.sequences[i], 0, {0}};
             for (size_t c = 0; c < batch.column_count; c++)
                 if (batch.present[c][i / 64] >> (i % 64) & 1) {
                     row->present |= (uint16_t)(1u << columns[c]);
@@ -258,7 +165,9 @@ read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog
 int row_is(const oracle *o, const read_row *row, const record *r, uint8_t mask)
 {
     const model_writer *w = &o->writers[r->writer];
-    if (row->step != r->step || row->present != (uint16_t)(mask << (group_of(w) * METRICS)) || row->attempt != w->attempt) return 0;
+    if (row->step != r->step || row->present != (uint16_t)(mask << (group_of(w) * METRICS)) ||
+        row->attempt != w->attempt)
+        return 0;
     if (r->time_ns != STEPLOG_TIME_NOW && r->time_ns != row->time_ns) return 0;
     for (unsigned m = 0; m < METRICS; m++)
         if (mask >> m & 1 && row->bits[group_of(w) * METRICS + m] != kit_bits(value_of(r->v, m))) return 0;
@@ -283,14 +192,17 @@ static const char *settle_rows(oracle *o, steplog_reader *reader, int run)
             if (r->writer != w || r->kind != REC_ROW || r->state == STATE_NOT || !r->seen) continue;
             while (at < count && rows[at].writer != n) at++;
             if (at < count && row_is(o, &rows[at], r, r->seen)) {
-                if (rows[at].sequence <= sequence) wrong = say_wrong("writer %d: sequence %llu is out of order", w, (unsigned long long)rows[at].sequence);
+                if (rows[at].sequence <= sequence)
+                    wrong = say_wrong("writer %d: sequence %llu is out of order", w,
+                                      (unsigned long long)rows[at].sequence);
                 sequence = rows[at].sequence;
                 r->state = STATE_IS;
                 at++;
             } else if (r->state == STATE_MAYBE)
                 r->state = STATE_NOT;
             else
-                wrong = say_wrong("writer %d of run %d: row %zu at step %lld was acknowledged and is lost", w, run, i, (long long)r->step);
+                wrong = say_wrong("writer %d of run %d: row %zu at step %lld was acknowledged and is lost", w, run, i,
+                                  (long long)r->step);
         }
         while (at < count && rows[at].writer != n) at++;
         if (!wrong && at < count)
@@ -313,13 +225,16 @@ static const char *settle_blobs(oracle *o, steplog_reader *reader, int run)
     for (size_t n = 0; n < count; n++) {
         steplog_blob_info info = {.size_bytes = sizeof info};
         steplog_error why;
-        if (steplog_reader_blob(reader, &o->runs[run].id, n, &info, &why) < 0) return say_wrong("run %d, blob %zu: %s", run, n, why.text);
+        if (steplog_reader_blob(reader, &o->runs[run].id, n, &info, &why) < 0)
+            return say_wrong("run %d, blob %zu: %s", run, n, why.text);
         unsigned v;
         record *found = NULL;
         if (sscanf(info.name, "blob %u", &v) == 1)
             for (size_t i = 0; i < o->count && !found; i++) {
                 record *r = &o->records[i];
-                if (r->kind == REC_BLOB && r->run == run && r->v == v && !r->is_found && r->state != STATE_NOT && r->seen) found = r;
+                if (r->kind == REC_BLOB && r->run == run && r->v == v && !r->is_found && r->state != STATE_NOT &&
+                    r->seen)
+                    found = r;
             }
         if (!found) return say_wrong("run %d: a blob '%s' should not be there", run, info.name);
         found->is_found = 1;
@@ -384,8 +299,9 @@ const char *check_all(oracle *o, steplog_reader *reader, uint64_t random)
         if (!wrong) wrong = settle_blobs(o, reader, run);
         if (!wrong) wrong = check_prefix(o, run);
         if (!wrong) wrong = check_facts(o, reader, run);
+        o->runs[run].ghost_writers = 0;
     }
-    if (!wrong) o->ghost_writers = 0;
+    oracle_note_gone(o);
     for (int run = 0; run < (int)o->run_count && !wrong; run++)
         if (o->runs[run].exists > 0) wrong = check_views(o, reader, run, random + (uint64_t)run * 7);
     return wrong ? wrong : check_damage(o, reader);

@@ -1,4 +1,5 @@
-/* model/main.c: random streams of operations against an oracle that is a list. A violation is shrunk to a short script. */
+/* model/main.c: random streams of operations against an oracle that is a list. A violation is shrunk to a short
+ * script. */
 #include "model/model.h"
 
 #include "support/attack.h"
@@ -37,12 +38,16 @@ static void count_in(play_result *sum, const play_result *r)
 /* Says it with the short script, which --case takes as it is, and saves that when $STEPLOG_SAVE names a directory. */
 static void tell(attack_test *t, op_list *ops, const play_result *r)
 {
-    char what[800];
-    snprintf(what, sizeof what, "at operation %zu: %s", r->at, r->wrong);
+    char what[800], wrong[700];
+    snprintf(wrong, sizeof wrong, "at operation %zu: %.600s", r->at, r->wrong); /* playing again overwrites it */
+    snprintf(what, sizeof what, "%s", wrong);
     if (t->violations < 10) {
         shrink(ops);
         play_result shrunk = play(ops, 0);
-        snprintf(what, sizeof what, "%.600s", shrunk.wrong ? shrunk.wrong : "fails no more when it is shrunk");
+        if (shrunk.wrong)
+            snprintf(what, sizeof what, "%.600s", shrunk.wrong);
+        else
+            snprintf(what, sizeof what, "%s; fails no more when it is shrunk", wrong);
         char path[600];
         const char *directory = getenv("STEPLOG_SAVE");
         snprintf(path, sizeof path, "%s/%" PRIu64 ".script", directory ? directory : "", ops->seed);
@@ -116,14 +121,15 @@ static int run_streams(const attack_options *o)
     }
     char figures[160];
     snprintf(figures, sizeof figures,
-             "%" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64 " faults, %" PRIu64 " calls refused on a full disk", sum.kills,
-             sum.power_cuts, sum.faults, sum.refused);
+             "%" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64 " faults, %" PRIu64 " calls refused on a full disk",
+             sum.kills, sum.power_cuts, sum.faults, sum.refused);
     return attack_report(&t, figures);
 }
 
 static int run_case(const attack_options *o)
 {
-    attack_test t = {.part = "model", .name = o->only ? o->only : "streams", .first_seed = o->seed, .last_seed = o->seed};
+    attack_test t = {
+        .part = "model", .name = o->only ? o->only : "streams", .first_seed = o->seed, .last_seed = o->seed};
     char *text = read_text(o->detail);
     if (!play_text(&t, text ? text : o->detail, getenv("STEPLOG_TELL") != NULL)) return 2;
     free(text);
@@ -133,7 +139,8 @@ static int run_case(const attack_options *o)
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"saved", "streams"};
-    attack_options o = attack_parse(argc, argv, "random streams of operations against an oracle; --case takes a script or its file", names, 2);
+    attack_options o = attack_parse(
+        argc, argv, "random streams of operations against an oracle; --case takes a script or its file", names, 2);
     int failed = 0;
     if (o.detail) return run_case(&o);
     if (attack_wants(&o, "saved")) failed |= run_saved();

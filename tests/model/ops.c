@@ -14,12 +14,12 @@ static const char *const names[] = {
 
 /* How often each, in about 1000. */
 static const uint16_t weights[OP_COUNT] = {
-    [OP_open] = 90,   [OP_row] = 150,  [OP_present] = 60, [OP_rows] = 70,       [OP_point] = 90,  [OP_named] = 40,
-    [OP_fact] = 50,   [OP_unfact] = 8, [OP_blob] = 30,    [OP_sync] = 40,       [OP_tick] = 40,   [OP_close] = 40,
-    [OP_compact] = 25, [OP_reopen] = 12, [OP_kill] = 14,  [OP_power] = 8,       [OP_fork] = 12,   [OP_rewind] = 16,
-    [OP_rewind_undo] = 12, [OP_remove] = 20, [OP_remove_undo] = 12, [OP_run_fact] = 12, [OP_clock] = 10,
-    [OP_fault] = 16,  [OP_full] = 8,   [OP_space] = 14,   [OP_copy] = 8,        [OP_merge] = 8,   [OP_read] = 30,
-    [OP_follow] = 10};
+    [OP_open] = 90,        [OP_row] = 150,     [OP_present] = 60, [OP_rows] = 70,        [OP_point] = 90,
+    [OP_named] = 40,       [OP_fact] = 50,     [OP_unfact] = 8,   [OP_blob] = 30,        [OP_sync] = 40,
+    [OP_tick] = 40,        [OP_close] = 40,    [OP_compact] = 25, [OP_reopen] = 12,      [OP_kill] = 14,
+    [OP_power] = 8,        [OP_fork] = 12,     [OP_rewind] = 16,  [OP_rewind_undo] = 12, [OP_remove] = 20,
+    [OP_remove_undo] = 12, [OP_run_fact] = 12, [OP_clock] = 10,   [OP_fault] = 16,       [OP_full] = 8,
+    [OP_space] = 14,       [OP_copy] = 8,      [OP_merge] = 8,    [OP_read] = 30,        [OP_follow] = 10};
 
 op_list ops_generate(uint64_t seed, size_t count)
 {
@@ -33,8 +33,9 @@ op_list ops_generate(uint64_t seed, size_t count)
         while (at >= weights[kind]) at -= weights[kind++];
         if (i < 2) kind = OP_open;
         if (is_calm && kind == OP_power) kind = OP_read;
-        ops.items[i] = (op){kind, (uint32_t)test_random_below(&random, 1000), (uint32_t)test_random_below(&random, 1000),
-                            (uint32_t)test_random_below(&random, 1000), (uint32_t)test_random_below(&random, 1u << 30)};
+        ops.items[i] = (op){kind, (uint32_t)test_random_below(&random, 1000),
+                            (uint32_t)test_random_below(&random, 1000), (uint32_t)test_random_below(&random, 1000),
+                            (uint32_t)test_random_below(&random, 1u << 30)};
     }
     return ops;
 }

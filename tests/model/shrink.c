@@ -23,7 +23,8 @@ static int try_without(op_list *ops, size_t begin, size_t count)
 
 void shrink(op_list *ops)
 {
-    ops->count = play(ops, 0).at < ops->count ? play(ops, 0).at + 1 : ops->count;
+    size_t at = play(ops, 0).at; /* a power cut that comes after it may matter: tracing begins before the cut */
+    if (at < ops->count) try_without(ops, at + 1, ops->count - at - 1);
     for (int has_changed = 1; has_changed;) {
         has_changed = 0;
         for (size_t part = ops->count / 2 + 1; part > 0; part /= 2)

@@ -214,6 +214,7 @@ Test(os_file, truncate_and_touch_and_stat_agree)
     cr_assert_eq(info.link_count, 0);
     cr_assert_eq(sl_os->sync_data(fd), 0);
     cr_assert_eq(sl_os->sync_all(dir), 0);
+    cr_assert_eq(sl_os->sync_file_system(dir), 0);
     sl_os->close(fd);
     sl_os->close(dir);
 }

@@ -6,6 +6,7 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdatomic.h>
 
 enum { MS = 1000000 };
@@ -162,6 +163,55 @@ IN_BOTH_MODES(follow, asking_whether_something_came_reads_little)
     double looks = (double)(clock_ns - start) / 200000.0;
     cr_assert((double)read_bytes / looks < 12000, "%.0f bytes are read a look", (double)read_bytes / looks);
     append(&s, 10);
+    read_rows(&s, 10);
+    end_scene(&s);
+}
+
+IN_BOTH_MODES(follow, gives_all_that_the_snapshot_holds_without_waiting)
+{
+    slow_os(0, 0);
+    scene s = make_scene(flags);
+    append(&s, 30000); /* in several logs: nothing seals them */
+    cr_assert_gt(kit_log_count(steplog_store_path(s.store)), 1);
+    steplog_cursor *late = NULL;
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    steplog_id run = kit_run_of(s.writer);
+    OK(steplog_reader_refresh(s.reader, &kit_error));
+    OK(steplog_cursor_open_matching(s.reader, &run, "*", &view, &late, &kit_error));
+    size_t rows = 0;
+    steplog_batch batch;
+    while (steplog_cursor_next(late, &batch, 0, &kit_error) == STEPLOG_OK) rows += batch.row_count;
+    cr_assert_eq(rows, 30100, "%zu rows", rows);
+    steplog_cursor_close(late);
+    end_scene(&s);
+}
+
+/* The log that failed to sync holds nothing, and begins with the same number as the one that follows it. */
+static int syncs_left;
+
+static int sync_that_fails(void *base, uint64_t bytes)
+{
+    return syncs_left && --syncs_left == 0 ? -EIO : sl_os_posix.sync_map(base, bytes);
+}
+
+static int data_sync_that_fails(int fd) { return syncs_left && --syncs_left == 0 ? -EIO : sl_os_posix.sync_data(fd); }
+
+IN_BOTH_MODES(follow, gives_rows_of_a_writer_whose_first_sync_failed)
+{
+    slow_os(0, 0);
+    table.sync_map = sync_that_fails;
+    table.sync_data = data_sync_that_fails;
+    scene s = {.store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0)};
+    s.writer = kit_writer(s.store, "run", 0, 0);
+    syncs_left = 1;
+    OK(steplog_writer_sync(s.writer, &kit_error)); /* moved to a new log */
+    cr_assert_eq(kit_log_count(steplog_store_path(s.store)), 2);
+    s.schema = kit_schema(s.writer, "m", 1);
+    append(&s, 10);
+    s.reader = kit_reader(s.store);
+    steplog_id run = kit_run_of(s.writer);
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    OK(steplog_cursor_open_matching(s.reader, &run, "*", &view, &s.cursor, &kit_error));
     read_rows(&s, 10);
     end_scene(&s);
 }

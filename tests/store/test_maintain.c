@@ -6,9 +6,12 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static size_t points_of(steplog_store *store, const steplog_id *run, const char *selector)
 {
@@ -277,6 +280,128 @@ IN_BOTH_MODES(merge, twice_changes_nothing_and_what_was_removed_stays_removed)
     kit_store_close(source);
     kit_store_close(store);
     kit_verify(path);
+}
+
+/* The only segment of a store on a level. */
+static const char *segment_on(const char *path, const char *level)
+{
+    const char *folder = test_path(test_path(path, "seg"), level), *found = NULL;
+    DIR *dir = opendir(folder);
+    cr_assert(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] == '.') continue;
+        cr_assert(!found, "two segments on level %s", level);
+        found = test_path(folder, entry->d_name);
+    }
+    closedir(dir);
+    cr_assert(found, "no segment on level %s", level);
+    return found;
+}
+
+static void flip_byte(const char *path, long at)
+{
+    FILE *f = fopen(path, "r+b");
+    cr_assert(f && fseek(f, at, SEEK_SET) == 0);
+    int c = fgetc(f);
+    cr_assert(c != EOF && fseek(f, at, SEEK_SET) == 0 && fputc(c ^ 16, f) != EOF && fclose(f) == 0);
+}
+
+static long size_of(const char *path)
+{
+    struct stat stat_of;
+    cr_assert_eq(stat(path, &stat_of), 0);
+    return (long)stat_of.st_size;
+}
+
+/* Merging a whole copy into a store whose own is damaged, wherever: then it is whole again, and nothing is there twice. */
+Test(merge, brings_again_what_is_damaged)
+{
+    const char *old = test_path(test_temp_dir(), "old"), *path = test_path(test_temp_dir(), "store");
+    steplog_store *source = kit_store(old, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0),
+                  *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_id run = record(source, "run", 40);
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+    const char *levels[] = {"0", "1", "2", "3"};
+    long bytes = size_of(segment_on(path, "0"));
+    long places[] = {80, bytes / 2, bytes - 100}; /* a page, another one, the trailer */
+    for (int i = 0; i < 3; i++) {
+        const char *damaged = segment_on(path, levels[i]);
+        flip_byte(damaged, places[i]);
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, 1, "place %ld", places[i]);
+        cr_assert_neq(access(damaged, F_OK), 0, "the damaged copy is still there");
+        cr_assert_eq(points_of(store, &run, "*"), 80);
+        segment_on(path, levels[i + 1]);
+        kit_verify(path);
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, 0);
+    }
+    /* Damaged in both: there is nothing to bring, again and again. */
+    flip_byte(segment_on(path, "3"), bytes / 2);
+    flip_byte(segment_on(old, "0"), bytes / 2);
+    for (int i = 0; i < 2; i++) {
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, 0);
+    }
+    kit_store_close(source);
+    kit_store_close(store);
+}
+
+/* What a compaction put into a file of another name is looked at block by block. */
+Test(merge, brings_again_what_is_damaged_in_a_compacted_file)
+{
+    const char *old = test_path(test_temp_dir(), "old"), *path = test_path(test_temp_dir(), "store");
+    steplog_store *source = kit_store(old, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0),
+                  *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_id run = record(source, "run", 40);
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+    record(store, "mine", 40);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+    cr_assert_eq(result.files_copied, 0);
+    const char *damaged = segment_on(path, "1");
+    long bytes = size_of(damaged);
+    for (long at = 64; at < bytes; at += 97) {
+        flip_byte(damaged, at);
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        steplog_reader *reader = kit_reader(store);
+        kit_rows rows = kit_read(reader, &run, "*", NULL);
+        size_t points = 0;
+        for (size_t i = 0; i < rows.row_count * rows.column_count; i++) points += rows.is_present[i];
+        cr_assert_eq(points, 80, "a flipped byte at %ld of %ld", at, bytes);
+        kit_rows_free(&rows);
+        steplog_reader_close(reader);
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, 0, "a flipped byte at %ld of %ld", at, bytes);
+        flip_byte(damaged, at);
+        if (kit_segment_count(path) == 2) cr_assert_eq(unlink(segment_on(path, "0")), 0);
+    }
+    kit_store_close(source);
+    kit_store_close(store);
+}
+
+/* The copies share a record, so that only a part of the second one counts: fewer than one row by proportion. */
+IN_BOTH_MODES(merge, a_later_copy_brings_the_row_that_an_earlier_one_lacks)
+{
+    const char *directory = test_temp_dir();
+    const char *path = test_path(directory, "store"), *early = test_path(directory, "early");
+    char command[1000];
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    OK(steplog_writer_blob(writer, "text", 0, STEPLOG_TIME_NONE, "text/plain", "text", 4, &kit_error));
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", path, early);
+    cr_assert_eq(system(command), 0);
+    kit_log(writer, "loss", 1, 1);
+    steplog_store *copy = kit_store(early, STEPLOG_NO_THREAD, 0);
+    OK(steplog_store_compact(copy, NULL, NULL, &kit_error));
+    OK(steplog_store_merge(copy, path, NULL, NULL, NULL, &kit_error));
+    cr_assert_eq(points_of(copy, &run, "*"), 1);
+    kit_store_close(copy);
+    kit_writer_close(writer);
+    kit_store_close(store);
 }
 
 IN_BOTH_MODES(follow, every_row_comes_once_while_logs_are_sealed_and_compacted)

@@ -42,6 +42,7 @@ CALL(int, truncate, TEST_OS_WRITE, (int fd, uint64_t bytes), (fd, bytes))
 CALL(int, touch, TEST_OS_WRITE, (int fd), (fd))
 CALL(int, sync_data, TEST_OS_SYNC, (int fd), (fd))
 CALL(int, sync_all, TEST_OS_SYNC, (int fd), (fd))
+CALL(int, sync_file_system, TEST_OS_SYNC, (int fd), (fd))
 CALL(int, sync_map, TEST_OS_SYNC, (void *address, uint64_t bytes), (address, bytes))
 CALL(int, rename, TEST_OS_NAME, (int dir, const char *from, int to_dir, const char *to), (dir, from, to_dir, to))
 CALL(int, unlink, TEST_OS_NAME, (int dir, const char *name), (dir, name))
@@ -79,7 +80,7 @@ void test_os_fail(uint32_t kinds, uint64_t at, int os_errno, int is_sticky)
     REPLACE(open_dir), REPLACE(open), REPLACE(make_dir);
     REPLACE(pread), REPLACE(stat), REPLACE(stat_name), REPLACE(list), REPLACE(file_system);
     REPLACE(pwrite), REPLACE(allocate), REPLACE(truncate), REPLACE(touch);
-    REPLACE(sync_data), REPLACE(sync_all), REPLACE(sync_map);
+    REPLACE(sync_data), REPLACE(sync_all), REPLACE(sync_file_system), REPLACE(sync_map);
     REPLACE(rename), REPLACE(unlink);
     REPLACE(map), REPLACE(wipe_on_fork_page);
     REPLACE(lock), REPLACE(random), REPLACE(host_name), REPLACE(host_id), REPLACE(boot_id);

@@ -9,7 +9,7 @@ enum {
     TEST_OS_OPEN = 1,    /* open_dir, open, make_dir */
     TEST_OS_READ = 2,    /* pread, stat, stat_name, list, file_system */
     TEST_OS_WRITE = 4,   /* pwrite, allocate, truncate, touch */
-    TEST_OS_SYNC = 8,    /* sync_data, sync_all, sync_map */
+    TEST_OS_SYNC = 8,    /* sync_data, sync_all, sync_file_system, sync_map */
     TEST_OS_NAME = 16,   /* rename, unlink */
     TEST_OS_MAP = 32,    /* map, wipe_on_fork_page */
     TEST_OS_MACHINE = 64, /* lock, random, host_name, host_id, boot_id */

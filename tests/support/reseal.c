@@ -68,11 +68,21 @@ static void seal_records(file *f)
     }
 }
 
+/* The copy of the header gets a check of its own: an attacker may make the two differ. */
+static void seal_copy(file *f)
+{
+    uint8_t *copy = f->data + SL_LOG_COPY_OFFSET;
+    if (f->bytes < SL_LOG_COPY_OFFSET + SL_LOG_FIXED_BYTES || sl_is_zero(copy, SL_LOG_FIXED_BYTES - 8)) return;
+    uint64_t hash = sl_hash(copy, SL_LOG_FIXED_BYTES - 8);
+    sl_store64(copy + SL_LOG_FIXED_BYTES - 8, sl_check(hash, key_of(copy + 16), 0, 0, 0));
+}
+
 static void seal_log(file *f)
 {
     if (f->bytes < SL_LOG_FIXED_BYTES) return;
     f->key = key_of(f->data + 16);
     seal_header(f, SL_LOG_FIXED_BYTES - 8);
+    seal_copy(f);
     for (size_t i = 0; i < 2; i++) {
         seal_slot(f, SL_LOG_MARK_OFFSET + i * SL_LOG_SLOT_STRIDE);
         seal_slot(f, SL_LOG_GAP_OFFSET + i * SL_LOG_SLOT_STRIDE);

@@ -100,6 +100,13 @@ static void leave_dead_logs(script *s)
     script_kill(s);
 }
 
+/* So long ago that their spares are nobody's any more. */
+static void leave_old_logs(script *s)
+{
+    leave_dead_logs(s);
+    sim_move_clock(s->machine, 3600000000000ll);
+}
+
 static void play_recover(script *s)
 {
     size_t w;
@@ -224,14 +231,27 @@ static int pass_item(void *context, const steplog_dump_item *item)
     return 0;
 }
 
-/* A live log, segments, and who looks at their bytes. */
+static const char vanishing[] = "store/log/00112233445566778899aabbccddeeff-1.log";
+
+static int let_vanish(void *context, uint64_t done, uint64_t total)
+{
+    (void)done, (void)total;
+    sim_remove_file(context, vanishing);
+    return 0;
+}
+
+/* A live log, segments, and who looks at their bytes while a spare goes away. */
 static void play_look(script *s)
 {
     size_t w;
+    static const uint8_t nothing_yet[SIM_PAGE_BYTES];
     script_writer_open(s, "run", 0, 0, &w);
     script_rows(s, w, 4);
+    sim_put_file(s->machine, vanishing, nothing_yet, sizeof nothing_yet);
+    steplog_verify_options options = {.size_bytes = sizeof options, .progress = let_vanish, .progress_context = s->machine};
     steplog_verify_result result = {.size_bytes = sizeof result};
-    script_tried(s, steplog_store_verify(s->path, NULL, &result, NULL));
+    script_tried(s, steplog_store_verify(s->path, &options, &result, NULL));
+    sim_remove_file(s->machine, vanishing);
     script_tried(s, steplog_dump(s->path, NULL, STEPLOG_DUMP_VALUES, pass_item, NULL, NULL));
     script_tried(s, steplog_dump(s->path, "STEPLOG", 0, pass_item, NULL, NULL));
 }
@@ -261,6 +281,7 @@ const script_scene script_scenes[] = {
     {"compact", leave_segments, play_compact},
     {"read", leave_segments, play_read},
     {"recover", leave_dead_logs, play_recover},
+    {"recover_late", leave_old_logs, play_recover},
     {"rewind", leave_segments, play_rewind},
     {"blob", open_writer, play_blob},
     {"merge", leave_two_stores, play_merge},

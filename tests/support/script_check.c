@@ -188,13 +188,6 @@ static const char *check_writer(const script *s, steplog_reader *reader, size_t 
     return wrong;
 }
 
-/* A new log whose header was torn within a sector: nothing in it had been durable. Real disks write sectors whole. */
-static int is_torn_header(const steplog_damage *damage)
-{
-    return damage->file && strncmp(damage->file, "log/", 4) == 0 && damage->offset < 512 &&
-           (strstr(damage->what, "header") || strstr(damage->what, "the words of a row log"));
-}
-
 const char *script_check(const script *s, int after, const script_moment *m, uint64_t *signature)
 {
     uint64_t hash = 1;
@@ -223,7 +216,6 @@ const char *script_check(const script *s, int after, const script_moment *m, uin
     for (size_t i = 0; !wrong && reader && i < steplog_reader_damage_count(reader); i++) {
         steplog_damage damage = {.size_bytes = sizeof damage};
         if (steplog_reader_damage(reader, i, &damage) < 0 || damage.is_notice || s->may_lose) continue;
-        if (after == SCRIPT_AFTER_POWER && is_torn_header(&damage)) continue;
         wrong = say("damage in %s at %lld: %s", damage.file, (long long)damage.offset, damage.what);
     }
     steplog_reader_close(reader);
@@ -234,7 +226,7 @@ const char *script_check(const script *s, int after, const script_moment *m, uin
 
 static int take_finding(void *context, const steplog_damage *finding)
 {
-    if (finding->is_notice || *(int *)context || is_torn_header(finding)) return 0;
+    if (finding->is_notice || *(int *)context) return 0;
     *(int *)context = 1;
     say("verify: %s at %lld: %s", finding->file ? finding->file : "?", (long long)finding->offset, finding->what);
     return 0;

@@ -366,6 +366,21 @@ static int do_sync_data(int fd)
     return (int)end(current->is_stopped ? -EIO : sync_node(fd_of(fd)->node, 0, UINT64_MAX, failure));
 }
 
+static void sync_below(sim_node *node)
+{
+    sync_node(node, 0, UINT64_MAX, 0);
+    for (size_t i = 0; i < node->entries.count; i++) sync_below(node->entries.items[i].node);
+}
+
+static int do_sync_file_system(int fd)
+{
+    int is_done, failure = begin(SIM_SYNC, SITE, &is_done);
+    if (current->is_stopped) return (int)end(-EIO);
+    if (failure) return (int)end(sync_node(fd_of(fd)->node, 0, UINT64_MAX, failure));
+    sync_below(current->root);
+    return (int)end(0);
+}
+
 static sim_map *map_of(const void *address)
 {
     for (size_t i = 0; i < current->maps.count; i++) {
@@ -611,6 +626,7 @@ static const sl_os_table table = {
     .touch = do_touch,
     .sync_data = do_sync_data,
     .sync_all = do_sync,
+    .sync_file_system = do_sync_file_system,
     .rename = do_rename,
     .unlink = do_unlink,
     .make_dir = do_make_dir,

@@ -35,7 +35,7 @@ enum {
     SIM_WRITE = 32,   /* pwrite */
     SIM_SPACE = 64,   /* allocate, truncate */
     SIM_TOUCH = 128,
-    SIM_SYNC = 256,   /* sync_data, sync_all, sync_map */
+    SIM_SYNC = 256,   /* sync_data, sync_all, sync_file_system, sync_map */
     SIM_RENAME = 512,
     SIM_UNLINK = 1024,
     SIM_MAP = 2048,   /* map, wipe_on_fork_page */

@@ -6,10 +6,12 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *new_path(void) { return test_path(test_temp_dir(), "store"); }
 
@@ -423,6 +425,96 @@ IN_BOTH_MODES(writer, a_sync_moves_the_durable_mark_to_the_last_record)
     }
     kit_writer_close(writer);
     kit_store_close(store);
+}
+
+static int remove_file(const char *path, const struct stat *info, int kind, struct FTW *at)
+{
+    (void)info, (void)at;
+    return kind == FTW_F && strstr(path, ".log") ? unlink(path) : 0;
+}
+
+static int replace_file(const char *path, const struct stat *info, int kind, struct FTW *at)
+{
+    char copy[4096], command[8300];
+    (void)info, (void)at;
+    if (kind != FTW_F || !strstr(path, ".log") || strstr(path, ".log.")) return 0;
+    snprintf(copy, sizeof copy, "%s.copy", path);
+    snprintf(command, sizeof command, "cp '%s' '%s'", path, copy);
+    return system(command) || rename(copy, path);
+}
+
+/* A log that was removed, or replaced by a copy of itself, under its writer: at its next sync the writer goes on in a new
+ * one with everything that it has, and readers see it; the copy stays as it is. */
+IN_BOTH_MODES(writer, moves_on_when_its_log_loses_its_name)
+{
+    for (int is_replaced = 0; is_replaced < 2; is_replaced++) {
+        const char *path = new_path();
+        steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+        steplog_writer *writer = kit_writer(store, "run", 0, 0);
+        steplog_id run = kit_run_of(writer);
+        steplog_schema schema = kit_schema(writer, "m", 2);
+        double values[2] = {1, 2};
+        for (int64_t step = 0; step < 10; step++) {
+            OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+            if (step == 5) OK(steplog_writer_sync(writer, &kit_error));
+        }
+        cr_assert_eq(nftw(path, is_replaced ? replace_file : remove_file, 8, FTW_PHYS), 0);
+        OK(steplog_writer_append(writer, schema, 10, STEPLOG_TIME_NONE, values));
+        OK(steplog_writer_sync(writer, &kit_error));
+        OK(steplog_writer_append(writer, schema, 11, STEPLOG_TIME_NONE, values));
+        for (int is_closed = 0; is_closed < 2; is_closed++) {
+            kit_rows rows = kit_read_store(path, &run, "*", 0);
+            cr_assert_eq(rows.row_count, 12, "%zu rows", rows.row_count);
+            for (size_t row = 0; row < rows.row_count; row++) cr_assert_eq(rows.steps[row], (int64_t)row);
+            kit_rows_free(&rows);
+            if (!is_closed) kit_writer_close(writer);
+        }
+        kit_store_close(store);
+        kit_verify(path);
+    }
+}
+
+static size_t rows_to_be_read(const char *path, const steplog_id *run)
+{
+    kit_rows rows = kit_read_store(path, run, "*", 0);
+    size_t count = rows.row_count;
+    kit_rows_free(&rows);
+    return count;
+}
+
+/* The same found by the background, which is no failure of the store: appends go on in a new log, and the logs that
+ * wait to be sealed lose nothing either. */
+IN_BOTH_MODES(writer, moves_on_when_the_background_finds_a_log_without_its_name)
+{
+    for (int is_replaced = 0; is_replaced < 2; is_replaced++) {
+        const char *path = new_path();
+        steplog_store_options options = {
+            .size_bytes = sizeof options, .flags = STEPLOG_CREATE | flags, .sync_interval_ms = 1, .log_bytes = 65536};
+        steplog_store *store = NULL;
+        OK(steplog_store_open(path, &options, &store, &kit_error));
+        steplog_writer *writer = kit_writer(store, "run", 0, 0);
+        steplog_id run = kit_run_of(writer);
+        steplog_schema schema = kit_schema(writer, "m", 2);
+        double values[2] = {1, 2};
+        int64_t step = 0;
+        for (int turn = 0; turn < 20; turn++) {
+            for (int n = 0; n < 200; n++, step++) OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+            nftw(path, is_replaced ? replace_file : remove_file, 8, FTW_PHYS); /* some go away by themselves */
+            usleep(3000);
+        }
+        for (int turn = 0; turn < 2000 && rows_to_be_read(path, &run) < (size_t)step; turn++) {
+            OK(steplog_writer_append(writer, schema, step++, STEPLOG_TIME_NONE, values));
+            usleep(3000);
+        }
+        cr_assert_eq(rows_to_be_read(path, &run), (size_t)step);
+        kit_writer_close(writer);
+        kit_store_close(store);
+        kit_rows rows = kit_read_store(path, &run, "*", 0);
+        cr_assert_eq(rows.row_count, (size_t)step, "%zu rows", rows.row_count);
+        for (size_t row = 0; row < rows.row_count; row++) cr_assert_eq(rows.steps[row], (int64_t)row);
+        kit_rows_free(&rows);
+        kit_verify(path);
+    }
 }
 
 IN_BOTH_MODES(writer, works_without_a_thread)
