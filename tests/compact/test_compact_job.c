@@ -266,3 +266,46 @@ Test(compact_job, inputs_stay_until_the_output_was_read_back)
     kit_store_close(store);
     sl_os = &sl_os_posix;
 }
+
+static void check_freed(steplog_store *store, const steplog_id *run, size_t rows)
+{
+    kit_rows seen = kit_read_store(steplog_store_path(store), run, "*", 0);
+    cr_assert_eq(seen.row_count, rows, "%d rows, expected %d", (int)seen.row_count, (int)rows);
+    kit_rows_free(&seen);
+    steplog_reader *reader = kit_reader(store);
+    for (size_t w = 0; w < steplog_reader_writer_count(reader, run); w++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_writer(reader, run, w, &info, &kit_error));
+        cr_assert_eq(info.missing_count, 0, "%d numbers seem lost", (int)info.missing_count);
+    }
+    steplog_reader_close(reader);
+}
+
+/* Within the grace time nothing is freed; later what was freed is known and stays known: it does not look lost. */
+IN_BOTH_MODES(compact_job, frees_what_was_removed_when_it_is_time_and_says_so)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    record_run(store, "run", 500);
+    record_run(store, "other", 500);
+    steplog_id run;
+    size_t found;
+    steplog_reader *reader = kit_reader(store);
+    OK(steplog_reader_find_runs(reader, "run", &run, 1, &found, &kit_error));
+    steplog_reader_close(reader);
+    steplog_remove_options options = {
+        .size_bytes = sizeof options, .run = run, .has_begin = 1, .step_begin = 100, .has_end = 1, .step_end = 200};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &options, &removed, &kit_error));
+    steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
+    for (int round = 0; round < 3; round++) {
+        steplog_compact_result result = {.size_bytes = sizeof result};
+        OK(steplog_store_compact(store, round == 0 ? NULL : &now, &result, &kit_error));
+        cr_assert_eq(result.points_dropped, round == 1 ? 100 : 0, "round %d: %d points were freed", round,
+                     (int)result.points_dropped);
+        check_freed(store, &run, 400);
+        record_run(store, "more", 10);
+    }
+    kit_store_close(store);
+    kit_verify(path);
+}

@@ -1,6 +1,6 @@
-/* kill/watched.c: at each kill point that a writer passes somebody looks. What it sees is what a process would find after
- * the writer was killed there: a prefix with everything acknowledged, and nothing that is not whole. Also between the
- * stores into a mapped log, where no system call tells of the order.
+/* kill/watched.c: at each kill point that a writer passes somebody looks. What it sees is what a process would find
+ * after the writer was killed there: a prefix with everything acknowledged, and nothing that is not whole. Also between
+ * the stores into a mapped log, where no system call tells of the order.
  *
  * One process, on a machine in memory. */
 #include "kill/kill.h"
@@ -53,8 +53,8 @@ static void look(const char *point)
         for (size_t row = 0; row < rows.row_count; row++) check_row(&rows, row);
         kit_rows_free(&rows);
         size_t blobs = steplog_reader_blob_count(reader, &watch.run);
-        HOLDS(blobs >= watch.blobs && blobs <= watch.blobs + 1, "at %s a reader sees %zu blobs of %" PRIu64, point, blobs,
-              watch.blobs);
+        HOLDS(blobs >= watch.blobs && blobs <= watch.blobs + 1, "at %s a reader sees %zu blobs of %" PRIu64, point,
+              blobs, watch.blobs);
     }
     check_findings(reader, point);
     steplog_reader_close(reader);

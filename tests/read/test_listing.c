@@ -1,5 +1,5 @@
-/* What is listed while it moves: rows on their way from a log to a segment, and from there to one of a higher level, are
- * seen by whoever lists meanwhile, at whatever call that happens. */
+/* What is listed while it moves: rows on their way from a log to a segment, and from there to one of a higher level,
+ * are seen by whoever lists meanwhile, at whatever call that happens. */
 #include "steplog.h"
 
 #include "os/os.h"

@@ -210,8 +210,8 @@ IN_BOTH_MODES(remove, what_was_freed_is_known_after_more_compactions)
     kit_verify(path);
 }
 
-/* A series is removed, later the whole run, and a compaction rewrites what recorded the first removal, but not the rows.
- * The second is taken back: the first stays. */
+/* A series is removed, later the whole run, and a compaction rewrites what recorded the first removal, but not the
+ * rows. The second is taken back: the first stays. */
 IN_BOTH_MODES(remove, is_kept_when_a_later_removal_of_all_is_taken_back)
 {
     enum { HOUR = 3600 };

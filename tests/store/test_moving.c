@@ -75,6 +75,26 @@ static void merge_at_each_call(uint32_t flags, int has_levels, void (*action)(vo
     cr_assert(most > 50 && merged > most / 2, "%s: %d calls, %d merges", what, (int)most, (int)merged);
 }
 
+Test(moving, what_is_merged_lies_above_all_that_it_was_made_of)
+{
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    record(store, "first", 5);
+    for (uint32_t levels = 2; levels < 6; levels++) {
+        record(store, "more", 5);
+        OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        steplog_reader *reader = kit_reader(store);
+        steplog_store_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_store_info(reader, &info, &kit_error));
+        cr_assert_eq(info.level_count, levels, "%u levels, expected %u", info.level_count, levels);
+        steplog_reader_close(reader);
+    }
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
 IN_BOTH_MODES(moving, a_merge_brings_what_is_sealed_meanwhile) { merge_at_each_call(flags, 0, seal, "sealed"); }
 
 IN_BOTH_MODES(moving, a_merge_brings_what_moves_up_meanwhile)

@@ -1,10 +1,12 @@
 /* Opening and closing a store: what is made, what is refused, what stays as it was. */
 #include "steplog.h"
 
+#include "support/call_hook.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +128,71 @@ Test(store_open, read_only_makes_nothing_that_is_missing)
     cr_assert_eq(try_open(path, &options), STEPLOG_OK);
     kit_verify(path);
     cr_assert_eq(access(test_path(path, "log"), F_OK), -1, "a reader made a directory");
+}
+
+/* Links to whole files of another store: nothing of it is shown. */
+Test(store_open, follows_no_link_to_files_of_another_store)
+{
+    const char *path = test_path(test_temp_dir(), "store"), *outside = test_path(test_temp_dir(), "outside");
+    kit_store_close(kit_store(outside, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
+    steplog_store *theirs = kit_store(outside, STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(theirs, "run", 0, 0);
+    kit_log(writer, "loss", 1, 0.5);
+    kit_store_close(kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
+    DIR *logs = opendir(test_path(outside, "log"));
+    cr_assert_not_null(logs);
+    for (struct dirent *entry; (entry = readdir(logs)) != NULL;)
+        if (entry->d_name[0] != '.')
+            cr_assert_eq(symlink(test_path(test_path(outside, "log"), entry->d_name),
+                                 test_path(test_path(path, "log"), entry->d_name)), 0);
+    closedir(logs);
+    steplog_store *store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    cr_assert_eq(steplog_reader_run_count(reader), 0, "a link was followed");
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    kit_writer_close(writer);
+    kit_store_close(theirs);
+}
+
+static const char *shared_path;
+static uint8_t first_file[4096];
+static size_t first_bytes;
+
+static size_t read_store_file(uint8_t *out)
+{
+    FILE *file = fopen(test_path(shared_path, "STEPLOG"), "rb");
+    size_t bytes = file ? fread(out, 1, sizeof first_file, file) : 0;
+    if (file) fclose(file);
+    return bytes;
+}
+
+static void make_first(void)
+{
+    steplog_store *store = kit_store(shared_path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    first_bytes = read_store_file(first_file);
+    kit_store_close(store);
+}
+
+/* Whoever comes second takes the store that is there. */
+Test(store_open, of_two_that_make_a_store_at_once_one_does)
+{
+    int came = 1;
+    for (uint64_t at = 1; came; at++) {
+        uint8_t now[sizeof first_file];
+        shared_path = test_path(test_temp_dir(), "store");
+        first_bytes = 0;
+        test_hook_calls(at, make_first);
+        steplog_store *store = kit_store(shared_path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+        came = test_unhook_calls();
+        kit_store_close(store);
+        cr_assert(came || at > 5, "only %d calls", (int)at);
+        if (!came) break;
+        cr_assert(first_bytes > 0 && read_store_file(now) == first_bytes);
+        cr_assert_arr_eq(now, first_file, first_bytes, "at call %d the store that was there was replaced", (int)at);
+        kit_verify(shared_path);
+        test_remove_tree(shared_path);
+    }
 }
 
 Test(store_open, refuses_bad_options)

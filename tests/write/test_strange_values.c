@@ -1,5 +1,5 @@
-/* What is strange comes back bit for bit also where it is the exception: among values that are coded as decimals, and steps
- * that are multiples of something. */
+/* What is strange comes back bit for bit also where it is the exception: among values that are coded as decimals, and
+ * steps that are multiples of something. */
 #include "steplog.h"
 
 #include "support/store_kit.h"

@@ -1,0 +1,105 @@
+/* A sync that fails once, on disks that behave as ext4 and XFS (pages count as written and keep their content) or as
+ * Btrfs (they hold what they held before): what the writer says is durable afterwards outlives the power. */
+#include "steplog.h"
+
+#include "os/os.h"
+#include "support/sim_os.h"
+#include "support/store_kit.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+
+enum { COLUMNS = 20, ROWS = 90 };
+
+static uint32_t lose_everything(void *context, uint32_t count, uint32_t newest)
+{
+    (void)context, (void)count, (void)newest;
+    return 0;
+}
+
+static void append(steplog_writer *writer, steplog_schema schema, int64_t first, int64_t count)
+{
+    double values[COLUMNS];
+    for (int64_t step = first; step < first + count; step++) {
+        for (uint64_t c = 0; c < COLUMNS; c++) values[c] = kit_value(9, 0, (uint64_t)step, c);
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    }
+}
+
+static int says_what_is_lost(steplog_reader *reader, const steplog_id *run)
+{
+    for (size_t i = 0; i < steplog_reader_event_count(reader, run); i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        OK(steplog_reader_event(reader, run, i, &event, &kit_error));
+        if (event.kind == STEPLOG_EVENT_GAP) return 1;
+    }
+    return 0;
+}
+
+/* Rows are there bit for bit; none of the first `least` is missing, unless the writer told of it. */
+static void check(const steplog_id *run, size_t least, int may_lose)
+{
+    steplog_store *store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, run, "m*", NULL);
+    size_t seen = 0;
+    for (size_t row = 0; row < rows.row_count; row++) {
+        uint64_t step = (uint64_t)rows.steps[row];
+        cr_assert(step < 3 * ROWS && (row == 0 || rows.steps[row] > rows.steps[row - 1]));
+        seen += step < least;
+        uint64_t sum = 0, expected = 0; /* columns come by name */
+        for (uint64_t c = 0; c < COLUMNS; c++) {
+            sum += kit_bits(kit_at(&rows, row, c));
+            expected += kit_bits(kit_value(9, 0, step, c));
+        }
+        cr_assert_eq(sum, expected, "row %d has other values", (int)step);
+    }
+    cr_assert(seen == least || (may_lose && says_what_is_lost(reader, run)), "%d of %d durable rows are there",
+              (int)seen, (int)least);
+    kit_rows_free(&rows);
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+static void fail_a_sync(uint32_t flags, int behaviour)
+{
+    for (uint64_t at = 1; at <= 3; at++) {
+        sim *machine = sim_new(at);
+        sim_use(machine);
+        steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+        sim_trace(machine);
+        sim_set_failed_sync(machine, behaviour);
+        steplog_writer *writer = kit_writer(store, "run", 0, 0);
+        steplog_id run = kit_run_of(writer);
+        steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+        append(writer, schema, 0, ROWS);
+        OK(steplog_writer_sync(writer, &kit_error));
+        append(writer, schema, ROWS, ROWS);
+        sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = at, .os_errno = EIO}, 1);
+        steplog_writer_sync(writer, &kit_error);
+        append(writer, schema, 2 * ROWS, ROWS);
+        steplog_status status = steplog_writer_sync(writer, &kit_error);
+        uint64_t durable = kit_stats(writer).durable_sequence;
+        cr_assert(at > 1 || (status == STEPLOG_OK && durable > 2 * ROWS), "a writer goes on after a failed sync");
+        check(&run, 3 * ROWS, behaviour == SIM_SYNC_CLEAN_OLD);
+        sim_crash_at(machine, sim_point_count(machine) + 1, NULL, NULL);
+        sim_point(machine);
+        sim_crash *crash = sim_take_crash(machine);
+        cr_assert(crash);
+        sim *after = sim_crash_state(crash, 0, lose_everything, NULL);
+        sim_crash_free(crash);
+        sim_stop(machine);
+        steplog_writer_close(writer, 0, &kit_error);
+        steplog_store_close(store, &kit_error);
+        sim_use(after);
+        check(&run, durable < 3 * ROWS ? durable : 3 * ROWS, behaviour == SIM_SYNC_CLEAN_OLD);
+        sim_use(NULL);
+        sim_free(after);
+        sim_free(machine);
+    }
+}
+
+IN_BOTH_MODES(failed_sync, that_leaves_pages_as_they_are_loses_nothing) { fail_a_sync(flags, SIM_SYNC_CLEAN_NEW); }
+
+IN_BOTH_MODES(failed_sync, that_takes_pages_back_is_told_of) { fail_a_sync(flags, SIM_SYNC_CLEAN_OLD); }
