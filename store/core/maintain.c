@@ -211,7 +211,7 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
         SL_KILL_POINT("merge.synced");
         e = sl_os->rename(dir, temporary, dir, name);
-        if (e == -EEXIST) e = sl_os->unlink(dir, temporary);
+        if (e == -EEXIST && (e = sl_os->unlink(dir, temporary)) == -ENOENT) e = 0; /* it was this one, asked twice */
         SL_KILL_POINT("merge.renamed");
         if (e == 0) e = sl_os->sync_all(dir);
     }
@@ -234,7 +234,10 @@ static steplog_status bring_segment(merging *m, sl_segment *segment)
         steplog_status status = copy_segment(m, segment);
         if (status != STEPLOG_MISSING) return status;
         SL_TRY(sl_snapshot_take(m->to, m->err));
-        if (is_segment_known(m, segment)) return STEPLOG_OK;
+        if (is_segment_known(m, segment)) {
+            m->result->files_known++;
+            return STEPLOG_OK;
+        }
     }
     return sl_fail(m->err, STEPLOG_IO, -1, "what is copied of '%s' is removed at once", segment->name);
 }

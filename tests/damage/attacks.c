@@ -294,6 +294,7 @@ static void move_blocks(judge *j, const attack_options *options, int is_resealed
                            file_of(&a, x->file)->name, y->name, y->at, file_of(&a, y->file)->name, bytes)) {
                     memcpy(work_at(&a, y), intact_at(&a, x), bytes);
                     touch(&a, &c, y->file, y->at, y->at + bytes);
+                    c.source_files = UINT64_C(1) << x->file;
                     strike(&a, &c, y->file);
                 }
                 if (k < i) continue;

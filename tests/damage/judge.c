@@ -139,26 +139,33 @@ static void check_seen(judge *j, const attack_case *c)
     if (!details && !others && !reading.is_m4_equal) violation(j, c, "plots differ, although nothing is lost");
 }
 
-/* Other runs than those of the changed files. */
-static void check_others(judge *j, const attack_case *c)
+/* Other runs than those of the changed files. A block that was brought from another file, with its checksums made right,
+ * may say that the records of that file's run are here; returns whether it shows: that has to be told. */
+static int check_others(judge *j, const attack_case *c)
 {
-    int affected = 0;
-    size_t lost = 0, extra = 0;
-    for (size_t file = 0; file < MEMORY_FILES_MAX; file++)
+    int affected = 0, of_source = 0;
+    size_t lost = 0, extra = 0, claimed = 0;
+    for (size_t file = 0; file < MEMORY_FILES_MAX; file++) {
         if (c->changed_files >> file & 1) affected |= j->run_bits[file];
-    if (strcmp(reading.failed, "") != 0) return; /* judged by the caller */
+        if (c->source_files >> file & 1) of_source |= j->run_bits[file];
+    }
+    if (strcmp(reading.failed, "") != 0) return 0; /* judged by the caller */
     for (size_t i = 0; i < j->image->count; i++) {
         const image_item *item = &j->image->items[i];
         if (j->image->is_seen[i] || (c->is_quick && !image_is_quick(item))) continue;
-        lost += !(affected & run_bit(j->reference, &item->run));
+        int bit = run_bit(j->reference, &item->run);
+        lost += !((affected | of_source) & bit);
+        claimed += !(affected & bit) && (of_source & bit);
     }
     for (size_t i = 0; i < reading.extra_count && i < IMAGE_EXTRA_MAX; i++) {
         const image_item *item = &reading.extra[i];
         int bit = run_bit(j->reference, &item->run);
         int is_ours = bit != 4 || memcmp(&item->run, &j->reference->run_c, 16) == 0;
-        extra += is_ours && !(affected & bit);
+        extra += is_ours && !((affected | of_source) & bit);
+        claimed += is_ours && !(affected & bit) && (of_source & bit);
     }
     if (lost || extra) violation(j, c, "%zu items of other runs are lost, %zu extra", lost, extra);
+    return claimed > 0;
 }
 
 /* ---- the calls ---- */
@@ -266,6 +273,7 @@ void judge_case(judge *j, const attack_case *c)
     }
     j->read_count++;
     image_read(j->image, c->is_quick, &reading);
+    int is_claimed = 0;
     int is_refused = touches_store_file(j, c) && (reading.status == STEPLOG_CORRUPT || reading.status == STEPLOG_NEWER ||
                                                  reading.status == STEPLOG_MISSING || reading.status == STEPLOG_MISUSE);
     if (reading.status != STEPLOG_OK && !is_refused)
@@ -273,7 +281,7 @@ void judge_case(judge *j, const attack_case *c)
     else if (!c->is_resealed && !is_refused)
         check_seen(j, c);
     else if (!is_refused)
-        check_others(j, c);
+        is_claimed = check_others(j, c);
     int differs = reading.lost_count || reading.extra_count || !reading.is_m4_equal;
     int is_told_by_reader = reading.status != STEPLOG_OK || reading.damage_count ||
                             reading.notice_count > j->base_notices[c->is_same_boot];
@@ -282,6 +290,8 @@ void judge_case(judge *j, const attack_case *c)
         if (differs && !is_told && !is_told_by_reader) violation(j, c, "SILENT: what is shown differs");
         if (!is_told) violation(j, c, "verify says nothing of a damaged block");
     }
+    if (is_claimed && !is_told && !is_told_by_reader)
+        violation(j, c, "SILENT: a block of another file takes the place of what is recorded there");
     if (c->with_dump) check_dump(j, c);
     if (memory_os_write_count()) violation(j, c, "reading wrote %" PRIu64 " times", memory_os_write_count());
     if (memory_os_bytes_read() > READ_MAX) violation(j, c, "%" PRIu64 " bytes were read", memory_os_bytes_read());

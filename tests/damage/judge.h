@@ -28,6 +28,7 @@ typedef struct attack_case {
     char words[JUDGE_WORDS]; /* what was done; repeats it when given to --case */
     block_set touched;
     uint64_t changed_files;  /* bits, in the order of the reference's files */
+    uint64_t source_files;   /* the same: blocks of these stand in others now */
     int is_resealed;
     int is_same_boot;        /* else readers have to reckon with a power cut */
     int is_tail_cut;         /* the unsynced tail of a log begins with a commit word of zero now */

@@ -136,8 +136,8 @@ static void tell(attack_test *t, const fault_play *p, int mode, const char *wron
         used += (size_t)snprintf(what + used, sizeof what - used, ", call %" PRIu64 " gives %s%s%s", f->at,
                                  f->os_errno == SIM_SHORT ? "half" : strerror(f->os_errno), f->is_sticky ? " and all after it" : "",
                                  f->is_done ? " though done" : "");
-        written += (size_t)snprintf(detail + written, sizeof detail - written, "/%" PRIu64 ",%d,%d,%d", f->at, f->os_errno,
-                                    f->is_sticky, f->is_done);
+        written += (size_t)snprintf(detail + written, sizeof detail - written, "/%" PRIu64 ",%d,%d,%d,%u", f->at, f->os_errno,
+                                    f->is_sticky, f->is_done, (unsigned)f->kinds);
     }
     snprintf(what + used, sizeof what - used, ": %s", wrong);
     attack_violation(t, p->seed, detail, what);
@@ -166,16 +166,15 @@ static int run_one_case(const attack_options *o, const char *name)
     attack_test t = {.part = "fault", .name = name, .runs = 1, .states = 1, .first_seed = o->seed, .last_seed = o->seed};
     if (sscanf(o->detail, "%63[^/]/%d%n", scene, &mode, &used) != 2 || !(p.scene = script_find_scene(scene)) || mode < 0 ||
         mode >= FAULT_MODES) {
-        fprintf(stderr, "a case is SCENE/MODE/CALL,ERRNO,STICKY,DONE[/CALL,...]\n");
+        fprintf(stderr, "a case is SCENE/MODE/CALL,ERRNO,STICKY,DONE,KINDS[/CALL,...]\n");
         return 2;
     }
     p.flags = fault_mode_flags[mode];
     const char *at = o->detail + used;
-    while (p.fault_count < 2 && sscanf(at, "/%" SCNu64 ",%d,%d,%d%n", &faults[p.fault_count].at, &faults[p.fault_count].os_errno,
-                                       &faults[p.fault_count].is_sticky, &faults[p.fault_count].is_done, &used) == 4) {
-        at += used;
-        p.fault_count++;
-    }
+    for (sim_fault *f = faults; p.fault_count < 2; f++, p.fault_count++, at += used)
+        if (sscanf(at, "/%" SCNu64 ",%d,%d,%d,%" SCNu32 "%n", &f->at, &f->os_errno, &f->is_sticky, &f->is_done, &f->kinds,
+                   &used) != 5)
+            break;
     const char *wrong = fault_run(&p);
     if (wrong) tell(&t, &p, mode, wrong);
     return attack_report(&t, NULL);

@@ -45,6 +45,7 @@ static void recover_twice(life *l)
     recover_store(l->path);
     life_check(l, 0);
     uint64_t print = tree_fingerprint(l->path);
+    tree_age_logs(l->path, 0); /* or a young spare might become an old one just now */
     recover_store(l->path);
     HOLDS(tree_fingerprint(l->path) == print, "a second recovery changed the store");
 }
@@ -54,7 +55,7 @@ static void after_kill(life *l)
     life_settle(l);
     life_check(l, 0);
     uint64_t what = test_random_below(&l->random, 24);
-    if (what % 3 == 0) tree_age_logs(l->path); /* what is left of spares may go now */
+    if (what % 3 == 0) tree_age_logs(l->path, 3600); /* what is left of spares may go now */
     if (what < 8) recover_twice(l);
     if (what >= 20) {
         test_remove_tree(l->copy);
@@ -117,7 +118,7 @@ void learn_acts(void)
             say_case("learning", turn, acts[a].name);
             life_prepare(&l, &acts[a], turn % 3 != 0);
             act_setting setting = life_next_setting(&l);
-            if (turn % 3 == 2) tree_age_logs(l.path);
+            if (turn % 3 == 2) tree_age_logs(l.path, 3600);
             memset(shared->passes, 0, sizeof shared->passes);
             double begin = now_s();
             wait_for_child(start_act(&acts[a], &setting), acts[a].name);

@@ -124,8 +124,8 @@ void points_disarm(void);
 void tree_copy(const char *from, const char *to);
 /* A number that changes when a name, a size or a byte of a file in it changes. */
 uint64_t tree_fingerprint(const char *path);
-/* Makes the files of path/log as old as if nobody had written to them for an hour. */
-void tree_age_logs(const char *path);
+/* Makes the files of path/log as old as if nobody had written to them for so long. */
+void tree_age_logs(const char *path, int seconds);
 /* Copies the files of from/seg and from/log that to does not have into it, under the same names. */
 void tree_add_missing(const char *from, const char *to);
 

@@ -29,7 +29,7 @@ static void make_history(life *l)
 static void work_meanwhile(life *l, uint32_t live_ranks)
 {
     static const char *const names[] = {"append", "seal", "compact", "recover", "recover", "facts", "remove", "thread"};
-    if (test_random_below(&l->random, 3) == 0) tree_age_logs(l->path);
+    if (test_random_below(&l->random, 3) == 0) tree_age_logs(l->path, 3600);
     for (uint64_t left = 1 + test_random_below(&l->random, 3); left > 0; left--) {
         /* Facts of a store that is only half merged would be numbered anew. */
         uint64_t what = test_random_below(&l->random, l->is_merging ? 4 : 10);
@@ -124,7 +124,7 @@ static void stop_two(uint64_t seed, figures *out)
     sleep_s(unit * unit * seconds_of_act(whats[0]));
     for (int i = 0; i < 2; i++) kill(children[i], SIGSTOP);
     life_check(&l, ALL_RANKS);
-    tree_age_logs(l.path);
+    tree_age_logs(l.path, 3600);
     for (uint64_t left = 1 + test_random_below(&l.random, 3); left > 0; left--) {
         static const char *const others[] = {"compact", "recover", "append", "seal"};
         play(&l, act_named(others[test_random_below(&l.random, 4)]), 2);
@@ -163,7 +163,7 @@ static void take_for_dead(uint64_t seed, figures *out)
     for (uint64_t stops = 1 + test_random_below(&l.random, 3); stops > 0; stops--) {
         sleep_s(test_random_unit(&l.random) * 0.003);
         kill(child, SIGSTOP);
-        if (test_random_below(&l.random, 2)) tree_age_logs(l.path);
+        if (test_random_below(&l.random, 2)) tree_age_logs(l.path, 3600);
         play(&l, &act_liar, 1);
         /* What is appended to a log without a name is seen again when it is sealed. */
         if (!has_lied) life_check(&l, ALL_RANKS);

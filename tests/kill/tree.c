@@ -97,13 +97,13 @@ uint64_t tree_fingerprint(const char *path)
     return sum;
 }
 
-void tree_age_logs(const char *path)
+void tree_age_logs(const char *path, int seconds)
 {
     char name[PATH_BYTES], file[PATH_BYTES];
     join(name, path, "log");
     DIR *directory = opendir(name);
     if (!directory) return;
-    struct timespec times[2] = {{time(NULL) - 3600, 0}, {time(NULL) - 3600, 0}};
+    struct timespec times[2] = {{time(NULL) - seconds, 0}, {time(NULL) - seconds, 0}};
     for (struct dirent *entry; (entry = readdir(directory));) {
         if (entry->d_name[0] == '.') continue;
         join(file, name, entry->d_name);
