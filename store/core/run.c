@@ -356,14 +356,20 @@ steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t
     if (status >= 0) status = sl_writer_seal(w, 1, &why);
     SL_KILL_POINT("record.facts_sealed");
     if (status < 0) {
-        if (err) *err = why;
-        sl_row_log *log = atomic_exchange(&w->log, NULL);
-        sl_row_log_remove(log, s->log_dir, NULL);
+        steplog_error revoke_why = {0};
+        steplog_status revoked = sl_row_log_revoke(atomic_exchange(&w->log, NULL), s->log_dir, &revoke_why);
         while (w->sealing_taken) {
-            log = w->sealing_taken;
+            sl_row_log *log = w->sealing_taken;
             w->sealing_taken = log->next;
-            sl_row_log_remove(log, s->log_dir, NULL);
+            steplog_status also = sl_row_log_revoke(log, s->log_dir, revoked < 0 ? NULL : &revoke_why);
+            if (revoked >= 0) revoked = also;
         }
+        if (revoked < 0) { /* then nobody can say that nothing was recorded */
+            status = STEPLOG_IO;
+            why = revoke_why;
+            why.code = STEPLOG_IO;
+        }
+        if (err) *err = why;
     }
     sl_writer_free(w);
     return status;

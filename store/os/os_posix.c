@@ -42,7 +42,33 @@ static int close_quietly(int fd)
     return given < 0 && errno != EINTR ? -errno : 0;
 }
 
-/* Descriptors 0 to 2 are where programs print: in one that has closed them a file of ours would get what it prints. */
+/* ---- descriptors 0 to 2: where programs print. In one that has closed them a file of ours would get what it prints,
+ * if only for a moment: so they are taken while a file is opened. ---- */
+
+typedef struct taken_fds {
+    int fds[STDERR_FILENO + 1];
+    int count;
+} taken_fds;
+
+static void take_standard(taken_fds *taken)
+{
+    taken->count = 0;
+    int is_closed = 0;
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) is_closed |= fcntl(fd, F_GETFD) < 0;
+    while (is_closed && taken->count <= STDERR_FILENO) {
+        int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd > STDERR_FILENO) close_quietly(fd);
+        if (fd < 0 || fd > STDERR_FILENO) return;
+        taken->fds[taken->count++] = fd;
+    }
+}
+
+static void give_standard_back(const taken_fds *taken)
+{
+    for (int i = 0; i < taken->count; i++) close_quietly(taken->fds[i]);
+}
+
+/* Where there is no /dev/null. */
 static int above_standard(int fd)
 {
     if (fd < 0 || fd > STDERR_FILENO) return fd;
@@ -54,9 +80,13 @@ static int above_standard(int fd)
 static int open_retrying(int dir, const char *name, int flags)
 {
     int fd;
+    taken_fds taken;
+    take_standard(&taken);
     do fd = openat(dir, name, flags | O_CLOEXEC, 0666);
     while (fd < 0 && errno == EINTR);
-    return above_standard(result_of(fd));
+    fd = above_standard(result_of(fd));
+    give_standard_back(&taken);
+    return fd;
 }
 
 /* ---- names that stay inside their directory ---- */

@@ -100,7 +100,8 @@ steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
 
 /* ---- what can be relied on ---- */
 
-/* out gains what a segment has of the wanted numbers, readable or dropped on purpose. It is read only when it has any. */
+/* out gains what a segment has of the wanted numbers, readable or dropped on purpose. Its blocks are read only when it
+ * has any. */
 static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted, sl_ranges *out, steplog_error *err)
 {
     const sl_ranges *broken;
@@ -114,7 +115,8 @@ static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted
     return status;
 }
 
-steplog_status sl_incarnation_whole(const sl_incarnation *i, const sl_ranges *wanted, sl_ranges *out, steplog_error *err)
+steplog_status sl_incarnation_whole(const sl_incarnation *i, const sl_ranges *wanted, sl_ranges *out,
+                                    steplog_error *err)
 {
     for (size_t s = 0; s < i->sources.count; s++)
         if (i->sources.items[s].segment) SL_TRY(add_whole(&i->sources.items[s], wanted, out, err));

@@ -146,7 +146,8 @@ sl_run *sl_reader_run(steplog_reader *reader, const steplog_id *id);
 /* Says for each source of an incarnation which records are read from it, and what all hold together. */
 steplog_status sl_incarnation_assign(sl_incarnation *incarnation, steplog_error *err);
 
-/* Adds to out which of the wanted numbers its segments hold whole, every block of them read and decoded, or have dropped. */
+/* Adds to out which of the wanted numbers its segments hold whole, every block of them read and decoded, or have
+ * dropped. */
 steplog_status sl_incarnation_whole(const sl_incarnation *incarnation, const sl_ranges *wanted, sl_ranges *out,
                                     steplog_error *err);
 

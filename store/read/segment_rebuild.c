@@ -5,6 +5,7 @@
  * knows whose a page was that is damaged. */
 #include "read/segment_rebuild.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 
 #include <stdlib.h>
@@ -343,13 +344,18 @@ steplog_status sl_segment_rebuild_chunks(sl_segment *s, steplog_error *err)
 {
     rebuild r = {.segment = s};
     steplog_status status = collect(&r, 1, err);
+    /* From here on nothing may fail: the groups that others count on are replaced. */
+    if (status >= 0 && !(SL_VEC_RESERVE(&s->groups, r.chunks.count) && SL_VEC_RESERVE(&s->rebuilt_chunks, r.chunks.count)))
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
     if (status >= 0) {
         if (r.chunks.count) qsort(r.chunks.items, r.chunks.count, sizeof *r.chunks.items, compare_chunks);
         s->groups.count = 0;
         for (size_t i = 0; i < s->writers.count; i++)
             s->writers.items[i].group_first = s->writers.items[i].group_count = 0;
         s->is_rebuilt = 1;
-        if (!make_groups(&r)) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
+        int is_made = make_groups(&r);
+        SL_ASSERT(is_made);
+        (void)is_made;
     }
     SL_VEC_FREE(&r.chunks);
     return status;

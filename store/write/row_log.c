@@ -105,13 +105,10 @@ static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
     return sl_os->sync_map(log->base + from, to - from);
 }
 
-steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
-                                  steplog_error *err)
+/* Makes the log nobody's, on the disk too: whatever the power leaves of its name, no one looks at its records. */
+static steplog_status clear_header(sl_row_log *log, steplog_error *err)
 {
     static const uint8_t zeros[SL_LOG_FIXED_BYTES];
-    char name[SL_FILE_NAME_BYTES];
-    if (has_lost_its_name(log, log_dir))
-        return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced", log->name);
     SL_TRY(put_header(log, zeros, 16, 16, err)); /* the id first of all: followers look here */
     atomic_thread_fence(memory_order_release);
     SL_KILL_POINT("recycle.id_cleared"); /* by its copy it is still the old log, and whole */
@@ -122,10 +119,19 @@ steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id
     SL_TRY(put_header(log, zeros, sizeof zeros, SL_LOG_COPY_OFFSET, err));
     SL_KILL_POINT("recycle.cleared");
     int e = sync_bytes(log, 0, SL_LOG_HEADER_BYTES);
-    if (e < 0) return sl_fail_os(err, -e, 0, "cannot sync log '%s'", log->name);
+    return e < 0 ? sl_fail_os(err, -e, 0, "cannot sync log '%s'", log->name) : STEPLOG_OK;
+}
+
+steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
+                                  steplog_error *err)
+{
+    char name[SL_FILE_NAME_BYTES];
+    if (has_lost_its_name(log, log_dir))
+        return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced", log->name);
+    SL_TRY(clear_header(log, err));
     SL_KILL_POINT("recycle.synced");
     sl_log_name(incarnation, ordinal, name);
-    e = sl_os->rename(log_dir, log->name, log_dir, name);
+    int e = sl_os->rename(log_dir, log->name, log_dir, name);
     if (e < 0) return sl_fail_os(err, -e, -1, "cannot rename log '%s'", log->name);
     SL_KILL_POINT("recycle.renamed");
     memcpy(log->name, name, sizeof name);
@@ -183,7 +189,7 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
 
 void sl_row_log_freeze(sl_row_log *log)
 {
-    atomic_store_explicit(&log->is_frozen, 1, memory_order_relaxed);
+    atomic_store_explicit(&log->is_frozen, 1, memory_order_release); /* with the mark as it stays */
     atomic_store_explicit(&log->limit, 0, memory_order_release);
 }
 
@@ -254,11 +260,21 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
     if (!log) return STEPLOG_OK;
     steplog_status status = STEPLOG_OK;
     SL_KILL_POINT("log.removing");
-    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name); /* what has its name now is not ours */
+    /* What has its name now is not ours. */
+    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name);
     SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);
     return status;
+}
+
+steplog_status sl_row_log_revoke(sl_row_log *log, int log_dir, steplog_error *err)
+{
+    if (!log) return STEPLOG_OK;
+    int is_lost = has_lost_its_name(log, log_dir);
+    steplog_status cleared = is_lost ? STEPLOG_OK : clear_header(log, err);
+    steplog_status removed = sl_row_log_remove(log, log_dir, cleared < 0 ? NULL : err);
+    return cleared < 0 ? cleared : removed;
 }
 
 void sl_row_log_close(sl_row_log *log)

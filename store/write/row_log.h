@@ -64,4 +64,8 @@ int64_t sl_row_log_read(void *log, void *buffer, size_t bytes, uint64_t offset);
 steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *err);
 void sl_row_log_close(sl_row_log *log);
 
+/* The same for a log whose records are not to count: not even when the power is cut and the file comes back. An error
+ * means that they may. */
+steplog_status sl_row_log_revoke(sl_row_log *log, int log_dir, steplog_error *err);
+
 #endif

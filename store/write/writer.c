@@ -381,7 +381,7 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
         return sl_writer_fail(w, STEPLOG_FAILED, "the writer failed earlier and now accepts only close");
     sl_row_log *log = active_log(w);
     atomic_thread_fence(memory_order_acquire); /* a limit of zero was stored after is_frozen */
-    int is_frozen = atomic_load_explicit(&log->is_frozen, memory_order_relaxed);
+    int is_frozen = atomic_load_explicit(&log->is_frozen, memory_order_acquire);
     steplog_status status = is_frozen ? move_from_frozen(w) : rotate(w, bytes, w->next_sequence, NULL, &w->error);
     if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
     if (status < 0) return status;

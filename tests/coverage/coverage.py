@@ -50,8 +50,10 @@ def read_counts(build):
     files = defaultdict(lambda: defaultdict(Line))
     for path in sorted(found):
         printed = subprocess.run(["gcov", "--json-format", "--branch-probabilities", "--stdout", path],
-                                 capture_output=True, check=True).stdout
-        for text in printed.splitlines():
+                                 capture_output=True, check=False)
+        if printed.returncode:
+            sys.exit("%s does not belong to this build, or is torn: make coverage counts anew" % path)
+        for text in printed.stdout.splitlines():
             for entry in json.loads(text)["files"]:
                 if not entry["file"].startswith("store/"):
                     continue

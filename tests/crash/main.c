@@ -210,7 +210,7 @@ static int run_sampled(const attack_options *o)
     uint64_t runs = o->runs ? o->runs : 1;
     for (uint64_t seed = o->seed; o->seconds > 0 ? attack_now() < end : seed < o->seed + runs; seed++) {
         t.last_seed = seed;
-        for (size_t n = 0; n < script_scene_count; n++)
+        for (size_t n = 0; n < script_all_scene_count; n++)
             for (int mode = 0; mode < MODES; mode++) {
                 const script_scene *scene = &script_scenes[n];
                 stage st = {0};

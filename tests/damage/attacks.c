@@ -446,5 +446,6 @@ const attack_test attack_tests[] = {
     {"blocks-resealed", "the same, checksums made right", blocks_resealed},
     {"files", "files removed, zeroed, renamed, copied, swapped, aged", files},
     {"files-resealed", "the same, checksums made right", files_resealed},
+    {"starved", "memory runs out or the disk gives errors, with the intact store and damaged ones", attack_starved},
 };
 const size_t attack_test_count = sizeof attack_tests / sizeof *attack_tests;

@@ -16,6 +16,9 @@ typedef struct attack_test {
     void (*run)(judge *j, const attack_options *options);
 } attack_test;
 
+/* In starve.c. */
+void attack_starved(judge *j, const attack_options *options);
+
 extern const attack_test attack_tests[];
 extern const size_t attack_test_count;
 

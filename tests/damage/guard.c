@@ -16,7 +16,15 @@
 enum { SECONDS = 60 };
 
 static size_t held, peak;
+static size_t fails_in; /* so many allocations from now */
+static int has_failed;
 static const char *watched;
+
+static int is_refused(void)
+{
+    if (fails_in == 0 || --fails_in) return 0;
+    return has_failed = 1;
+}
 
 static void took(size_t bytes)
 {
@@ -28,7 +36,7 @@ static void took(size_t bytes)
 static void *counting_resize(void *old, size_t bytes)
 {
     size_t before = old ? malloc_usable_size(old) : 0;
-    void *memory = realloc(old, bytes);
+    void *memory = is_refused() ? NULL : realloc(old, bytes);
     if (!memory) return NULL;
     held -= before;
     took(malloc_usable_size(memory));
@@ -67,6 +75,7 @@ static void *counting_resize(void *old, size_t bytes)
 {
     piece *before = old ? (piece *)old - 1 : NULL;
     size_t rounded;
+    if (is_refused()) return NULL;
     if (before && bytes <= before->bytes) return old;
     if (bytes > SIZE_MAX / 4) return NULL;
     size_t index = class_of(bytes < SMALLEST ? SMALLEST : bytes, &rounded);
@@ -141,6 +150,14 @@ size_t guard_peak_bytes(void) { return peak; }
 size_t guard_held_bytes(void) { return held; }
 
 void guard_reset(void) { peak = held; }
+
+void guard_fail(size_t number)
+{
+    fails_in = number;
+    has_failed = 0;
+}
+
+int guard_has_failed(void) { return has_failed; }
 
 void guard_watch(const char *words)
 {

@@ -10,6 +10,9 @@ void guard_begin(void);
 size_t guard_peak_bytes(void);
 size_t guard_held_bytes(void);
 void guard_reset(void);
+/* The allocation with this number from now on fails; 0: none. */
+void guard_fail(size_t number);
+int guard_has_failed(void);
 
 /* The process ends, with these words on stderr, when this is not called again within 60 seconds. NULL: it may rest. */
 void guard_watch(const char *words);

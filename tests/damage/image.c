@@ -118,10 +118,12 @@ static int is_ok(pass *p, steplog_status status, const char *call)
 static void take_point(pass *p, int view, const char *metric, const steplog_batch *batch, size_t row, size_t column)
 {
     uint32_t writer = batch->writers[row];
+    static const steplog_id unknown;
     const steplog_id *incarnation = writer < p->writer_count ? &p->writers[writer] : NULL;
+    if (incarnation && is_same(incarnation, &unknown)) incarnation = NULL;
     uint64_t hash = point_hash(metric, batch->sequences[row], batch->attempts[row], batch->steps[row],
                                batch->times_ns[row], kit_bits(batch->values[column][row]));
-    uint64_t place = writer < p->writer_count ? sl_load64(incarnation->bytes) : 0;
+    uint64_t place = incarnation ? sl_load64(incarnation->bytes) : 0;
     uint64_t shown = mixed(mixed(mixed(hash, (uint64_t)view), sl_load64(p->run.bytes)), place);
     if (is_expected(p->image, shown)) return;
     image_item item = {.hash = shown, .kind = ITEM_POINT, .view = (uint8_t)view, .run = p->run,
@@ -216,6 +218,7 @@ static void read_writers(pass *p)
     if (p->writer_count > WRITERS_MAX) p->writer_count = WRITERS_MAX;
     for (size_t i = 0; i < p->writer_count; i++) {
         steplog_writer_info info = {.size_bytes = sizeof info};
+        p->writers[i] = (steplog_id){{0}};
         if (!is_ok(p, steplog_reader_writer(p->reader, &p->run, i, &info, &kit_error), "writer")) continue;
         p->writers[i] = info.incarnation;
         image_item item = {.kind = ITEM_DETAIL, .run = p->run};

@@ -24,6 +24,8 @@ static test_random randomness;
 static int64_t now_ns;
 static uint8_t boot;
 static uint64_t room = UINT64_MAX, write_count, call_count, bytes_read, next_inode;
+static uint64_t fails_in; /* so many reads from now */
+static int has_failed;
 static uint8_t page[SL_OS_PAGE_BYTES];
 
 /* ---- disks ---- */
@@ -184,6 +186,10 @@ static int64_t memory_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
 {
     const memory_node *node = descriptors[fd].node;
     call_count++;
+    if (fails_in && --fails_in == 0) {
+        has_failed = 1;
+        return -EIO;
+    }
     if (offset >= node->bytes) return 0;
     if (bytes > node->bytes - offset) bytes = node->bytes - offset;
     memcpy(buffer, node->data + offset, bytes);
@@ -471,6 +477,17 @@ int64_t memory_os_now_ns(void)
 void memory_os_set_room(uint64_t bytes)
 {
     room = bytes;
+}
+
+void memory_os_fail(uint64_t number)
+{
+    fails_in = number;
+    has_failed = 0;
+}
+
+int memory_os_has_failed(void)
+{
+    return has_failed;
 }
 
 uint64_t memory_os_write_count(void)

@@ -37,6 +37,9 @@ void memory_os_use(memory_disk *disk, uint64_t seed);
 void memory_os_set_boot(uint8_t boot);
 /* From now on allocating more than this many bytes in all gives -ENOSPC; UINT64_MAX: never. */
 void memory_os_set_room(uint64_t bytes);
+/* The pread with this number from now on fails; 0: none. */
+void memory_os_fail(uint64_t number);
+int memory_os_has_failed(void);
 /* What the clock said last; the next one to ask is told 1000 more. */
 int64_t memory_os_now_ns(void);
 /* Calls that changed something, and all calls, since memory_os_use(). */

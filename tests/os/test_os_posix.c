@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,38 @@ Test(os_open, never_gives_a_descriptor_that_programs_print_to)
     const char *path;
     int dir = new_directory(&path);
     cr_assert_eq(answer_of_child(open_without_standard, &dir), 0);
+    sl_os->close(dir);
+}
+
+static void *print_all_the_time(void *context)
+{
+    while (!atomic_load((atomic_int *)context)) (void)!write(STDERR_FILENO, "printed", 7);
+    return NULL;
+}
+
+static int open_beside_who_prints(void *context)
+{
+    int dir = *(int *)context;
+    atomic_int must_end = 0;
+    sl_os_stat stat = {0};
+    pthread_t printer;
+    close(STDERR_FILENO);
+    if (pthread_create(&printer, NULL, print_all_the_time, &must_end) != 0) return 1;
+    for (int i = 0; i < 20000 && stat.bytes == 0; i++) {
+        int fd = sl_os->open(dir, "made", i ? SL_OS_WRITE : SL_OS_WRITE | SL_OS_CREATE);
+        if (fd < 0 || sl_os->stat(fd, &stat) < 0) return 2;
+        sl_os->close(fd);
+    }
+    atomic_store(&must_end, 1);
+    pthread_join(printer, NULL);
+    return stat.bytes == 0 ? 0 : 3;
+}
+
+Test(os_open, never_has_a_descriptor_that_programs_print_to_for_a_moment_either)
+{
+    const char *path;
+    int dir = new_directory(&path);
+    cr_assert_eq(answer_of_child(open_beside_who_prints, &dir), 0);
     sl_os->close(dir);
 }
 

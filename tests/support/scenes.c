@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { ROWS_OF_A_LOG = 950 }; /* somewhat more than one log holds */
+enum { ROWS_OF_HALF_A_LOG = 950, ROWS_OF_A_LOG = 2150 /* somewhat more than one log holds */ };
 
 static void nothing(script *s) { (void)s; }
 
@@ -61,12 +61,27 @@ static void play_rows(script *s) { script_rows(s, 0, 3); }
 
 static void play_seal(script *s)
 {
-    script_rows(s, 0, ROWS_OF_A_LOG);
+    script_rows(s, 0, ROWS_OF_HALF_A_LOG);
     script_tick(s);
     script_rows(s, 0, 20);
     script_sync(s, 0);
-    script_rows(s, 0, ROWS_OF_A_LOG);
+    script_rows(s, 0, ROWS_OF_HALF_A_LOG);
     script_tick(s);
+    script_rows(s, 0, 5);
+}
+
+static void fill_a_log(script *s)
+{
+    open_writer(s);
+    script_rows(s, 0, ROWS_OF_A_LOG);
+}
+
+/* A log is sealed and kept, and the next one begins in it. */
+static void play_recycle(script *s)
+{
+    script_tick(s);
+    script_rows(s, 0, ROWS_OF_A_LOG);
+    script_sync(s, 0);
     script_rows(s, 0, 5);
 }
 
@@ -96,7 +111,7 @@ static void leave_dead_logs(script *s)
     script_rows(s, w, 30);
     script_fact(s, w);
     script_writer_open(s, "run", 0, 0, &w);
-    script_rows(s, w, ROWS_OF_A_LOG);
+    script_rows(s, w, ROWS_OF_HALF_A_LOG);
     script_kill(s);
 }
 
@@ -288,12 +303,14 @@ const script_scene script_scenes[] = {
     {"killed", nothing, play_killed},
     {"two_writers", nothing, play_two_writers},
     {"remove", leave_segments, play_remove},
+    {"recycle", fill_a_log, play_recycle},
 };
-const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0];
+const size_t script_all_scene_count = sizeof script_scenes / sizeof script_scenes[0];
+const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0] - 1;
 
 const script_scene *script_find_scene(const char *name)
 {
-    for (size_t i = 0; i < script_scene_count; i++)
+    for (size_t i = 0; i < script_all_scene_count; i++)
         if (strcmp(script_scenes[i].name, name) == 0) return &script_scenes[i];
     return NULL;
 }

@@ -99,7 +99,8 @@ typedef struct script_scene {
 } script_scene;
 
 extern const script_scene script_scenes[];
-extern const size_t script_scene_count;
+extern const size_t script_scene_count; /* of those with few calls */
+extern const size_t script_all_scene_count; /* one more: some thousand rows, until a log is used again */
 const script_scene *script_find_scene(const char *name); /* NULL: none */
 
 /* Opens the store for writing as a later process would, so that what died is recovered, compacts, and closes. */
