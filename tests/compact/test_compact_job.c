@@ -309,3 +309,36 @@ IN_BOTH_MODES(compact_job, frees_what_was_removed_when_it_is_time_and_says_so)
     kit_store_close(store);
     kit_verify(path);
 }
+
+/* A value is removed from rows that stay, and freed. An old copy of the rows comes back, and the removal is taken back:
+ * of each row the copy on the highest level counts, and there the value is gone. */
+IN_BOTH_MODES(compact_job, of_two_copies_of_a_row_the_higher_one_counts)
+{
+    enum { ROWS = 50 };
+    const char *path = test_path(test_temp_dir(), "store"), *aside = test_path(test_temp_dir(), "aside");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 2);
+    const double values[2] = {1, 2};
+    for (int64_t step = 0; step < ROWS; step++)
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    kit_writer_close(writer);
+    const char *old = first_segment(path);
+    cr_assert_eq(link(old, aside), 0);
+    steplog_remove_options options = {
+        .size_bytes = sizeof options, .run = run, .selector = "m0", .has_end = 1, .step_end = 40};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &options, &removed, &kit_error));
+    steplog_compact_options now = {.size_bytes = sizeof now, .flags = STEPLOG_COMPACT_NOW};
+    OK(steplog_store_compact(store, &now, NULL, &kit_error));
+    cr_assert_eq(link(aside, old), 0);
+    uint64_t restored = 0;
+    OK(steplog_remove_undo(store, &run, &restored, &kit_error));
+    kit_rows rows = kit_read_store(path, &run, "*", 0);
+    cr_assert_eq(rows.row_count, ROWS);
+    for (size_t row = 0; row < ROWS; row++)
+        cr_assert(kit_has(&rows, row, 1) && kit_has(&rows, row, 0) == (row >= 40), "row %d", (int)row);
+    kit_rows_free(&rows);
+    kit_store_close(store);
+}

@@ -10,7 +10,8 @@
 IN_BOTH_MODES(writer, appending_allocates_nothing)
 {
     test_memory_fail(0, 0);
-    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
     steplog_writer *writer = kit_writer(store, "run", 0, 0);
     steplog_schema schema = kit_schema(writer, "m", 3);
     steplog_metric metric = kit_metric(writer, "point");
