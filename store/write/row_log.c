@@ -20,6 +20,8 @@
 
 #include <errno.h>
 
+#define READ_TURNS 3
+
 static steplog_status open_file(sl_row_log *log, int log_dir, steplog_error *err)
 {
     int e = sl_private_open(&log->fd, log_dir, log->name, SL_OS_WRITE | SL_OS_CREATE);
@@ -248,7 +250,11 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
 int64_t sl_row_log_read(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
     sl_row_log *log = context;
-    if (!log->base) return sl_os_read(log->fd, buffer, bytes, offset);
+    if (!log->base) {
+        int64_t got = -EIO; /* what can not be read would have to be given up */
+        for (int turn = 0; turn < READ_TURNS && got < 0; turn++) got = sl_os_read(log->fd, buffer, bytes, offset);
+        return got;
+    }
     if (offset >= log->capacity_bytes) return 0;
     if (bytes > log->capacity_bytes - offset) bytes = (size_t)(log->capacity_bytes - offset);
     memcpy(buffer, log->base + offset, bytes);

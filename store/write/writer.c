@@ -239,7 +239,13 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
     while (status >= 0 && w->next_sequence < end) {
         uint64_t at = walk.offset;
         sl_log_walk_next(&walk, &item);
-        if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR) break;
+        if (item.kind == SL_ITEM_END) break;
+        if (item.kind == SL_ITEM_ERROR) { /* they are there, for all that anyone knows: not lost */
+            status = item.os_errno ? sl_fail_os(&w->error, item.os_errno, (int64_t)item.offset,
+                                                "cannot read log '%s' back", old->name)
+                                   : sl_fail(&w->error, STEPLOG_NOMEM, -1, "no memory to read log '%s'", old->name);
+            break;
+        }
         if (item.kind == SL_ITEM_DAMAGE || item.kind == SL_ITEM_OTHER || item.sequence < first) continue;
         if (item.sequence > w->next_sequence) {
             /* Numbers are never used again and never jump within a log: go on in one more. */

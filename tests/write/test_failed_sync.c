@@ -103,3 +103,53 @@ static void fail_a_sync(uint32_t flags, int behaviour)
 IN_BOTH_MODES(failed_sync, that_leaves_pages_as_they_are_loses_nothing) { fail_a_sync(flags, SIM_SYNC_CLEAN_NEW); }
 
 IN_BOTH_MODES(failed_sync, that_takes_pages_back_is_told_of) { fail_a_sync(flags, SIM_SYNC_CLEAN_OLD); }
+
+/* The rows are read from the old log again, and that fails once. */
+Test(failed_sync, and_a_read_that_fails_meanwhile_lose_nothing)
+{
+    for (uint64_t at = 1; at <= 2; at++) {
+        sim *machine = sim_new(at);
+        sim_use(machine);
+        steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 0);
+        steplog_writer *writer = kit_writer(store, "run", 0, 0);
+        steplog_id run = kit_run_of(writer);
+        steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+        append(writer, schema, 0, ROWS);
+        sim_set_faults(machine, (sim_fault[]){{.kinds = SIM_SYNC, .at = 1, .os_errno = EIO},
+                                              {.kinds = SIM_READ, .at = at, .os_errno = EIO}}, 2);
+        OK(steplog_writer_sync(writer, &kit_error));
+        sim_set_faults(machine, NULL, 0);
+        append(writer, schema, ROWS, 1);
+        check(&run, ROWS + 1, 0);
+        kit_writer_close(writer);
+        kit_store_close(store);
+        check(&run, ROWS + 1, 0);
+        sim_use(NULL);
+        sim_free(machine);
+    }
+}
+
+/* It never succeeds: then the rows stay where they are, and nothing is called durable that was not. */
+Test(failed_sync, and_reads_that_fail_for_good_end_the_writer)
+{
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    append(writer, schema, 0, ROWS);
+    sim_set_faults(machine, (sim_fault[]){{.kinds = SIM_SYNC, .at = 1, .os_errno = EIO},
+                                          {.kinds = SIM_READ, .at = 1, .os_errno = EIO, .is_sticky = 1}}, 2);
+    GIVES(IO, steplog_writer_sync(writer, &kit_error));
+    sim_set_faults(machine, NULL, 0);
+    cr_expect_eq(kit_stats(writer).durable_sequence, 0);
+    double values[COLUMNS] = {0};
+    cr_expect_eq(steplog_writer_append(writer, schema, ROWS, STEPLOG_TIME_NONE, values), STEPLOG_FAILED);
+    check(&run, ROWS, 0);
+    steplog_writer_close(writer, 0, NULL);
+    steplog_store_close(store, NULL);
+    check(&run, ROWS, 0);
+    sim_use(NULL);
+    sim_free(machine);
+}
