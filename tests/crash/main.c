@@ -125,6 +125,7 @@ static uint64_t play_scene(stage *st, const script_scene *scene, uint64_t seed, 
 {
     sim *machine = sim_new(seed);
     script_begin(&st->s, machine, seed, flags);
+    st->s.is_alone = 1;
     scene->setup(&st->s);
     machine = st->s.machine; /* a setup may have killed the first one */
     sim_trace(machine);

@@ -1,11 +1,13 @@
 /* Facts, blobs, histories, removing, compaction and merging. */
 #include "steplog.h"
 
+#include "support/fail_os.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -346,6 +348,29 @@ Test(merge, brings_again_what_is_damaged)
     }
     kit_store_close(source);
     kit_store_close(store);
+}
+
+/* Whichever name can not be changed: nothing is lost by trying, and the next merge makes it whole. */
+Test(merge, brings_again_what_is_damaged_although_calls_fail)
+{
+    for (uint64_t at = 1; at <= 6; at++) {
+        const char *old = test_path(test_temp_dir(), "old"), *path = test_path(test_temp_dir(), "store");
+        steplog_store *source = kit_store(old, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0),
+                      *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+        steplog_id run = record(source, "run", 40);
+        steplog_merge_result result = {.size_bytes = sizeof result};
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        flip_byte(segment_on(path, "0"), 80);
+        test_os_fail(TEST_OS_NAME, at, EACCES, 0);
+        steplog_status status = steplog_store_merge(store, old, NULL, NULL, &result, NULL);
+        cr_assert_geq(test_os_count(), 3);
+        test_os_restore();
+        cr_assert(at < 2 || at > 3 || status < 0, "call %d failed", (int)at); /* the renaming, the removal of the damaged */
+        OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
+        cr_assert_eq(points_of(store, &run, "*"), 80);
+        kit_store_close(source);
+        kit_store_close(store);
+    }
 }
 
 /* What a compaction put into a file of another name is looked at block by block. */

@@ -115,10 +115,14 @@ static void leave_dead_logs(script *s)
     script_kill(s);
 }
 
+static const char spare[] = "store/log/00112233445566778899aabbccddeeff-7.log";
+static const uint8_t zeros[2 * SIM_PAGE_BYTES];
+
 /* So long ago that their spares are nobody's any more. */
 static void leave_old_logs(script *s)
 {
     leave_dead_logs(s);
+    sim_put_file(s->machine, spare, zeros, sizeof zeros);
     sim_move_clock(s->machine, 3600000000000ll);
 }
 
@@ -246,29 +250,33 @@ static int pass_item(void *context, const steplog_dump_item *item)
     return 0;
 }
 
-static const char vanishing[] = "store/log/00112233445566778899aabbccddeeff-1.log";
+static const char vanishing[] = "store/seg/9/00112233445566778899aabbccddeeff.seg";
 
-static int let_vanish(void *context, uint64_t done, uint64_t total)
+static int let_vanish(void *context, const steplog_damage *finding)
 {
-    (void)done, (void)total;
+    (void)finding; /* the spare, which is looked at before any segment */
     sim_remove_file(context, vanishing);
     return 0;
 }
 
-/* A live log, segments, and who looks at their bytes while a spare goes away. */
+/* A live log, segments, and who looks at their bytes while one of them goes away. */
 static void play_look(script *s)
 {
     size_t w;
-    static const uint8_t nothing_yet[SIM_PAGE_BYTES];
     script_writer_open(s, "run", 0, 0, &w);
     script_rows(s, w, 4);
-    sim_put_file(s->machine, vanishing, nothing_yet, sizeof nothing_yet);
-    steplog_verify_options options = {.size_bytes = sizeof options, .progress = let_vanish, .progress_context = s->machine};
+    if (!s->is_alone) {
+        sim_put_file(s->machine, spare, zeros, sizeof zeros);
+        sim_put_file(s->machine, vanishing, zeros, sizeof zeros);
+    }
+    steplog_verify_options options = {.size_bytes = sizeof options, .callback = let_vanish, .context = s->machine};
     steplog_verify_result result = {.size_bytes = sizeof result};
     script_tried(s, steplog_store_verify(s->path, &options, &result, NULL));
     sim_remove_file(s->machine, vanishing);
+    sim_remove_file(s->machine, spare);
     script_tried(s, steplog_dump(s->path, NULL, STEPLOG_DUMP_VALUES, pass_item, NULL, NULL));
     script_tried(s, steplog_dump(s->path, "STEPLOG", 0, pass_item, NULL, NULL));
+    script_tried(s, steplog_dump("store/STEPLOG", NULL, 0, pass_item, NULL, NULL));
 }
 
 /* Runs whose ids are random. */

@@ -52,6 +52,7 @@ typedef struct script {
     steplog_status first_error;
     int has_failed; /* a writer said FAILED */
     int may_hold_more_runs; /* forks */
+    int is_alone;           /* no one else changes files: what they leave in a power cut is not the library's */
     int may_lose;           /* a failed sync lost pages for good: what is missing must be told of, not hidden */
     void (*point)(void *context); /* called after every append */
     void *point_context;

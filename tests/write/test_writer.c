@@ -1,11 +1,13 @@
 /* Writers: what is accepted, what is refused, and that what was accepted comes back bit for bit. */
 #include "steplog.h"
 
+#include "support/fail_os.h"
 #include "support/random.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdio.h>
@@ -471,6 +473,32 @@ IN_BOTH_MODES(writer, moves_on_when_its_log_loses_its_name)
         }
         kit_store_close(store);
         kit_verify(path);
+    }
+}
+
+/* Looking for the name fails: then it is found out at the next sync. */
+IN_BOTH_MODES(writer, moves_on_when_a_look_at_its_log_fails)
+{
+    for (uint64_t at = 1; at <= 4; at++) {
+        const char *path = new_path();
+        steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+        steplog_writer *writer = kit_writer(store, "run", 0, 0);
+        steplog_id run = kit_run_of(writer);
+        steplog_schema schema = kit_schema(writer, "m", 2);
+        double values[2] = {1, 2};
+        for (int64_t step = 0; step < 10; step++) OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+        cr_assert_eq(nftw(path, replace_file, 8, FTW_PHYS), 0);
+        test_os_fail(TEST_OS_READ, at, EIO, 0);
+        steplog_writer_sync(writer, NULL);
+        cr_assert_geq(test_os_count(), 1);
+        test_os_restore();
+        OK(steplog_writer_append(writer, schema, 10, STEPLOG_TIME_NONE, values));
+        OK(steplog_writer_sync(writer, &kit_error));
+        kit_rows rows = kit_read_store(path, &run, "*", 0);
+        cr_assert_eq(rows.row_count, 11, "call %d failed: %zu rows", (int)at, rows.row_count);
+        kit_rows_free(&rows);
+        kit_writer_close(writer);
+        kit_store_close(store);
     }
 }
 
