@@ -60,12 +60,14 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
 /* Reads the log's bytes: a sl_log_read for its own sealer. */
 int64_t sl_row_log_read(void *log, void *buffer, size_t bytes, uint64_t offset);
 
-/* Removes the file, unless another one has its name. Then, or without it, closes and frees. NULL is a no-op. */
+/* Removes the file, unless another one has its name; closes and frees. NULL is a no-op. */
 steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *err);
-void sl_row_log_close(sl_row_log *log);
 
 /* The same for a log whose records are not to count: not even when the power is cut and the file comes back. An error
  * means that they may. */
 steplog_status sl_row_log_revoke(sl_row_log *log, int log_dir, steplog_error *err);
+
+/* Only closes and frees; the file stays. NULL is a no-op. */
+void sl_row_log_close(sl_row_log *log);
 
 #endif
