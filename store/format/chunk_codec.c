@@ -269,7 +269,7 @@ int sl_chunk_directory_next(sl_chunk_walk *walk, sl_column_info *out)
     }
     uint8_t both = SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS;
     if (!(out->flags & SL_COLUMN_HAS_VALUES) || out->flags > 31 || (out->flags & both) == both || payload_bytes == 0 ||
-        payload_bytes > SL_PAGE_CONTENT_BYTES_MAX)
+        payload_bytes > SL_COLUMN_PAYLOAD_BYTES_MAX)
         span->is_bad = 1;
     out->payload_bytes = (uint32_t)payload_bytes;
     if (!(out->flags & SL_COLUMN_IS_OWN_PAGE) && !span->is_bad) {

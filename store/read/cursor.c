@@ -63,6 +63,10 @@ steplog_status sl_batch_grow(sl_batch_arrays *b, size_t column_count, steplog_er
 void sl_batch_start(sl_batch_arrays *b)
 {
     b->row_count = 0;
+    b->given_steps = b->steps;
+    b->given_times = b->times;
+    b->given_sequences = b->sequences;
+    b->is_filled = 0;
     memset(b->present, 0, b->column_count * b->words * sizeof *b->present);
     memset(b->values, 0, b->column_count * b->rows_max * sizeof *b->values);
     for (size_t c = 0; c < b->column_count; c++) {
@@ -91,11 +95,11 @@ void sl_batch_give(const sl_batch_arrays *b, steplog_batch *out)
 {
     *out = (steplog_batch){.row_count = b->row_count,
                            .column_count = b->column_count,
-                           .steps = b->steps,
-                           .times_ns = b->times,
+                           .steps = b->given_steps,
+                           .times_ns = b->given_times,
                            .attempts = b->attempts,
                            .writers = b->writers,
-                           .sequences = b->sequences,
+                           .sequences = b->given_sequences,
                            .values = b->value_pointers,
                            .present = b->present_pointers};
 }
@@ -294,13 +298,6 @@ static void describe_row(sl_batch_arrays *b, uint32_t to, const sl_piece *piece,
     b->writers[to] = piece->writer;
 }
 
-/* Sixteen at a time, which compilers turn into vectors; the arrays have room for whole sixteens. */
-static void fill(uint32_t *to, uint32_t value, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i += 16)
-        for (uint32_t j = 0; j < 16; j++) to[i + j] = value;
-}
-
 /* Rows of logs and removed values hold anything where nothing is present. */
 static void zero_missing(double *values, const uint64_t *present, uint32_t count)
 {
@@ -311,36 +308,49 @@ static void zero_missing(double *values, const uint64_t *present, uint32_t count
     }
 }
 
-/* Lends rows of one piece as they are. Presence bits are moved to begin at bit 0. */
+/* All rows of a lent block are of one writer: the arrays that say so seldom change. */
+static void fill_writer(sl_batch_arrays *b, uint32_t attempt, uint32_t writer)
+{
+    if (b->is_filled && b->filled_attempt == attempt && b->filled_writer == writer) return;
+    for (uint32_t i = 0; i < b->rows_max; i++) {
+        b->attempts[i] = attempt;
+        b->writers[i] = writer;
+    }
+    b->is_filled = 1;
+    b->filled_attempt = attempt;
+    b->filled_writer = writer;
+}
+
+/* Lends rows of one piece where they are: they stay there until the next piece is decoded. Presence bits are moved to
+ * begin at bit 0. */
 static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
 {
     sl_batch_arrays *b = &c->batch;
-    const sl_rows *rows = piece->rows;
+    sl_rows *rows = piece->rows;
     uint32_t from = piece->row, shift = from % 64, words = (count + 63) / 64;
-    for (size_t col = 0; col < b->column_count; col++) {
-        b->value_pointers[col] = b->zeros;
-        b->present_pointers[col] = b->no_presence;
-    }
+    if (rows->column_count < b->column_count)
+        for (size_t col = 0; col < b->column_count; col++) {
+            b->value_pointers[col] = b->zeros;
+            b->present_pointers[col] = b->no_presence;
+        }
     for (uint32_t n = 0; n < rows->column_count; n++) {
         uint32_t col = piece->columns->output[n];
         const uint64_t *source = rows->present + (size_t)n * SL_PRESENT_WORDS + from / 64;
         uint64_t *to = b->present + col * b->words;
+        double *values = rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from;
         for (uint32_t w = 0; w < words; w++) {
             to[w] = source[w] >> shift;
             if (shift && from / 64 + w + 1 < SL_PRESENT_WORDS) to[w] |= source[w + 1] << (64 - shift);
         }
         if (count % 64) to[words - 1] &= ((uint64_t)1 << (count % 64)) - 1;
-        memcpy(b->values + (size_t)col * b->rows_max, rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from,
-               count * sizeof *b->values);
-        zero_missing(b->values + (size_t)col * b->rows_max, to, count);
-        b->value_pointers[col] = b->values + (size_t)col * b->rows_max;
+        zero_missing(values, to, count);
+        b->value_pointers[col] = values;
         b->present_pointers[col] = to;
     }
-    memcpy(b->steps, rows->steps + from, count * sizeof *b->steps);
-    memcpy(b->times, rows->times + from, count * sizeof *b->times);
-    memcpy(b->sequences, rows->sequences + from, count * sizeof *b->sequences);
-    fill(b->attempts, piece->attempt, count);
-    fill(b->writers, piece->writer, count);
+    b->given_steps = rows->steps + from;
+    b->given_times = rows->times + from;
+    b->given_sequences = (const uint64_t *)rows->sequences + from; /* numbers are never negative */
+    fill_writer(b, piece->attempt, piece->writer);
     b->row_count = count;
 }
 
@@ -458,6 +468,13 @@ static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
                               : 0;
         if (length > c->batch.rows_max) length = c->batch.rows_max;
         if (length && !(c->has_step && !is_arrival && c->step == piece->rows->steps[piece->row])) {
+            if (c->skip) { /* these are passed over, or end where the first row that is wanted begins */
+                if (length > c->skip) length = (uint32_t)c->skip;
+                c->skip -= length;
+                if (!is_arrival) c->has_step = 0;
+                sl_merge_advance(&c->merge, length);
+                continue;
+            }
             lend(c, piece, length);
             if (!is_arrival) c->has_step = 0;
             sl_merge_advance(&c->merge, length);

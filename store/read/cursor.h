@@ -11,6 +11,12 @@ typedef struct sl_batch_arrays {
     int64_t *steps, *times;
     uint32_t *attempts, *writers;
     uint64_t *sequences;
+    /* what is given away: the arrays above, or the rows of a decoded block */
+    const int64_t *given_steps, *given_times;
+    const uint64_t *given_sequences;
+    /* attempts and writers hold these in all rows, or, with is_filled 0, something else */
+    int is_filled;
+    uint32_t filled_attempt, filled_writer;
     double *values;     /* values[column * rows_max] */
     uint64_t *present;  /* present[column * words] */
     uint32_t words;

@@ -108,7 +108,7 @@ steplog_status sl_merge_top(sl_merge *m, sl_piece **out, steplog_error *err)
         sl_piece *piece = &m->set->pieces.items[m->next];
         SL_TRY(sl_piece_decode(m->set, piece, err));
         if (piece->rows->row_count == 0) {
-            sl_piece_release_rows(piece);
+            sl_piece_release_rows(m->set, piece);
         } else {
             if (!SL_VEC_PUSH(&m->heap, (uint32_t)m->next))
                 return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
@@ -125,7 +125,7 @@ void sl_merge_advance(sl_merge *m, uint32_t count)
     sl_piece *top = &m->set->pieces.items[m->heap.items[0]];
     top->row += count;
     if (top->row == top->rows->row_count) {
-        sl_piece_release_rows(top);
+        sl_piece_release_rows(m->set, top);
         m->heap.items[0] = m->heap.items[--m->heap.count];
     }
     sift_down(m, 0);

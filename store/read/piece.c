@@ -17,8 +17,9 @@ sl_rows *sl_rows_new(uint32_t column_count)
 {
     sl_rows *rows = sl_alloc(sizeof *rows);
     if (!rows) return NULL;
+    rows->next = NULL;
     rows->row_count = 0;
-    rows->column_count = column_count;
+    rows->column_count = rows->column_capacity = column_count;
     rows->present = sl_alloc_zero((size_t)column_count * SL_PRESENT_WORDS, sizeof *rows->present);
     rows->values = sl_alloc((size_t)column_count * SL_CHUNK_ROWS_MAX * sizeof *rows->values);
     if (rows->present && rows->values) return rows;
@@ -34,18 +35,37 @@ void sl_rows_free(sl_rows *rows)
     sl_free(rows);
 }
 
-void sl_piece_release_rows(sl_piece *piece)
+void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece)
 {
-    sl_rows_free(piece->rows);
+    if (!piece->rows) return;
+    piece->rows->next = set->unused;
+    set->unused = piece->rows;
     piece->rows = NULL;
+}
+
+/* Rows without any values: used ones where there are some. */
+static sl_rows *take_rows(sl_piece_set *set, uint32_t column_count)
+{
+    sl_rows *rows = set->unused;
+    if (!rows || rows->column_capacity < column_count) return sl_rows_new(column_count);
+    set->unused = rows->next;
+    rows->row_count = 0;
+    rows->column_count = column_count;
+    memset(rows->present, 0, (size_t)column_count * SL_PRESENT_WORDS * sizeof *rows->present);
+    return rows;
 }
 
 void sl_pieces_free(sl_piece_set *set)
 {
     for (size_t i = 0; i < set->pieces.count; i++) {
-        sl_piece_release_rows(&set->pieces.items[i]);
+        sl_piece_release_rows(set, &set->pieces.items[i]);
         sl_segment_release(set->pieces.items[i].segment);
     }
+    for (sl_rows *rows = set->unused, *next; rows; rows = next) {
+        next = rows->next;
+        sl_rows_free(rows);
+    }
+    set->unused = NULL;
     for (size_t i = 0; i < set->columns.count; i++) {
         sl_free(set->columns.items[i]->stored);
         sl_free(set->columns.items[i]->output);
@@ -199,14 +219,30 @@ static int settle_order(sl_rows *rows, int by_step)
     return 1;
 }
 
+/* How much of what lies behind a chunk will be read soon: the pages of the pieces that come next, where they follow. */
+static void look_ahead(sl_piece_set *set, const sl_piece *piece)
+{
+    const sl_piece *end = set->pieces.items + set->pieces.count;
+    uint64_t offset = piece->entry.page_offset + piece->entry.page_bytes;
+    set->chunk.next_count = 0;
+    set->chunk.next_bytes = 0;
+    for (const sl_piece *next = piece + 1; next < end && next->segment == piece->segment; next++) {
+        if (next->entry.page_offset != offset || set->chunk.next_bytes > SL_WINDOW_BYTES_MAX) break;
+        set->chunk.next_count++;
+        set->chunk.next_bytes += next->entry.page_bytes;
+        offset += next->entry.page_bytes;
+    }
+}
+
 steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err)
 {
     piece->row = 0;
     if (piece->rows) return STEPLOG_OK;
-    sl_rows *rows = sl_rows_new(piece->columns->count);
+    sl_rows *rows = take_rows(set, piece->columns->count);
     if (!rows) return no_memory(err);
     piece->rows = rows;
     sl_segment *segment = piece->segment;
+    look_ahead(set, piece);
     steplog_status status = sl_segment_chunk(segment, piece->entry.page_offset, &piece->entry, &set->chunk, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_STEPS, rows->steps, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_TIMES, rows->times, err);

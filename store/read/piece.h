@@ -21,7 +21,8 @@ typedef struct sl_filter {
 
 /* Decoded rows: up to 1024, of the wanted columns only. */
 typedef struct sl_rows {
-    uint32_t row_count, column_count;
+    struct sl_rows *next; /* in a list of unused ones */
+    uint32_t row_count, column_count, column_capacity;
     int is_increasing; /* each step is larger than the one before */
     int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
     uint64_t *present; /* present[column * SL_PRESENT_WORDS] */
@@ -48,7 +49,8 @@ typedef struct sl_piece_set {
     SL_VEC(sl_columns *) columns;
     SL_VEC(sl_filter *) filters;
     int is_arrival_order; /* rows stay as they were recorded; set before collecting */
-    sl_chunk chunk; /* scratch */
+    sl_chunk chunk;   /* scratch */
+    sl_rows *unused;  /* rows that pieces have given back, the latest first */
 } sl_piece_set;
 
 typedef struct sl_piece_view {
@@ -68,7 +70,8 @@ void sl_pieces_free(sl_piece_set *set);
 /* Decodes a piece; afterwards piece->rows holds what passes its filter, perhaps nothing. A damaged block is reported and
  * gives no rows. */
 steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err);
-void sl_piece_release_rows(sl_piece *piece);
+/* Gives the rows back. What they hold stays as it is until the next piece is decoded. */
+void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece);
 
 /* The writers of a run in the order of steplog_reader_writer(): indices into the reader's incarnations. The caller
  * frees *out. */

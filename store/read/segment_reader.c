@@ -295,10 +295,10 @@ void sl_segment_release(sl_segment *s)
 
 /* ---- the directory ---- */
 
-/* Reads one page and insists on its kind. */
-static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
+/* Insists on the kind of a page that was read. */
+static steplog_status settle_page(sl_segment *s, uint64_t offset, unsigned kind, const sl_page_item *item,
+                                  steplog_error *err)
 {
-    sl_page_read_one(&s->pages, offset, item);
     if (item->kind == SL_PAGE_ITEM_ERROR)
         return item->os_errno ? sl_fail_os(err, item->os_errno, (int64_t)offset, "cannot read '%s'", s->name)
                               : no_memory(err);
@@ -306,6 +306,12 @@ static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, s
     const char *what = item->kind == SL_PAGE_ITEM_PAGE ? "page is of another kind than expected" : item->what;
     return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name,
                    (unsigned long long)offset, what);
+}
+
+static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
+{
+    sl_page_read_one(&s->pages, offset, item);
+    return settle_page(s, offset, kind, item, err);
 }
 
 const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
@@ -454,19 +460,23 @@ steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t
 
 /* ---- chunks ---- */
 
-static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_buffer *page, sl_chunk_head *head,
-                                      uint64_t *bytes, steplog_error *err)
+/* As read_page(), through a window. */
+static steplog_status read_window(sl_segment *s, sl_page_window *window, uint64_t offset, size_t ahead, unsigned kind,
+                                  sl_page_item *item, steplog_error *err)
+{
+    sl_page_window_read(window, s, offset, ahead,
+                        kind == SL_PAGE_COLUMN ? SL_COLUMN_PAYLOAD_BYTES_MAX : SL_PAGE_CONTENT_BYTES_MAX, item);
+    return settle_page(s, offset, kind, item, err);
+}
+
+static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_page_window *window, size_t ahead,
+                                      sl_chunk_head *head, uint64_t *bytes, steplog_error *err)
 {
     sl_page_item item;
-    steplog_status status = read_page(s, offset, SL_PAGE_CHUNK, &item, err);
+    steplog_status status = read_window(s, window, offset, ahead, SL_PAGE_CHUNK, &item, err);
     *bytes = item.bytes;
     if (status < 0) return status;
-    sl_buffer_clear(page);
-    uint8_t *at = sl_buffer_grow(page, item.content_bytes + SL_DECODE_SLACK_BYTES);
-    if (!at) return no_memory(err);
-    memcpy(at, item.content, item.content_bytes);
-    memset(at + item.content_bytes, 0, SL_DECODE_SLACK_BYTES);
-    if (!sl_chunk_head_decode(at, item.content_bytes, head))
+    if (!sl_chunk_head_decode(item.content, item.content_bytes, head))
         return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: chunk head breaks a rule", s->name,
                        (unsigned long long)offset);
     return STEPLOG_OK;
@@ -478,7 +488,8 @@ steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_ch
     uint64_t bytes = 0;
     chunk->page_offset = page_offset;
     chunk->infos.count = 0;
-    steplog_status status = load_chunk_page(s, page_offset, &chunk->page, &chunk->head, &bytes, err);
+    steplog_status status = load_chunk_page(s, page_offset, &chunk->page,
+                                            entry ? entry->page_bytes + chunk->next_bytes : 0, &chunk->head, &bytes, err);
     if (status >= 0) {
         sl_chunk_walk walk = sl_chunk_directory_begin(&chunk->head);
         sl_column_info info;
@@ -513,7 +524,7 @@ steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t
         sl_chunk_head other;
         uint64_t page_bytes;
         status = head->reference[part] < chunk->page_offset
-                     ? load_chunk_page(s, head->reference[part], &chunk->referenced, &other, &page_bytes, err)
+                     ? load_chunk_page(s, head->reference[part], &chunk->referenced, 0, &other, &page_bytes, err)
                      : STEPLOG_CORRUPT;
         /* The row count is this chunk's own: equal bytes may stand for one row more in one of the two. */
         if (status >= 0 && (other.is_reference[part] || !other.part_bytes[part])) status = STEPLOG_CORRUPT;
@@ -560,7 +571,11 @@ steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t colum
     if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return STEPLOG_OK;
     uint64_t offset = info->page_distance <= chunk->page_offset ? chunk->page_offset - info->page_distance : 0;
     sl_page_item item;
-    steplog_status status = read_page(s, offset, SL_PAGE_COLUMN, &item, err);
+    sl_page_window *window = &chunk->columns[((uintptr_t)s / sizeof *s + column) % SL_COLUMN_WINDOWS];
+    /* The same column of the chunks that follow may follow as well, in pages about as long. */
+    size_t page_bytes = SL_PAGE_HEAD_BYTES + info->payload_bytes, ahead = page_bytes;
+    if (chunk->next_count && page_bytes < SL_WINDOW_BYTES_MAX) ahead += chunk->next_count * (page_bytes + page_bytes / 16);
+    steplog_status status = read_window(s, window, offset, ahead, SL_PAGE_COLUMN, &item, err);
     if (status < 0 && status != STEPLOG_CORRUPT) return status;
     if (status < 0 || item.head.index != column || item.content_bytes != info->payload_bytes) {
         report_column(s, chunk, column, offset, item.bytes,
@@ -569,12 +584,7 @@ steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t colum
                       err);
         return STEPLOG_CORRUPT;
     }
-    sl_buffer_clear(&chunk->column);
-    uint8_t *at = sl_buffer_grow(&chunk->column, item.content_bytes + SL_DECODE_SLACK_BYTES);
-    if (!at) return no_memory(err);
-    memcpy(at, item.content, item.content_bytes);
-    memset(at + item.content_bytes, 0, SL_DECODE_SLACK_BYTES);
-    *payload = at;
+    *payload = item.content;
     return STEPLOG_OK;
 }
 
@@ -592,8 +602,8 @@ steplog_status sl_segment_column(sl_segment *s, sl_chunk *chunk, uint32_t column
 
 void sl_chunk_free(sl_chunk *chunk)
 {
-    sl_buffer_free(&chunk->page);
-    sl_buffer_free(&chunk->referenced);
-    sl_buffer_free(&chunk->column);
+    sl_page_window_free(&chunk->page);
+    sl_page_window_free(&chunk->referenced);
+    for (unsigned i = 0; i < SL_COLUMN_WINDOWS; i++) sl_page_window_free(&chunk->columns[i]);
     SL_VEC_FREE(&chunk->infos);
 }

@@ -8,6 +8,7 @@
 #include "format/segment_codec.h"
 #include "index/ranges.h"
 #include "read/damage.h"
+#include "read/page_window.h"
 
 /* The names of a schema, lent from the page they were read from. */
 typedef struct sl_schema_names {
@@ -92,9 +93,17 @@ steplog_status sl_segment_broken(sl_segment *segment, uint32_t writer, const sl_
 steplog_status sl_segment_blob_data(sl_segment *segment, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
                                     steplog_error *err);
 
-/* A chunk taken apart: its page is held in buffers of its own. */
+/* Windows on column pages: those of one column of one segment share one, as far as there are enough. */
+#define SL_COLUMN_WINDOWS 64u
+
+/* A chunk taken apart: its pages are used where the windows hold them. The segments that are read through it must
+ * outlive it. */
 typedef struct sl_chunk {
-    sl_buffer page, referenced, column;
+    sl_page_window page, referenced, columns[SL_COLUMN_WINDOWS];
+    /* Set by a caller that will go on to the chunks behind this one, for sl_segment_chunk(): how many there are whose
+     * pages follow this one directly, and all their bytes. */
+    uint32_t next_count;
+    size_t next_bytes;
     sl_chunk_head head;
     SL_VEC(sl_column_info) infos;
     uint64_t page_offset;

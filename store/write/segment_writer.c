@@ -17,12 +17,16 @@
 #include "os/private_fd.h"
 #include "write/level_dir.h"
 #include "write/open_block.h"
+#include "write/stripe.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define OUT_BYTES (256u * 1024)
+/* Payloads that wait in stripes: each, and all together. A compaction may take more than a writer in a training job. */
+#define STRIPE_BYTES (256u * 1024)
+#define STRIPE_BYTES_COMPACTING (1024u * 1024)
 #define SHARED_PARTS 1024u        /* remembered axis parts */
 #define SHARED_PART_BYTES_MIN 24u /* a shorter part is no longer than a reference worth having */
 
@@ -54,11 +58,13 @@ struct sl_segment_writer {
     SL_VEC(sl_range_entry) ranges;
     SL_VEC(sl_record_entry) records;
     SL_VEC(sl_open_block) blocks; /* of the current writer */
+    SL_VEC(sl_stripe) stripes;    /* likewise */
     size_t record_pending_first;  /* records[] from here on wait for their facts page */
     sl_buffer pending_facts;
     shared_part *shared;
     sl_buffer content, directory, payload, inline_payloads;
     sl_trailer trailer;
+    size_t stripe_bytes; /* payloads in all stripes */
     int is_in_writer;
 };
 
@@ -72,6 +78,7 @@ static void free_writer(sl_segment_writer *w)
     sl_private_close(&w->fd);
     if (w->level_dir >= 0) sl_os->close(w->level_dir);
     for (size_t i = 0; i < w->blocks.count; i++) sl_open_block_free(&w->blocks.items[i]);
+    for (size_t i = 0; i < w->stripes.count; i++) sl_stripe_free(&w->stripes.items[i]);
     SL_VEC_FREE(&w->writers);
     SL_VEC_FREE(&w->schemas);
     SL_VEC_FREE(&w->schema_hashes);
@@ -79,6 +86,7 @@ static void free_writer(sl_segment_writer *w)
     SL_VEC_FREE(&w->ranges);
     SL_VEC_FREE(&w->records);
     SL_VEC_FREE(&w->blocks);
+    SL_VEC_FREE(&w->stripes);
     sl_free(w->shared);
     sl_buffer_free(&w->out);
     sl_buffer_free(&w->pending_facts);
@@ -302,21 +310,6 @@ static void count_chunk(sl_trailer *trailer, const sl_chunk_entry *entry)
         trailer->time_max_ns = entry->time_max_ns;
 }
 
-/* The columns of the chunk being written: COLUMN pages go out at once, short ones wait in inline_payloads. The
- * distances in own_infos are from the start of the extent until the place of the chunk page is known. */
-static steplog_status put_column(sl_segment_writer *w, uint32_t column, sl_column_info *info, const uint8_t *payload,
-                                 steplog_error *err)
-{
-    info->flags &= (uint8_t)~SL_COLUMN_IS_OWN_PAGE;
-    if (!(info->flags & SL_COLUMN_HAS_VALUES)) return STEPLOG_OK;
-    if (info->payload_bytes < SL_CHUNK_OWN_PAGE_BYTES_MIN) {
-        sl_buffer_put(&w->inline_payloads, payload, info->payload_bytes);
-        return w->inline_payloads.is_out_of_memory ? no_memory(err) : STEPLOG_OK;
-    }
-    info->flags |= SL_COLUMN_IS_OWN_PAGE;
-    return put_page(w, SL_PAGE_COLUMN, column, payload, info->payload_bytes, 0, &info->page_distance, err);
-}
-
 static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axis *a, sl_column_info *infos,
                                 uint32_t column_count, uint64_t extent_offset, steplog_error *err)
 {
@@ -360,27 +353,88 @@ static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axi
     return SL_VEC_PUSH(&w->chunks, record) ? STEPLOG_OK : no_memory(err);
 }
 
+/* The COLUMN pages of a stripe, column by column; page_distance becomes the page's offset, and for short columns 0. */
+static steplog_status put_columns(sl_segment_writer *w, sl_stripe *s, uint64_t *extents, steplog_error *err)
+{
+    for (uint32_t c = 0; c < s->column_count; c++)
+        for (size_t n = 0; n < s->chunk_count; n++) {
+            sl_column_info *info = &s->chunks[n].infos[c];
+            info->payload = s->payloads.data + info->page_distance;
+            info->page_distance = 0;
+            info->flags &= (uint8_t)~SL_COLUMN_IS_OWN_PAGE;
+            if (!(info->flags & SL_COLUMN_HAS_VALUES) || info->payload_bytes < SL_CHUNK_OWN_PAGE_BYTES_MIN) continue;
+            info->flags |= SL_COLUMN_IS_OWN_PAGE;
+            if (!extents[n]) extents[n] = w->offset;
+            SL_TRY(put_page(w, SL_PAGE_COLUMN, c, info->payload, info->payload_bytes, 0, &info->page_distance, err));
+        }
+    return STEPLOG_OK;
+}
+
+static steplog_status flush_stripe(sl_segment_writer *w, sl_stripe *s, steplog_error *err)
+{
+    uint64_t extents[SL_STRIPE_CHUNKS_MAX] = {0};
+    SL_TRY(put_columns(w, s, extents, err));
+    for (size_t n = 0; n < s->chunk_count; n++) {
+        sl_stripe_chunk *chunk = &s->chunks[n];
+        size_t rows = chunk->row_count;
+        sl_buffer_clear(&w->inline_payloads);
+        for (uint32_t c = 0; c < s->column_count; c++)
+            if ((chunk->infos[c].flags & (SL_COLUMN_HAS_VALUES | SL_COLUMN_IS_OWN_PAGE)) == SL_COLUMN_HAS_VALUES)
+                sl_buffer_put(&w->inline_payloads, chunk->infos[c].payload, chunk->infos[c].payload_bytes);
+        if (w->inline_payloads.is_out_of_memory) return no_memory(err);
+        axis a = {chunk->row_count, chunk->axis, chunk->axis + rows, chunk->axis + 2 * rows};
+        SL_TRY(put_chunk(w, s->schema, &a, chunk->infos, s->column_count, extents[n] ? extents[n] : w->offset, err));
+    }
+    w->stripe_bytes -= s->payloads.bytes;
+    sl_stripe_clear(s);
+    return STEPLOG_OK;
+}
+
+static sl_stripe *find_stripe(sl_segment_writer *w, uint32_t schema)
+{
+    for (size_t i = w->stripes.count; i-- > 0;)
+        if (w->stripes.items[i].schema == schema) return &w->stripes.items[i];
+    sl_stripe stripe;
+    sl_stripe_init(&stripe, schema, w->schemas.items[schema].name_count);
+    return SL_VEC_PUSH(&w->stripes, stripe) ? &w->stripes.items[w->stripes.count - 1] : NULL;
+}
+
+/* Ends the adding of a chunk: accounts for its bytes, or takes it away again. */
+static steplog_status end_chunk(sl_segment_writer *w, sl_stripe *s, size_t bytes_before, steplog_status status,
+                                steplog_error *err)
+{
+    const size_t limit = w->level ? STRIPE_BYTES_COMPACTING : STRIPE_BYTES;
+    if (status < 0) {
+        sl_stripe_drop(s);
+        s->payloads.bytes = bytes_before;
+        return status;
+    }
+    w->stripe_bytes += s->payloads.bytes - bytes_before;
+    if (s->chunk_count < SL_STRIPE_CHUNKS_MAX && s->payloads.bytes < limit && w->stripe_bytes < 2 * limit)
+        return STEPLOG_OK;
+    return flush_stripe(w, s, err);
+}
+
 static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, steplog_error *err)
 {
     if (block->row_count == 0) return STEPLOG_OK;
-    sl_column_info *infos = sl_alloc(block->column_count * sizeof *infos);
-    if (!infos) return no_memory(err);
-    uint64_t extent = w->offset;
+    sl_stripe *stripe = find_stripe(w, block->schema);
+    sl_stripe_chunk *chunk = stripe ? sl_stripe_add(stripe, block->row_count, block->steps, block->times,
+                                                    block->sequences)
+                                    : NULL;
+    if (!chunk) return no_memory(err);
+    size_t bytes_before = stripe->payloads.bytes;
     steplog_status status = STEPLOG_OK;
-    sl_buffer_clear(&w->inline_payloads);
     sl_open_block_finish(block);
-    for (uint32_t c = 0; c < block->column_count; c++) {
+    for (uint32_t c = 0; c < block->column_count && status >= 0; c++) {
+        sl_column_info info;
         sl_column_encode(block->values + c * block->column_stride, block->present + (size_t)c * SL_PRESENT_WORDS,
-                         block->row_count, &w->payload, &infos[c]);
-        status = w->payload.is_out_of_memory ? no_memory(err) : put_column(w, c, &infos[c], w->payload.data, err);
-        if (status < 0) goto done;
+                         block->row_count, &w->payload, &info);
+        if (w->payload.is_out_of_memory || !sl_stripe_put(stripe, chunk, c, &info, w->payload.data))
+            status = no_memory(err);
     }
-    axis a = {block->row_count, block->steps, block->times, block->sequences};
-    status = put_chunk(w, block->schema, &a, infos, block->column_count, extent, err);
-    sl_open_block_clear(block);
-done:
-    sl_free(infos);
-    return status;
+    if (status >= 0) sl_open_block_clear(block);
+    return end_chunk(w, stripe, bytes_before, status, err);
 }
 
 static sl_open_block *find_block(sl_segment_writer *w, uint32_t schema)
@@ -409,20 +463,14 @@ steplog_status sl_segment_writer_block(sl_segment_writer *w, uint32_t schema, ui
     sl_open_block *block = find_block(w, schema);
     if (!block) return no_memory(err);
     SL_TRY(flush_block(w, block, err));
-    uint32_t column_count = w->schemas.items[schema].name_count;
-    sl_column_info *copies = sl_alloc(column_count * sizeof *copies);
-    if (!copies) return no_memory(err);
-    memcpy(copies, infos, column_count * sizeof *copies);
-    uint64_t extent = w->offset;
+    sl_stripe *stripe = find_stripe(w, schema);
+    sl_stripe_chunk *chunk = stripe ? sl_stripe_add(stripe, row_count, steps, times, sequences) : NULL;
+    if (!chunk) return no_memory(err);
+    size_t bytes_before = stripe->payloads.bytes;
     steplog_status status = STEPLOG_OK;
-    sl_buffer_clear(&w->inline_payloads);
-    for (uint32_t c = 0; c < column_count && status >= 0; c++) status = put_column(w, c, &copies[c], payloads[c], err);
-    if (status >= 0) {
-        axis a = {row_count, steps, times, sequences};
-        status = put_chunk(w, schema, &a, copies, column_count, extent, err);
-    }
-    sl_free(copies);
-    return status;
+    for (uint32_t c = 0; c < stripe->column_count && status >= 0; c++)
+        if (!sl_stripe_put(stripe, chunk, c, &infos[c], payloads[c])) status = no_memory(err);
+    return end_chunk(w, stripe, bytes_before, status, err);
 }
 
 steplog_status sl_segment_writer_schema(sl_segment_writer *w, const char *const *names, const uint32_t *name_bytes,
@@ -489,6 +537,9 @@ steplog_status sl_segment_writer_end(sl_segment_writer *w, const sl_ranges *held
                                      steplog_error *err)
 {
     SL_TRY(sl_segment_writer_flush(w, err));
+    for (size_t i = 0; i < w->stripes.count; i++) SL_TRY(flush_stripe(w, &w->stripes.items[i], err));
+    for (size_t i = 0; i < w->stripes.count; i++) sl_stripe_free(&w->stripes.items[i]);
+    w->stripes.count = 0;
     SL_TRY(add_ranges(w, held, SL_RANGE_HELD, err));
     SL_TRY(add_ranges(w, dropped, SL_RANGE_DROPPED, err));
     sl_writer_entry *entry = &w->writers.items[w->writers.count - 1];
@@ -498,7 +549,7 @@ steplog_status sl_segment_writer_end(sl_segment_writer *w, const sl_ranges *held
     return STEPLOG_OK;
 }
 
-uint64_t sl_segment_writer_bytes(const sl_segment_writer *w) { return w->offset; }
+uint64_t sl_segment_writer_bytes(const sl_segment_writer *w) { return w->offset + w->stripe_bytes; }
 
 /* ---- tables ---- */
 

@@ -52,7 +52,7 @@ Test(page_codec, lies_as_the_format_says)
         SL_PAGE_RANGE_TABLE, SL_PAGE_RECORD_TABLE, SL_PAGE_TRAILER};
     static const unsigned numbers[] = {1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 20, 21, 31};
     for (size_t i = 0; i < 13; i++) cr_expect_eq(kinds[i], numbers[i]);
-    cr_expect_eq(SL_PAGE_CONTENT_BYTES_MAX, 8388608u);
+    cr_expect_eq(SL_PAGE_CONTENT_BYTES_MAX, 5242880u);
 }
 
 Test(page_codec, returns_content_of_every_length_compressed_or_not)

@@ -15,7 +15,8 @@ from .wire import NO_TIME, Broken, Cursor, Newer, is_time, is_zero, need, pad8, 
 
 MAGIC = b"SLSEGMNT"
 HEADER_BYTES, PAGE_HEAD_BYTES, TRAILER_BYTES = 64, 24, 256
-PAGE_CONTENT_BYTES_MAX = 8388608
+PAGE_CONTENT_BYTES_MAX = 5242880
+PAYLOAD_BYTES_MAX = 65536
 BLOB_DATA_BYTES = 262144
 WRITER, SCHEMA, COLUMN, CHUNK, FACTS, BLOB, TRAILER = 1, 2, 3, 4, 5, 6, 31
 MAY_BE_LZ4 = {WRITER, SCHEMA, FACTS, BLOB}
@@ -328,7 +329,7 @@ class ColumnEntry:
         need(flags & 1 and flags >> 5 == 0, "a column with flags %02x" % flags)
         need(not (self.has_bitmap and self.has_positions), "a column with bitmap and positions")
         self.payload_bytes = cursor.varint()
-        need(1 <= self.payload_bytes <= PAGE_CONTENT_BYTES_MAX, "a payload of %d bytes" % self.payload_bytes)
+        need(1 <= self.payload_bytes <= PAYLOAD_BYTES_MAX, "a payload of %d bytes" % self.payload_bytes)
         if self.has_own_page:
             self.distance = cursor.varint()
         self.value_count, self.presence_bytes = row_count, 0

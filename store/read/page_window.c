@@ -1,0 +1,96 @@
+/* read/page_window.c: a stretch of a segment in memory.
+ *
+ * Every page is checked each time it is asked for, where it lies. A read that fails, or ends early, leaves the window
+ * empty. */
+#include "read/page_window.h"
+
+#include "format/value_codec.h"
+#include "os/os.h"
+#include "read/segment_reader.h"
+
+void sl_page_window_free(sl_page_window *w)
+{
+    sl_free(w->data);
+    *w = (sl_page_window){0};
+}
+
+static void damage(sl_page_item *item, uint64_t bytes, const char *what)
+{
+    item->kind = SL_PAGE_ITEM_DAMAGE;
+    item->bytes = bytes;
+    item->what = what;
+}
+
+/* Fills the window with [offset, offset + wanted), or as far as the file goes. What lies behind the first needed bytes may
+ * be unreadable: then only those are read. 0 on failure, told in item. */
+static int load(sl_page_window *w, sl_segment *s, uint64_t offset, uint64_t needed, uint64_t wanted, sl_page_item *item)
+{
+    int fd = sl_segment_descriptor(s);
+    w->segment = NULL;
+    item->os_errno = fd < 0 ? -fd : 0;
+    if (wanted < needed) wanted = needed;
+    if (wanted > s->file_bytes - offset) wanted = s->file_bytes - offset;
+    item->kind = SL_PAGE_ITEM_ERROR;
+    if (fd < 0 || !sl_vec_reserve((void **)&w->data, &w->capacity, (size_t)wanted + SL_DECODE_SLACK_BYTES, 1)) return 0;
+    int64_t got = sl_os_read(fd, w->data, (size_t)wanted, offset);
+    if (got < 0 && wanted > needed) got = sl_os_read(fd, w->data, (size_t)needed, offset);
+    if (got < 0) {
+        item->os_errno = (int)-got;
+        return 0;
+    }
+    item->kind = SL_PAGE_ITEM_PAGE;
+    w->segment = s;
+    w->begin = offset;
+    w->bytes = (size_t)got;
+    if ((uint64_t)got >= needed) return 1;
+    damage(item, s->file_bytes - offset, "the file ends within a page");
+    return 0;
+}
+
+static int holds(const sl_page_window *w, const sl_segment *s, uint64_t offset, uint64_t bytes)
+{
+    return w->segment == s && offset >= w->begin && offset - w->begin <= w->bytes &&
+           bytes <= w->bytes - (offset - w->begin);
+}
+
+static int is_head_possible(const sl_page_window *w, const sl_segment *s, uint64_t offset, uint32_t content_max,
+                            sl_page_item *item)
+{
+    if (!sl_page_head_decode(w->data + (offset - w->begin), &item->head) || item->head.content_bytes > content_max ||
+        sl_page_bytes(&item->head) > s->file_bytes - offset) {
+        damage(item, SL_PAGE_HEAD_BYTES, "page head is impossible");
+        return 0;
+    }
+    item->bytes = sl_page_bytes(&item->head);
+    return 1;
+}
+
+void sl_page_window_read(sl_page_window *w, sl_segment *s, uint64_t offset, size_t ahead, uint32_t content_max,
+                         sl_page_item *item)
+{
+    *item = (sl_page_item){.kind = SL_PAGE_ITEM_PAGE, .offset = offset};
+    if (offset % 8 || offset < SL_SEGMENT_HEADER_BYTES || offset > s->file_bytes ||
+        s->file_bytes - offset < SL_PAGE_HEAD_BYTES) {
+        damage(item, 0, "no page can be here");
+        return;
+    }
+    if (ahead < SL_WINDOW_BYTES_MIN) ahead = SL_WINDOW_BYTES_MIN;
+    if (ahead > SL_WINDOW_BYTES_MAX) ahead = SL_WINDOW_BYTES_MAX;
+    if (!holds(w, s, offset, SL_PAGE_HEAD_BYTES) && !load(w, s, offset, SL_PAGE_HEAD_BYTES, ahead, item)) return;
+    if (!is_head_possible(w, s, offset, content_max, item)) return;
+    /* Where the page is longer than what is held, its head is read again, with it. */
+    if (!holds(w, s, offset, item->bytes) &&
+        (!load(w, s, offset, item->bytes, ahead, item) || !is_head_possible(w, s, offset, content_max, item)))
+        return;
+    if (!holds(w, s, offset, item->bytes)) {
+        damage(item, SL_PAGE_HEAD_BYTES, "page head is impossible");
+        return;
+    }
+    const uint8_t *page = w->data + (offset - w->begin);
+    if (!sl_page_verify(page, &item->head, s->file_key, offset)) {
+        damage(item, item->bytes, "page checksum differs");
+        return;
+    }
+    item->content = page + SL_PAGE_HEAD_BYTES;
+    item->content_bytes = item->head.content_bytes;
+}
