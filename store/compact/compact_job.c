@@ -137,11 +137,14 @@ static steplog_status copy_block(job *j, const block_source *source)
         SL_TRY(sl_segment_axis(segment, &j->chunk, part, axis[part], j->err));
     uint32_t count = j->chunk.head.column_count;
     const uint8_t **payloads = sl_alloc_zero(count, sizeof *payloads);
+    sl_stats_entry *stats = sl_alloc_zero(count, sizeof *stats);
     uint8_t *copies = NULL;
     size_t bytes = 0, at = 0;
     for (uint32_t c = 0; c < count; c++) bytes += j->chunk.infos.items[c].payload_bytes;
-    steplog_status status = payloads && (copies = sl_alloc(bytes + 1)) ? STEPLOG_OK : no_memory(j);
+    steplog_status status = payloads && stats && (copies = sl_alloc(bytes + 1)) ? STEPLOG_OK : no_memory(j);
     for (uint32_t c = 0; c < count && status >= 0; c++) {
+        double values[SL_CHUNK_ROWS_MAX];
+        uint64_t present[SL_PRESENT_WORDS];
         const uint8_t *payload;
         uint32_t payload_bytes = j->chunk.infos.items[c].payload_bytes;
         status = sl_segment_payload(segment, &j->chunk, c, &payload, j->err);
@@ -149,12 +152,17 @@ static steplog_status copy_block(job *j, const block_source *source)
         memcpy(copies + at, payload, payload_bytes);
         payloads[c] = copies + at;
         at += payload_bytes;
+        /* What can not be decoded is not copied as if it were whole. */
+        status = sl_segment_column(segment, &j->chunk, c, values, present, j->err);
+        if (status >= 0)
+            sl_stats_make(values, present, j->chunk.head.row_count, axis[SL_PART_STEPS], &stats[c]);
     }
     if (status >= 0)
         status = sl_segment_writer_block(j->writer, source->ordinal, j->chunk.head.row_count, axis[SL_PART_STEPS],
                                          axis[SL_PART_TIMES], axis[SL_PART_SEQUENCES], j->chunk.infos.items, payloads,
-                                         j->err);
+                                         stats, j->err);
     sl_free(copies);
+    sl_free(stats);
     sl_free((void *)(uintptr_t)payloads);
     if (status < 0) return status;
     for (uint32_t row = 0; row < j->chunk.head.row_count; row++)
@@ -237,6 +245,30 @@ static int interleaves(const job *j, size_t n)
             j->blocks.items[n + 1].entry.sequence_first <= block->entry.sequence_last);
 }
 
+/* About what the values of a block take in its file: by their number, because columns of several blocks lie together. */
+static uint64_t bytes_of_values(const block_source *source)
+{
+    const sl_trailer *trailer = &source->segment->trailer;
+    return (uint64_t)((double)source->segment->file_bytes * source->entry.value_count /
+                      ((double)trailer->value_count + 1));
+}
+
+/* How much behind a block will be read soon: the pages of the blocks that come next, where they follow. */
+static void look_ahead(job *j, size_t n)
+{
+    const block_source *block = &j->blocks.items[n];
+    uint64_t offset = block->entry.page_offset + block->entry.page_bytes;
+    j->chunk.next_count = 0;
+    j->chunk.next_bytes = 0;
+    for (size_t i = n + 1; i < j->blocks.count && j->chunk.next_bytes < SL_WINDOW_BYTES_MAX; i++) {
+        const block_source *next = &j->blocks.items[i];
+        if (next->segment != block->segment || next->entry.page_offset != offset) break;
+        j->chunk.next_count++;
+        j->chunk.next_bytes += next->entry.page_bytes;
+        offset += next->entry.page_bytes;
+    }
+}
+
 /* Two files that hold the same records under different block borders: each block gives only what is assigned to its file,
  * so blocks interleave without sharing a number. They are closed off from each other by writing them apart. */
 static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnation *i)
@@ -250,6 +282,7 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
         int is_full = source->entry.row_count == sl_block_rows_max(names->count);
         if (n && j->blocks.items[n - 1].ordinal != source->ordinal) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
+        look_ahead(j, n);
         steplog_status status = is_whole && is_full && !has_due_tombstone(j, run, &i->id) ? copy_block(j, source)
                                                                                           : add_rows(j, run, i, source);
         SL_KILL_POINT("compact.block_written");
@@ -257,7 +290,7 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
             lose_block(j, source);
         else if (status < 0)
             return status;
-        j->done_bytes += source->entry.page_offset - source->entry.extent_offset + source->entry.page_bytes;
+        j->done_bytes += source->entry.page_bytes + bytes_of_values(source);
         if ((status = tell_progress(j)) != STEPLOG_OK) return status;
     }
     return sl_segment_writer_flush(j->writer, j->err);

@@ -69,21 +69,6 @@ static void dump_part(chunk_dump *c, int part)
     sl_buffer_free(&copy);
 }
 
-/* Statistics stand last in a directory entry. */
-static void dump_stats(sl_dump *d, const uint8_t *in, uint64_t offset)
-{
-    static const sl_dump_field fields[] = {{0, 8, 'f', "first"},
-                                           {8, 8, 'f', "last"},
-                                           {16, 8, 'f', "smallest"},
-                                           {24, 8, 'f', "largest"},
-                                           {32, 2, 'u', "smallest at"},
-                                           {34, 2, 'u', "largest at"},
-                                           {36, 2, 'u', "nan count"},
-                                           {38, 2, 'u', "positive inf count"},
-                                           {40, 2, 'u', "negative inf count"}};
-    SL_DUMP_FIELDS(d, fields, in, offset);
-}
-
 static void dump_payload(chunk_dump *c, uint32_t column, const sl_column_info *info, const uint8_t *payload,
                          uint64_t at)
 {
@@ -143,7 +128,6 @@ static void dump_entry(chunk_dump *c, uint32_t column, const sl_column_info *inf
     sl_dump_u64(d, at + 1, 0, "value count", info->value_count);
     if (info->flags & (SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS))
         sl_dump_u64(d, at + 1, 0, "presence bytes", info->presence_bytes);
-    if (info->flags & SL_COLUMN_HAS_STATS) dump_stats(d, end - 42, place_of(c, end - 42));
     if (info->flags & SL_COLUMN_IS_OWN_PAGE)
         dump_own_page(c, column, info);
     else

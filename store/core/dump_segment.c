@@ -33,7 +33,8 @@ static const sl_dump_field schema_fields[] = {
 static const sl_dump_field group_fields[] = {
     {0, 4, 'u', "writer"},     {4, 4, 'u', "schema"},       {8, 4, 'u', "chunk first"}, {12, 4, 'u', "chunk count"},
     {16, 8, 'u', "row count"}, {24, 8, 'u', "value count"}, {32, 8, 'i', "step min"},   {40, 8, 'i', "step max"},
-    {48, 8, 't', "time min"},  {56, 8, 't', "time max"}};
+    {48, 8, 't', "time min"},  {56, 8, 't', "time max"},    {64, 4, 'u', "node first"}, {68, 4, 'u', "stats first"},
+    {72, 4, 'u', "node stats first"}, {76, 4, 'z', ""}};
 static const sl_dump_field chunk_fields[] = {
     {0, 8, 'u', "page offset"},   {8, 4, 'u', "page bytes"},      {12, 2, 'u', "row count"},
     {14, 2, 'u', "flags"},        {16, 8, 'u', "sequence first"}, {24, 8, 'u', "sequence last"},

@@ -99,23 +99,6 @@ static int check_axis(sl_chunk_check *c, const sl_chunk_head *head, int *os_errn
     return 1;
 }
 
-static int is_same_or_nan(double a, double b) { return sl_bits_of(a) == sl_bits_of(b) || (a != a && b != b); }
-
-static int are_stats_right(const sl_column_info *info, double *values, const uint64_t *present, uint32_t row_count)
-{
-    const sl_column_stats *said = &info->stats;
-    sl_column_stats made;
-    uint32_t count = 0;
-    for (uint32_t row = 0; row < row_count; row++) /* dense: never behind what is still to be read */
-        if (present[row / 64] >> (row % 64) & 1) values[count++] = values[row];
-    sl_column_stats_make(values, count, &made);
-    return sl_bits_of(said->first) == sl_bits_of(made.first) && sl_bits_of(said->last) == sl_bits_of(made.last) &&
-           is_same_or_nan(said->smallest, made.smallest) && is_same_or_nan(said->largest, made.largest) &&
-           said->smallest_at == made.smallest_at && said->largest_at == made.largest_at &&
-           said->nan_count == made.nan_count && said->positive_inf_count == made.positive_inf_count &&
-           said->negative_inf_count == made.negative_inf_count;
-}
-
 /* Finds the payload of a column, copied where it has a page of its own. 1, 0 reported, -1 error. */
 static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info *info, sl_buffer *own,
                         const uint8_t **payload, int *os_errno)
@@ -163,8 +146,6 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
     uint64_t bytes = is_own ? SL_PAGE_HEAD_BYTES + SL_PAD8(info->payload_bytes) : c->bytes;
     if (sl_column_decode(info, payload, head->row_count, values, present, &what) < 0)
         report(c, column, offset, bytes, what);
-    else if ((info->flags & SL_COLUMN_HAS_STATS) && !are_stats_right(info, values, present, head->row_count))
-        report(c, column, 0, 0, "the statistics of the column are not those of its values");
     return 0;
 }
 

@@ -224,13 +224,13 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
         if (c->table_pages[later])
             sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
     if (item->head.index != c->table_pages[table] ||
-        before != (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES * entry_bytes)
+        before != (uint64_t)item->head.index * sl_table_page_entries_max[table] * entry_bytes)
         c->has_table_gap[table] = 1;
     if (c->regions.count == 0 && c->has_table_gap[table])
         sl_segment_check_damage(c, item->offset, item->bytes,
                                 "the pages of a table do not follow one another, each full");
     if (item->content_bytes == 0 || item->content_bytes % entry_bytes ||
-        item->content_bytes / entry_bytes > SL_TABLE_PAGE_ENTRIES)
+        item->content_bytes / entry_bytes > sl_table_page_entries_max[table])
         sl_segment_check_damage(c, item->offset, item->bytes, "the page of a table does not hold whole entries");
     if (c->table_pages[table]++ == 0) c->table_offset[table] = item->offset;
     sl_buffer_put(&c->tables[table], item->content, item->content_bytes);

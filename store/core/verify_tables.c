@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const table_names[SL_TABLE_COUNT] = {"writers", "schemas", "groups", "chunks", "ranges", "records"};
+static const char *const table_names[SL_TABLE_COUNT] = {"writers", "schemas", "groups", "chunks", "ranges", "records",
+                                                        "nodes", "statistics", "statistics of nodes"};
 
 /* ---- making the tables again ---- */
 
@@ -47,9 +48,9 @@ static void encode(int table, const void *entry, uint8_t *out)
 static uint64_t entry_offset(const sl_segment_check *c, int table, uint64_t entry)
 {
     uint32_t bytes = sl_table_entry_bytes[table];
-    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)SL_TABLE_PAGE_ENTRIES * bytes;
-    return c->table_offset[table] + entry / SL_TABLE_PAGE_ENTRIES * stride + SL_PAGE_HEAD_BYTES +
-           entry % SL_TABLE_PAGE_ENTRIES * bytes;
+    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)sl_table_page_entries_max[table] * bytes;
+    return c->table_offset[table] + entry / sl_table_page_entries_max[table] * stride + SL_PAGE_HEAD_BYTES +
+           entry % sl_table_page_entries_max[table] * bytes;
 }
 
 static uint64_t stored_count(const sl_segment_check *c, int table)

@@ -136,10 +136,6 @@ void sl_column_encode(const double *values, const uint64_t *present, uint32_t ro
     payload->bytes -= bound;
     payload->bytes += sl_value_encode(source, info->value_count, at);
     info->payload_bytes = (uint32_t)payload->bytes;
-    if (info->value_count >= SL_CHUNK_STATS_VALUES_MIN) {
-        info->flags |= SL_COLUMN_HAS_STATS;
-        sl_column_stats_make(source, info->value_count, &info->stats);
-    }
 }
 
 static void set_all_present(uint64_t *present, uint32_t row_count)
@@ -229,19 +225,6 @@ sl_chunk_walk sl_chunk_directory_begin(const sl_chunk_head *head)
     return (sl_chunk_walk){.span = sl_span_of(head->directory, head->directory_bytes), .head = head};
 }
 
-static void read_stats(sl_span *span, sl_column_stats *stats)
-{
-    stats->first = sl_double_of(sl_span_u64(span));
-    stats->last = sl_double_of(sl_span_u64(span));
-    stats->smallest = sl_double_of(sl_span_u64(span));
-    stats->largest = sl_double_of(sl_span_u64(span));
-    stats->smallest_at = sl_span_u16(span);
-    stats->largest_at = sl_span_u16(span);
-    stats->nan_count = sl_span_u16(span);
-    stats->positive_inf_count = sl_span_u16(span);
-    stats->negative_inf_count = sl_span_u16(span);
-}
-
 int sl_chunk_directory_next(sl_chunk_walk *walk, sl_column_info *out)
 {
     const sl_chunk_head *head = walk->head;
@@ -263,12 +246,8 @@ int sl_chunk_directory_next(sl_chunk_walk *walk, sl_column_info *out)
         out->value_count = (uint32_t)value_count;
         out->presence_bytes = (uint32_t)presence_bytes;
     }
-    if (out->flags & SL_COLUMN_HAS_STATS) {
-        read_stats(span, &out->stats);
-        if (out->stats.smallest_at >= out->value_count || out->stats.largest_at >= out->value_count) span->is_bad = 1;
-    }
     uint8_t both = SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS;
-    if (!(out->flags & SL_COLUMN_HAS_VALUES) || out->flags > 31 || (out->flags & both) == both || payload_bytes == 0 ||
+    if (!(out->flags & SL_COLUMN_HAS_VALUES) || out->flags > 15 || (out->flags & both) == both || payload_bytes == 0 ||
         payload_bytes > SL_COLUMN_PAYLOAD_BYTES_MAX)
         span->is_bad = 1;
     out->payload_bytes = (uint32_t)payload_bytes;
@@ -292,18 +271,6 @@ void sl_chunk_directory_put(sl_buffer *directory, const sl_column_info *info)
     if (info->flags & (SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS)) {
         sl_buffer_varint(directory, info->value_count);
         sl_buffer_varint(directory, info->presence_bytes);
-    }
-    if (info->flags & SL_COLUMN_HAS_STATS) {
-        const sl_column_stats *stats = &info->stats;
-        sl_buffer_u64(directory, sl_bits_of(stats->first));
-        sl_buffer_u64(directory, sl_bits_of(stats->last));
-        sl_buffer_u64(directory, sl_bits_of(stats->smallest));
-        sl_buffer_u64(directory, sl_bits_of(stats->largest));
-        sl_buffer_u16(directory, stats->smallest_at);
-        sl_buffer_u16(directory, stats->largest_at);
-        sl_buffer_u16(directory, stats->nan_count);
-        sl_buffer_u16(directory, stats->positive_inf_count);
-        sl_buffer_u16(directory, stats->negative_inf_count);
     }
 }
 

@@ -27,7 +27,6 @@ typedef struct sl_column_info {
     uint32_t presence_bytes; /* at the front of the payload */
     uint64_t page_distance;  /* own page: from its offset to that of the chunk page */
     const uint8_t *payload;  /* inline: lent */
-    sl_column_stats stats;   /* when SL_COLUMN_HAS_STATS */
 } sl_column_info;
 
 /* Encodes one column: values[row] where bit row of present is set (NULL: all). payload receives presence

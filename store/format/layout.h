@@ -72,6 +72,9 @@ enum {
     SL_PAGE_CHUNK_TABLE = 19,
     SL_PAGE_RANGE_TABLE = 20,
     SL_PAGE_RECORD_TABLE = 21,
+    SL_PAGE_NODE_TABLE = 22,
+    SL_PAGE_STATS_TABLE = 23,
+    SL_PAGE_NODE_STATS_TABLE = 24,
     SL_PAGE_TRAILER = 31
 };
 enum { SL_PAGE_IS_LZ4 = 1 };
@@ -80,23 +83,30 @@ enum { SL_PAGE_IS_LZ4 = 1 };
 #define SL_CHUNK_HEAD_BYTES 32u
 #define SL_CHUNK_PART_IS_REFERENCE 0x80000000u
 #define SL_CHUNK_OWN_PAGE_BYTES_MIN 1024u /* a column at least this long has a page of its own */
-#define SL_CHUNK_STATS_VALUES_MIN 256u    /* a column with fewer values carries no statistics */
 enum { SL_CHUNK_STEPS_SORTED = 1, SL_CHUNK_HAS_TIMES = 2 };
 enum {
     SL_COLUMN_HAS_VALUES = 1,
     SL_COLUMN_IS_OWN_PAGE = 2,
     SL_COLUMN_HAS_BITMAP = 4,
-    SL_COLUMN_HAS_POSITIONS = 8,
-    SL_COLUMN_HAS_STATS = 16
+    SL_COLUMN_HAS_POSITIONS = 8
 };
 
-#define SL_TABLE_PAGE_ENTRIES 512u
+#define SL_NODE_CHUNKS 64u /* chunks of a group that make a node */
+#define SL_NO_STATS UINT32_MAX
+/* A group with fewer chunks, or chunks with fewer rows, carries no statistics. */
+#define SL_STATS_CHUNKS_MIN 4u
+#define SL_STATS_CHUNK_ROWS_MIN 256u
+
+#define SL_TABLE_PAGE_ENTRIES_MAX 512u
 #define SL_WRITER_ENTRY_BYTES 96u
 #define SL_SCHEMA_ENTRY_BYTES 16u
-#define SL_GROUP_ENTRY_BYTES 64u
+#define SL_GROUP_ENTRY_BYTES 80u
 #define SL_CHUNK_ENTRY_BYTES 80u
 #define SL_RANGE_ENTRY_BYTES 24u
 #define SL_RECORD_ENTRY_BYTES 48u
+#define SL_NODE_ENTRY_BYTES 48u
+#define SL_STATS_ENTRY_BYTES 56u
+#define SL_NODE_STATS_ENTRY_BYTES 80u
 enum { SL_RANGE_HELD = 1, SL_RANGE_DROPPED = 2 };
 
 #define SL_FACTS_PAGE_RAW_BYTES 65536u        /* a facts page is closed when it passes this */

@@ -13,9 +13,14 @@ static const char magic[8] = {'S', 'L', 'S', 'E', 'G', 'M', 'N', 'T'};
 
 const uint32_t sl_table_entry_bytes[SL_TABLE_COUNT] = {SL_WRITER_ENTRY_BYTES, SL_SCHEMA_ENTRY_BYTES,
                                                        SL_GROUP_ENTRY_BYTES,  SL_CHUNK_ENTRY_BYTES,
-                                                       SL_RANGE_ENTRY_BYTES,  SL_RECORD_ENTRY_BYTES};
+                                                       SL_RANGE_ENTRY_BYTES,  SL_RECORD_ENTRY_BYTES,
+                                                       SL_NODE_ENTRY_BYTES,   SL_STATS_ENTRY_BYTES,
+                                                       SL_NODE_STATS_ENTRY_BYTES};
+/* What is looked up entry by entry in long tables stands in short pages. */
+const uint32_t sl_table_page_entries_max[SL_TABLE_COUNT] = {512, 512, 512, 64, 512, 512, 512, 64, 512};
 const uint8_t sl_table_page_kind[SL_TABLE_COUNT] = {SL_PAGE_WRITER_TABLE, SL_PAGE_SCHEMA_TABLE, SL_PAGE_GROUP_TABLE,
-                                                    SL_PAGE_CHUNK_TABLE,  SL_PAGE_RANGE_TABLE,  SL_PAGE_RECORD_TABLE};
+                                                    SL_PAGE_CHUNK_TABLE,  SL_PAGE_RANGE_TABLE,  SL_PAGE_RECORD_TABLE,
+                                                    SL_PAGE_NODE_TABLE,   SL_PAGE_STATS_TABLE,  SL_PAGE_NODE_STATS_TABLE};
 
 void sl_segment_header_encode(const sl_segment_header *header, uint8_t out[SL_SEGMENT_HEADER_BYTES])
 {
@@ -111,6 +116,10 @@ void sl_group_entry_encode(const sl_group_entry *entry, uint8_t *out)
     sl_store64(out + 40, (uint64_t)entry->step_max);
     sl_store64(out + 48, (uint64_t)entry->time_min_ns);
     sl_store64(out + 56, (uint64_t)entry->time_max_ns);
+    sl_store32(out + 64, entry->node_first);
+    sl_store32(out + 68, entry->stats_first);
+    sl_store32(out + 72, entry->node_stats_first);
+    sl_store32(out + 76, 0);
 }
 
 int sl_group_entry_decode(const uint8_t *in, sl_group_entry *out)
@@ -124,8 +133,12 @@ int sl_group_entry_decode(const uint8_t *in, sl_group_entry *out)
                             .step_min = (int64_t)sl_load64(in + 32),
                             .step_max = (int64_t)sl_load64(in + 40),
                             .time_min_ns = (int64_t)sl_load64(in + 48),
-                            .time_max_ns = (int64_t)sl_load64(in + 56)};
-    return out->chunk_count >= 1 && out->step_min <= out->step_max;
+                            .time_max_ns = (int64_t)sl_load64(in + 56),
+                            .node_first = sl_load32(in + 64),
+                            .stats_first = sl_load32(in + 68),
+                            .node_stats_first = sl_load32(in + 72)};
+    return out->chunk_count >= 1 && out->step_min <= out->step_max && sl_is_zero(in + 76, 4) &&
+           (out->stats_first == SL_NO_STATS) == (out->node_stats_first == SL_NO_STATS);
 }
 
 void sl_chunk_entry_encode(const sl_chunk_entry *entry, uint8_t *out)
@@ -241,13 +254,13 @@ void sl_trailer_encode(const sl_trailer *trailer, uint8_t out[SL_TRAILER_CONTENT
         sl_store64(out + 8 + 16 * i, trailer->tables[i].offset);
         sl_store64(out + 16 + 16 * i, trailer->tables[i].entry_count);
     }
-    sl_store64(out + 104, trailer->row_count);
-    sl_store64(out + 112, trailer->value_count);
-    sl_store64(out + 120, trailer->lamport_max);
-    sl_store64(out + 128, (uint64_t)trailer->step_min);
-    sl_store64(out + 136, (uint64_t)trailer->step_max);
-    sl_store64(out + 144, (uint64_t)trailer->time_min_ns);
-    sl_store64(out + 152, (uint64_t)trailer->time_max_ns);
+    sl_store64(out + 152, trailer->row_count);
+    sl_store64(out + 160, trailer->value_count);
+    sl_store64(out + 168, trailer->lamport_max);
+    sl_store64(out + 176, (uint64_t)trailer->step_min);
+    sl_store64(out + 184, (uint64_t)trailer->step_max);
+    sl_store64(out + 192, (uint64_t)trailer->time_min_ns);
+    sl_store64(out + 200, (uint64_t)trailer->time_max_ns);
 }
 
 int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
@@ -260,30 +273,31 @@ int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
         out->tables[i].entry_count = sl_load64(in + 16 + 16 * i);
         uint64_t count = out->tables[i].entry_count;
         if (count > UINT32_MAX || out->tables[i].offset > tables_end) return 0;
-        uint64_t pages = (count + SL_TABLE_PAGE_ENTRIES - 1) / SL_TABLE_PAGE_ENTRIES;
+        uint64_t pages = (count + sl_table_page_entries_max[i] - 1) / sl_table_page_entries_max[i];
         if (count * sl_table_entry_bytes[i] + pages * SL_PAGE_HEAD_BYTES > tables_end - out->tables[i].offset) return 0;
     }
-    out->row_count = sl_load64(in + 104);
-    out->value_count = sl_load64(in + 112);
-    out->lamport_max = sl_load64(in + 120);
-    out->step_min = (int64_t)sl_load64(in + 128);
-    out->step_max = (int64_t)sl_load64(in + 136);
-    out->time_min_ns = (int64_t)sl_load64(in + 144);
-    out->time_max_ns = (int64_t)sl_load64(in + 152);
-    return sl_is_zero(in + 160, SL_TRAILER_CONTENT_BYTES - 160);
+    out->row_count = sl_load64(in + 152);
+    out->value_count = sl_load64(in + 160);
+    out->lamport_max = sl_load64(in + 168);
+    out->step_min = (int64_t)sl_load64(in + 176);
+    out->step_max = (int64_t)sl_load64(in + 184);
+    out->time_min_ns = (int64_t)sl_load64(in + 192);
+    out->time_max_ns = (int64_t)sl_load64(in + 200);
+    return sl_is_zero(in + 208, SL_TRAILER_CONTENT_BYTES - 208);
 }
 
 uint64_t sl_table_page_offset(const sl_trailer *trailer, int table, uint64_t page_index)
 {
-    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)SL_TABLE_PAGE_ENTRIES * sl_table_entry_bytes[table];
+    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)sl_table_page_entries_max[table] * sl_table_entry_bytes[table];
     return trailer->tables[table].offset + page_index * stride;
 }
 
 uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t page_index)
 {
-    uint64_t before = page_index * SL_TABLE_PAGE_ENTRIES, count = trailer->tables[table].entry_count;
+    uint64_t most = sl_table_page_entries_max[table];
+    uint64_t before = page_index * most, count = trailer->tables[table].entry_count;
     if (before >= count) return 0;
-    return count - before < SL_TABLE_PAGE_ENTRIES ? (uint32_t)(count - before) : SL_TABLE_PAGE_ENTRIES;
+    return (uint32_t)(count - before < most ? count - before : most);
 }
 
 int sl_schema_content_check(const uint8_t *content, uint32_t bytes, uint32_t *count)

@@ -34,6 +34,9 @@ typedef struct sl_group_entry {
     uint64_t row_count, value_count;
     int64_t step_min, step_max;
     int64_t time_min_ns, time_max_ns; /* both STEPLOG_TIME_NONE when no row has one */
+    /* Where its entries begin in the tables of nodes, of statistics and of statistics of nodes; the latter two column by
+     * column. SL_NO_STATS in both: it has no statistics. */
+    uint32_t node_first, stats_first, node_stats_first;
 } sl_group_entry;
 
 /* Sorted by (group, first sequence). */
@@ -100,7 +103,8 @@ typedef struct sl_record_prefix {
 void sl_record_prefix_encode(const sl_record_prefix *prefix, uint8_t out[SL_RECORD_PREFIX_BYTES]);
 int sl_record_prefix_decode(const uint8_t *in, sl_record_prefix *out);
 
-enum { SL_TABLE_WRITERS, SL_TABLE_SCHEMAS, SL_TABLE_GROUPS, SL_TABLE_CHUNKS, SL_TABLE_RANGES, SL_TABLE_RECORDS, SL_TABLE_COUNT };
+enum { SL_TABLE_WRITERS, SL_TABLE_SCHEMAS, SL_TABLE_GROUPS, SL_TABLE_CHUNKS, SL_TABLE_RANGES, SL_TABLE_RECORDS,
+       SL_TABLE_NODES, SL_TABLE_STATS, SL_TABLE_NODE_STATS, SL_TABLE_COUNT };
 
 /* The last 256 bytes of a segment are a page of kind TRAILER. */
 typedef struct sl_trailer {
@@ -113,9 +117,10 @@ void sl_trailer_encode(const sl_trailer *trailer, uint8_t out[SL_TRAILER_CONTENT
 int sl_trailer_decode(const uint8_t *in, sl_trailer *out);
 
 extern const uint32_t sl_table_entry_bytes[SL_TABLE_COUNT];
+extern const uint32_t sl_table_page_entries_max[SL_TABLE_COUNT]; /* what a whole page holds */
 extern const uint8_t sl_table_page_kind[SL_TABLE_COUNT];
 
-/* A table is whole pages of SL_TABLE_PAGE_ENTRIES entries and a last one with the rest, one behind the
+/* A table is whole pages of sl_table_page_entries_max[] entries and a last one with the rest, one behind the
  * other, not compressed; so the page of an entry is arithmetic. */
 uint64_t sl_table_page_offset(const sl_trailer *trailer, int table, uint64_t page_index);
 uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t page_index);

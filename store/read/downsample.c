@@ -50,34 +50,10 @@ static void add_point(m4_pass *pass, int64_t step, double value)
     }
 }
 
-/* Takes a whole block from its header; the steps of its extremes need the axis. 0 when it has to be decoded. */
 static int add_block(m4_pass *pass, sl_piece_set *set, const sl_piece *piece)
 {
-    int64_t steps[SL_CHUNK_ROWS_MAX];
-    if (!piece->segment || !piece->is_whole || !(piece->entry.flags & SL_CHUNK_STEPS_SORTED) ||
-        bucket_of(pass, piece->step_min) != bucket_of(pass, piece->step_max))
-        return 0;
-    if (sl_segment_chunk(piece->segment, piece->entry.page_offset, &piece->entry, &set->chunk, NULL) < 0) return 0;
-    const sl_column_info *info = piece->columns->stored[0] < set->chunk.infos.count
-                                     ? &set->chunk.infos.items[piece->columns->stored[0]]
-                                     : NULL;
-    if (!info || !(info->flags & SL_COLUMN_HAS_STATS) || info->value_count != set->chunk.head.row_count) return 0;
-    if (sl_segment_axis(piece->segment, &set->chunk, SL_PART_STEPS, steps, NULL) < 0) return 0;
-    const sl_column_stats *stats = &info->stats;
-    steplog_m4 *m = &pass->buckets[bucket_of(pass, piece->step_min)];
-    if (m->count == 0) {
-        m->step[0] = steps[0];
-        m->value[0] = stats->first;
-    }
-    m->step[1] = steps[info->value_count - 1];
-    m->value[1] = stats->last;
-    m->count += info->value_count;
-    m->nan_count += stats->nan_count;
-    m->inf_count += (uint64_t)stats->positive_inf_count + stats->negative_inf_count;
-    m->negative_inf_count += stats->negative_inf_count;
-    if (!isnan(stats->smallest)) add_extreme(m, 2, steps[stats->smallest_at], stats->smallest);
-    if (!isnan(stats->largest)) add_extreme(m, 3, steps[stats->largest_at], stats->largest);
-    return 1;
+    (void)pass, (void)set, (void)piece;
+    return 0;
 }
 
 /* One after another: pieces are sorted by their first step, so only the neighbours can overlap. */

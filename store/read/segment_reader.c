@@ -107,7 +107,7 @@ static int read_table(sl_segment *s, int table)
 {
     uint64_t count = s->trailer.tables[table].entry_count;
     uint32_t entry_bytes = sl_table_entry_bytes[table];
-    for (uint64_t page = 0; page * SL_TABLE_PAGE_ENTRIES < count; page++) {
+    for (uint64_t page = 0; page * sl_table_page_entries_max[table] < count; page++) {
         sl_page_item item;
         sl_page_read_one(&s->pages, sl_table_page_offset(&s->trailer, table, page), &item);
         if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
@@ -378,7 +378,7 @@ steplog_status sl_segment_chunks(sl_segment *s, uint32_t group, sl_chunk_list *o
         return STEPLOG_OK;
     }
     while (at < end) {
-        uint64_t page = at / SL_TABLE_PAGE_ENTRIES;
+        uint64_t page = at / sl_table_page_entries_max[SL_TABLE_CHUNKS];
         uint32_t entries = sl_table_page_entries(&s->trailer, SL_TABLE_CHUNKS, page);
         sl_page_item item;
         steplog_status status = read_page(s, sl_table_page_offset(&s->trailer, SL_TABLE_CHUNKS, page),
@@ -395,9 +395,9 @@ steplog_status sl_segment_chunks(sl_segment *s, uint32_t group, sl_chunk_list *o
             return STEPLOG_OK;
         }
         if (status < 0) return status;
-        for (; at < end && at / SL_TABLE_PAGE_ENTRIES == page; at++) {
+        for (; at < end && at / sl_table_page_entries_max[SL_TABLE_CHUNKS] == page; at++) {
             sl_chunk_entry entry;
-            if (sl_chunk_entry_decode(item.content + at % SL_TABLE_PAGE_ENTRIES * SL_CHUNK_ENTRY_BYTES, &entry))
+            if (sl_chunk_entry_decode(item.content + at % sl_table_page_entries_max[SL_TABLE_CHUNKS] * SL_CHUNK_ENTRY_BYTES, &entry))
                 out->items[out->count++] = entry;
             else
                 sl_segment_report(s, item.offset, item.bytes, "chunk entry breaks a rule", NULL, NULL, NULL);

@@ -138,8 +138,8 @@ static void find_facts(rebuild *r, const sl_page_item *item)
 static void find_table_writers(rebuild *r, const sl_page_item *item)
 {
     uint32_t entries = item->content_bytes / SL_WRITER_ENTRY_BYTES;
-    uint64_t first = (uint64_t)item->head.index * SL_TABLE_PAGE_ENTRIES;
-    if (entries * SL_WRITER_ENTRY_BYTES != item->content_bytes || entries > SL_TABLE_PAGE_ENTRIES ||
+    uint64_t first = (uint64_t)item->head.index * sl_table_page_entries_max[SL_TABLE_WRITERS];
+    if (entries * SL_WRITER_ENTRY_BYTES != item->content_bytes || entries > sl_table_page_entries_max[SL_TABLE_WRITERS] ||
         first > r->table_writers.count)
         return;
     for (uint32_t i = 0; i < entries; i++) {
@@ -241,7 +241,9 @@ static int make_groups(rebuild *r)
                                     .step_min = INT64_MAX,
                                     .step_max = INT64_MIN,
                                     .time_min_ns = STEPLOG_TIME_NONE,
-                                    .time_max_ns = STEPLOG_TIME_NONE};
+                                    .time_max_ns = STEPLOG_TIME_NONE,
+                                    .stats_first = SL_NO_STATS,
+                                    .node_stats_first = SL_NO_STATS};
             sl_writer_entry *writer = &s->writers.items[found->writer];
             if (writer->group_count++ == 0) writer->group_first = (uint32_t)s->groups.count;
             if (!SL_VEC_PUSH(&s->groups, fresh)) return 0;

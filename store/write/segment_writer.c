@@ -17,6 +17,7 @@
 #include "os/private_fd.h"
 #include "write/level_dir.h"
 #include "write/open_block.h"
+#include "write/segment_index.h"
 #include "write/stripe.h"
 
 #include <errno.h>
@@ -37,11 +38,6 @@ typedef struct shared_part {
     uint8_t part;
 } shared_part;
 
-typedef struct chunk_record {
-    uint32_t writer, schema;
-    sl_chunk_entry entry;
-} chunk_record;
-
 struct sl_segment_writer {
     int level_dir, fd;
     uint32_t level;
@@ -51,19 +47,15 @@ struct sl_segment_writer {
     char temporary_name[SL_FILE_NAME_BYTES];
     sl_segment_header header;
 
-    SL_VEC(sl_writer_entry) writers;
-    SL_VEC(sl_schema_entry) schemas;
+    sl_segment_index index;
     SL_VEC(XXH128_hash_t) schema_hashes;
-    SL_VEC(chunk_record) chunks;
-    SL_VEC(sl_range_entry) ranges;
-    SL_VEC(sl_record_entry) records;
+    size_t writer_chunk_first;    /* index.chunks[] of the current writer begin here */
     SL_VEC(sl_open_block) blocks; /* of the current writer */
     SL_VEC(sl_stripe) stripes;    /* likewise */
     size_t record_pending_first;  /* records[] from here on wait for their facts page */
     sl_buffer pending_facts;
     shared_part *shared;
     sl_buffer content, directory, payload, inline_payloads;
-    sl_trailer trailer;
     size_t stripe_bytes; /* payloads in all stripes */
     int is_in_writer;
 };
@@ -79,12 +71,8 @@ static void free_writer(sl_segment_writer *w)
     if (w->level_dir >= 0) sl_os->close(w->level_dir);
     for (size_t i = 0; i < w->blocks.count; i++) sl_open_block_free(&w->blocks.items[i]);
     for (size_t i = 0; i < w->stripes.count; i++) sl_stripe_free(&w->stripes.items[i]);
-    SL_VEC_FREE(&w->writers);
-    SL_VEC_FREE(&w->schemas);
+    sl_segment_index_free(&w->index);
     SL_VEC_FREE(&w->schema_hashes);
-    SL_VEC_FREE(&w->chunks);
-    SL_VEC_FREE(&w->ranges);
-    SL_VEC_FREE(&w->records);
     SL_VEC_FREE(&w->blocks);
     SL_VEC_FREE(&w->stripes);
     sl_free(w->shared);
@@ -110,9 +98,7 @@ steplog_status sl_segment_writer_open(int store_dir, uint32_t level, sl_segment_
     sl_segment_writer *w = sl_alloc_zero(1, sizeof *w);
     if (!w) return no_memory(err);
     *w = (sl_segment_writer){.level_dir = -1, .fd = -1, .level = level};
-    w->trailer.step_min = INT64_MAX;
-    w->trailer.step_max = INT64_MIN;
-    w->trailer.time_min_ns = w->trailer.time_max_ns = STEPLOG_TIME_NONE;
+    sl_segment_index_init(&w->index);
     steplog_status status = STEPLOG_NOMEM;
     int e;
     if (!(w->shared = sl_alloc_zero(SHARED_PARTS, sizeof *w->shared))) {
@@ -178,8 +164,8 @@ static steplog_status flush_facts(sl_segment_writer *w, steplog_error *err)
     if (w->pending_facts.bytes == 0) return STEPLOG_OK;
     uint64_t at;
     SL_TRY(put_page(w, SL_PAGE_FACTS, 0, w->pending_facts.data, w->pending_facts.bytes, 1, &at, err));
-    for (size_t i = w->record_pending_first; i < w->records.count; i++) w->records.items[i].page_offset = at;
-    w->record_pending_first = w->records.count;
+    for (size_t i = w->record_pending_first; i < w->index.records.count; i++) w->index.records.items[i].page_offset = at;
+    w->record_pending_first = w->index.records.count;
     sl_buffer_clear(&w->pending_facts);
     return STEPLOG_OK;
 }
@@ -195,11 +181,11 @@ static steplog_status add_record(sl_segment_writer *w, const sl_record_prefix *p
     sl_record_prefix_encode(prefix, head);
     copy.content_offset = (uint32_t)w->pending_facts.bytes;
     sl_buffer_put(&w->pending_facts, body, prefix->bytes);
-    if (w->pending_facts.is_out_of_memory || !SL_VEC_PUSH(&w->records, copy)) return no_memory(err);
+    if (w->pending_facts.is_out_of_memory || !SL_VEC_PUSH(&w->index.records, copy)) return no_memory(err);
     return STEPLOG_OK;
 }
 
-static uint32_t current_writer(const sl_segment_writer *w) { return (uint32_t)w->writers.count - 1; }
+static uint32_t current_writer(const sl_segment_writer *w) { return (uint32_t)w->index.writers.count - 1; }
 
 steplog_status sl_segment_writer_fact(sl_segment_writer *w, const uint8_t *body, uint32_t bytes, uint64_t sequence,
                                       uint32_t sequence_count, steplog_error *err)
@@ -207,7 +193,7 @@ steplog_status sl_segment_writer_fact(sl_segment_writer *w, const uint8_t *body,
     sl_fact fact;
     if (!sl_fact_decode(body, bytes, &fact))
         return sl_fail(err, STEPLOG_CORRUPT, -1, "a fact breaks a rule of its format");
-    if (fact.lamport > w->trailer.lamport_max) w->trailer.lamport_max = fact.lamport;
+    if (fact.lamport > w->index.trailer.lamport_max) w->index.trailer.lamport_max = fact.lamport;
     sl_record_prefix prefix = {current_writer(w), bytes, sequence, sequence_count, SL_ENTRY_FACT, 0};
     sl_record_entry entry = {.writer = prefix.writer,
                              .type = SL_ENTRY_FACT,
@@ -297,25 +283,12 @@ static void describe_axis(const axis *a, sl_chunk_entry *entry)
     }
 }
 
-static void count_chunk(sl_trailer *trailer, const sl_chunk_entry *entry)
-{
-    trailer->row_count += entry->row_count;
-    trailer->value_count += entry->value_count;
-    if (entry->step_min < trailer->step_min) trailer->step_min = entry->step_min;
-    if (entry->step_max > trailer->step_max) trailer->step_max = entry->step_max;
-    if (entry->time_min_ns == STEPLOG_TIME_NONE) return;
-    if (trailer->time_min_ns == STEPLOG_TIME_NONE || entry->time_min_ns < trailer->time_min_ns)
-        trailer->time_min_ns = entry->time_min_ns;
-    if (trailer->time_max_ns == STEPLOG_TIME_NONE || entry->time_max_ns > trailer->time_max_ns)
-        trailer->time_max_ns = entry->time_max_ns;
-}
-
 static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axis *a, sl_column_info *infos,
-                                uint32_t column_count, uint64_t extent_offset, steplog_error *err)
+                                uint32_t column_count, uint64_t extent_offset, sl_stats_entry **stats,
+                                steplog_error *err)
 {
     uint64_t at = w->offset;
-    chunk_record record = {.writer = current_writer(w), .schema = schema};
-    sl_chunk_entry *entry = &record.entry;
+    sl_chunk_entry chunk_entry = {0}, *entry = &chunk_entry;
     describe_axis(a, entry);
     sl_buffer_clear(&w->directory);
     for (uint32_t c = 0; c < column_count; c++) {
@@ -323,7 +296,7 @@ static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axi
         if (infos[c].flags & SL_COLUMN_HAS_VALUES) entry->value_count += infos[c].value_count;
         sl_chunk_directory_put(&w->directory, &infos[c]);
     }
-    sl_chunk_head head = {.writer = record.writer,
+    sl_chunk_head head = {.writer = current_writer(w),
                           .schema = schema,
                           .row_count = a->row_count,
                           .column_count = column_count,
@@ -349,8 +322,9 @@ static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axi
     entry->page_offset = at;
     entry->page_bytes = (uint32_t)(w->offset - at);
     entry->extent_offset = extent_offset;
-    count_chunk(&w->trailer, entry);
-    return SL_VEC_PUSH(&w->chunks, record) ? STEPLOG_OK : no_memory(err);
+    sl_stats_entry *taken = *stats;
+    *stats = NULL;
+    return sl_segment_index_add_chunk(&w->index, schema, entry, taken) ? STEPLOG_OK : no_memory(err);
 }
 
 /* The COLUMN pages of a stripe, column by column; page_distance becomes the page's offset, and for short columns 0. */
@@ -383,7 +357,8 @@ static steplog_status flush_stripe(sl_segment_writer *w, sl_stripe *s, steplog_e
                 sl_buffer_put(&w->inline_payloads, chunk->infos[c].payload, chunk->infos[c].payload_bytes);
         if (w->inline_payloads.is_out_of_memory) return no_memory(err);
         axis a = {chunk->row_count, chunk->axis, chunk->axis + rows, chunk->axis + 2 * rows};
-        SL_TRY(put_chunk(w, s->schema, &a, chunk->infos, s->column_count, extents[n] ? extents[n] : w->offset, err));
+        SL_TRY(put_chunk(w, s->schema, &a, chunk->infos, s->column_count, extents[n] ? extents[n] : w->offset,
+                         &chunk->stats, err));
     }
     w->stripe_bytes -= s->payloads.bytes;
     sl_stripe_clear(s);
@@ -395,7 +370,7 @@ static sl_stripe *find_stripe(sl_segment_writer *w, uint32_t schema)
     for (size_t i = w->stripes.count; i-- > 0;)
         if (w->stripes.items[i].schema == schema) return &w->stripes.items[i];
     sl_stripe stripe;
-    sl_stripe_init(&stripe, schema, w->schemas.items[schema].name_count);
+    sl_stripe_init(&stripe, schema, w->index.schemas.items[schema].name_count);
     return SL_VEC_PUSH(&w->stripes, stripe) ? &w->stripes.items[w->stripes.count - 1] : NULL;
 }
 
@@ -432,6 +407,8 @@ static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, st
                          block->row_count, &w->payload, &info);
         if (w->payload.is_out_of_memory || !sl_stripe_put(stripe, chunk, c, &info, w->payload.data))
             status = no_memory(err);
+        sl_stats_make(block->values + c * block->column_stride, block->present + (size_t)c * SL_PRESENT_WORDS,
+                      block->row_count, block->steps, &chunk->stats[c]);
     }
     if (status >= 0) sl_open_block_clear(block);
     return end_chunk(w, stripe, bytes_before, status, err);
@@ -442,7 +419,7 @@ static sl_open_block *find_block(sl_segment_writer *w, uint32_t schema)
     for (size_t i = w->blocks.count; i-- > 0;)
         if (w->blocks.items[i].schema == schema) return &w->blocks.items[i];
     sl_open_block block;
-    sl_open_block_init(&block, schema, w->schemas.items[schema].name_count);
+    sl_open_block_init(&block, schema, w->index.schemas.items[schema].name_count);
     return SL_VEC_PUSH(&w->blocks, block) ? &w->blocks.items[w->blocks.count - 1] : NULL;
 }
 
@@ -450,7 +427,7 @@ steplog_status sl_segment_writer_row(sl_segment_writer *w, uint32_t schema, int6
                                      uint64_t sequence, const double *values, const uint64_t *present,
                                      steplog_error *err)
 {
-    SL_ASSERT(w->is_in_writer && schema < w->schemas.count);
+    SL_ASSERT(w->is_in_writer && schema < w->index.schemas.count);
     sl_open_block *block = find_block(w, schema);
     if (!block || !sl_open_block_add(block, step, time_ns, sequence, values, present)) return no_memory(err);
     return sl_open_block_is_full(block) ? flush_block(w, block, err) : STEPLOG_OK;
@@ -458,7 +435,7 @@ steplog_status sl_segment_writer_row(sl_segment_writer *w, uint32_t schema, int6
 
 steplog_status sl_segment_writer_block(sl_segment_writer *w, uint32_t schema, uint32_t row_count, const int64_t *steps,
                                        const int64_t *times, const int64_t *sequences, const sl_column_info *infos,
-                                       const uint8_t *const *payloads, steplog_error *err)
+                                       const uint8_t *const *payloads, const sl_stats_entry *stats, steplog_error *err)
 {
     sl_open_block *block = find_block(w, schema);
     if (!block) return no_memory(err);
@@ -470,6 +447,7 @@ steplog_status sl_segment_writer_block(sl_segment_writer *w, uint32_t schema, ui
     steplog_status status = STEPLOG_OK;
     for (uint32_t c = 0; c < stripe->column_count && status >= 0; c++)
         if (!sl_stripe_put(stripe, chunk, c, &infos[c], payloads[c])) status = no_memory(err);
+    memcpy(chunk->stats, stats, stripe->column_count * sizeof *stats);
     return end_chunk(w, stripe, bytes_before, status, err);
 }
 
@@ -490,10 +468,10 @@ steplog_status sl_segment_writer_schema(sl_segment_writer *w, const char *const 
             return STEPLOG_OK;
         }
     sl_schema_entry entry = {.name_count = count};
-    *ordinal = (uint32_t)w->schemas.count;
+    *ordinal = (uint32_t)w->index.schemas.count;
     SL_TRY(put_page(w, SL_PAGE_SCHEMA, *ordinal, w->content.data, w->content.bytes, 1, &entry.page_offset, err));
     entry.page_bytes = (uint32_t)(w->offset - entry.page_offset);
-    return SL_VEC_PUSH(&w->schemas, entry) && SL_VEC_PUSH(&w->schema_hashes, hash) ? STEPLOG_OK : no_memory(err);
+    return SL_VEC_PUSH(&w->index.schemas, entry) && SL_VEC_PUSH(&w->schema_hashes, hash) ? STEPLOG_OK : no_memory(err);
 }
 
 steplog_status sl_segment_writer_begin(sl_segment_writer *w, const uint8_t *description, size_t bytes,
@@ -509,18 +487,18 @@ steplog_status sl_segment_writer_begin(sl_segment_writer *w, const uint8_t *desc
                              .rank = d.rank,
                              .flags = d.flags,
                              .start_time_ns = d.start_time_ns};
-    entry.range_first = (uint32_t)w->ranges.count;
-    entry.record_first = (uint32_t)w->records.count;
-    SL_TRY(put_page(w, SL_PAGE_WRITER, (uint32_t)w->writers.count, description, bytes, 1, &entry.page_offset, err));
+    entry.range_first = (uint32_t)w->index.ranges.count;
+    entry.record_first = (uint32_t)w->index.records.count;
+    SL_TRY(put_page(w, SL_PAGE_WRITER, (uint32_t)w->index.writers.count, description, bytes, 1, &entry.page_offset, err));
     w->is_in_writer = 1;
-    return SL_VEC_PUSH(&w->writers, entry) ? STEPLOG_OK : no_memory(err);
+    return SL_VEC_PUSH(&w->index.writers, entry) ? STEPLOG_OK : no_memory(err);
 }
 
 static steplog_status add_ranges(sl_segment_writer *w, const sl_ranges *set, uint32_t kind, steplog_error *err)
 {
     for (size_t i = 0; set && i < set->count; i++) {
         sl_range_entry entry = {current_writer(w), kind, set->items[i].begin, set->items[i].end};
-        if (!SL_VEC_PUSH(&w->ranges, entry)) return no_memory(err);
+        if (!SL_VEC_PUSH(&w->index.ranges, entry)) return no_memory(err);
     }
     return STEPLOG_OK;
 }
@@ -540,116 +518,32 @@ steplog_status sl_segment_writer_end(sl_segment_writer *w, const sl_ranges *held
     for (size_t i = 0; i < w->stripes.count; i++) SL_TRY(flush_stripe(w, &w->stripes.items[i], err));
     for (size_t i = 0; i < w->stripes.count; i++) sl_stripe_free(&w->stripes.items[i]);
     w->stripes.count = 0;
+    if (!sl_segment_index_end_writer(&w->index, w->writer_chunk_first)) return no_memory(err);
+    w->writer_chunk_first = w->index.chunks.count;
     SL_TRY(add_ranges(w, held, SL_RANGE_HELD, err));
     SL_TRY(add_ranges(w, dropped, SL_RANGE_DROPPED, err));
-    sl_writer_entry *entry = &w->writers.items[w->writers.count - 1];
-    entry->range_count = (uint32_t)w->ranges.count - entry->range_first;
-    entry->record_count = (uint32_t)w->records.count - entry->record_first;
+    sl_writer_entry *entry = &w->index.writers.items[w->index.writers.count - 1];
+    entry->range_count = (uint32_t)w->index.ranges.count - entry->range_first;
+    entry->record_count = (uint32_t)w->index.records.count - entry->record_first;
     w->is_in_writer = 0;
     return STEPLOG_OK;
 }
 
 uint64_t sl_segment_writer_bytes(const sl_segment_writer *w) { return w->offset + w->stripe_bytes; }
 
-/* ---- tables ---- */
+/* ---- the end ---- */
 
-static int compare_chunks(const void *a, const void *b)
+static steplog_status put_table_page(void *context, unsigned kind, uint32_t index, const void *content, size_t bytes,
+                                     steplog_error *err)
 {
-    const chunk_record *x = a, *y = b;
-    if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
-    if (x->schema != y->schema) return x->schema < y->schema ? -1 : 1;
-    if (x->entry.sequence_first != y->entry.sequence_first)
-        return x->entry.sequence_first < y->entry.sequence_first ? -1 : 1;
-    return 0;
-}
-
-static int compare_records(const void *a, const void *b)
-{
-    const sl_record_entry *x = a, *y = b;
-    if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
-    if (x->sequence != y->sequence) return x->sequence < y->sequence ? -1 : 1;
-    return 0;
-}
-
-typedef SL_VEC(sl_group_entry) group_list;
-
-static int make_groups(sl_segment_writer *w, group_list *groups)
-{
-    for (size_t i = 0; i < w->chunks.count; i++) {
-        const chunk_record *chunk = &w->chunks.items[i];
-        sl_group_entry *group = groups->count ? &groups->items[groups->count - 1] : NULL;
-        if (!group || group->writer != chunk->writer || group->schema != chunk->schema) {
-            sl_group_entry fresh = {.writer = chunk->writer,
-                                    .schema = chunk->schema,
-                                    .chunk_first = (uint32_t)i,
-                                    .step_min = INT64_MAX,
-                                    .step_max = INT64_MIN,
-                                    .time_min_ns = STEPLOG_TIME_NONE,
-                                    .time_max_ns = STEPLOG_TIME_NONE};
-            sl_writer_entry *writer = &w->writers.items[chunk->writer];
-            if (writer->group_count == 0) writer->group_first = (uint32_t)groups->count;
-            writer->group_count++;
-            if (!SL_VEC_PUSH(groups, fresh)) return 0;
-            group = &groups->items[groups->count - 1];
-        }
-        group->chunk_count++;
-        group->row_count += chunk->entry.row_count;
-        group->value_count += chunk->entry.value_count;
-        if (chunk->entry.step_min < group->step_min) group->step_min = chunk->entry.step_min;
-        if (chunk->entry.step_max > group->step_max) group->step_max = chunk->entry.step_max;
-        sl_group_entry_widen_times(group, &chunk->entry);
-    }
-    return 1;
-}
-
-static void encode_entry(const sl_segment_writer *w, const group_list *groups, int table, size_t i, uint8_t *out)
-{
-    switch (table) {
-    case SL_TABLE_WRITERS: sl_writer_entry_encode(&w->writers.items[i], out); break;
-    case SL_TABLE_SCHEMAS: sl_schema_entry_encode(&w->schemas.items[i], out); break;
-    case SL_TABLE_GROUPS: sl_group_entry_encode(&groups->items[i], out); break;
-    case SL_TABLE_CHUNKS: sl_chunk_entry_encode(&w->chunks.items[i].entry, out); break;
-    case SL_TABLE_RANGES: sl_range_entry_encode(&w->ranges.items[i], out); break;
-    default: sl_record_entry_encode(&w->records.items[i], out); break;
-    }
-}
-
-static steplog_status put_table(sl_segment_writer *w, const group_list *groups, int table, size_t count,
-                                steplog_error *err)
-{
-    uint32_t entry_bytes = sl_table_entry_bytes[table];
-    w->trailer.tables[table].offset = w->offset;
-    w->trailer.tables[table].entry_count = count;
-    for (size_t from = 0; from < count; from += SL_TABLE_PAGE_ENTRIES) {
-        size_t here = count - from < SL_TABLE_PAGE_ENTRIES ? count - from : SL_TABLE_PAGE_ENTRIES;
-        sl_buffer_clear(&w->content);
-        uint8_t *at = sl_buffer_grow(&w->content, here * entry_bytes);
-        if (!at) return no_memory(err);
-        for (size_t i = 0; i < here; i++) encode_entry(w, groups, table, from + i, at + i * entry_bytes);
-        SL_TRY(put_page(w, sl_table_page_kind[table], (uint32_t)(from / SL_TABLE_PAGE_ENTRIES), w->content.data,
-                        w->content.bytes, 0, NULL, err));
-    }
-    return STEPLOG_OK;
+    return put_page(context, kind, index, content, bytes, 0, NULL, err);
 }
 
 static steplog_status put_tables(sl_segment_writer *w, steplog_error *err)
 {
-    group_list groups = {0};
-    steplog_status status = flush_facts(w, err);
-    if (status < 0) return status;
-    if (w->chunks.count) qsort(w->chunks.items, w->chunks.count, sizeof *w->chunks.items, compare_chunks);
-    if (w->records.count) qsort(w->records.items, w->records.count, sizeof *w->records.items, compare_records);
-    if (!make_groups(w, &groups)) status = no_memory(err);
-    size_t counts[SL_TABLE_COUNT] = {w->writers.count, w->schemas.count, groups.count,
-                                     w->chunks.count,  w->ranges.count,  w->records.count};
-    for (int table = 0; table < SL_TABLE_COUNT && status >= 0; table++)
-        status = put_table(w, &groups, table, counts[table], err);
-    SL_VEC_FREE(&groups);
-    if (status < 0) return status;
-    uint8_t content[SL_TRAILER_CONTENT_BYTES];
-    w->trailer.file_bytes = w->offset + SL_TRAILER_BYTES;
-    sl_trailer_encode(&w->trailer, content);
-    return put_page(w, SL_PAGE_TRAILER, 0, content, sizeof content, 0, NULL, err);
+    const sl_page_sink sink = {put_table_page, w, &w->offset};
+    SL_TRY(flush_facts(w, err));
+    return sl_segment_index_write(&w->index, &sink, err);
 }
 
 steplog_status sl_segment_writer_publish(sl_segment_writer *w, char *name, steplog_id *file_id, steplog_error *err)

@@ -7,7 +7,7 @@
 
 #include "format/chunk_codec.h"
 #include "format/fact_codec.h"
-#include "format/segment_codec.h"
+#include "format/stats_codec.h"
 #include "index/ranges.h"
 
 typedef struct sl_segment_writer sl_segment_writer;
@@ -30,11 +30,11 @@ steplog_status sl_segment_writer_row(sl_segment_writer *writer, uint32_t schema,
                                      steplog_error *err);
 
 /* Adds a whole block that is already encoded: the axis decoded, the columns' payloads as stored. Rows that are
- * waiting in an open block of the schema are written first. payloads[i] may be NULL where infos[i].flags is 0. */
+ * waiting in an open block of the schema are written first. payloads[i] may be NULL where infos[i].flags is 0; stats[i] are the column's statistics. */
 steplog_status sl_segment_writer_block(sl_segment_writer *writer, uint32_t schema, uint32_t row_count,
                                        const int64_t *steps, const int64_t *times, const int64_t *sequences,
                                        const sl_column_info *infos, const uint8_t *const *payloads,
-                                       steplog_error *err);
+                                       const sl_stats_entry *stats, steplog_error *err);
 
 /* Adds a fact: its encoded body. */
 steplog_status sl_segment_writer_fact(sl_segment_writer *writer, const uint8_t *body, uint32_t bytes, uint64_t sequence,

@@ -3,7 +3,7 @@
 #ifndef SL_WRITE_STRIPE_H
 #define SL_WRITE_STRIPE_H
 
-#include "format/chunk_codec.h"
+#include "format/stats_codec.h"
 
 #define SL_STRIPE_CHUNKS_MAX 16u
 
@@ -11,6 +11,7 @@ typedef struct sl_stripe_chunk {
     uint32_t row_count;
     int64_t *axis;         /* steps, then times, then sequences: row_count of each */
     sl_column_info *infos; /* one for each column; page_distance: where its payload is in payloads */
+    sl_stats_entry *stats; /* one for each column; NULL once they were taken */
 } sl_stripe_chunk;
 
 typedef struct sl_stripe {
