@@ -168,14 +168,20 @@ static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_e
     sl_merge_init(&c->merge, &c->set); /* sorts */
     for (int is_all = 0;; slack *= 8) {
         uint64_t rows = 0;
-        size_t at = c->set.pieces.count;
+        size_t at = c->set.pieces.count, node = c->set.nodes.count;
         back.step_begin = view.step_begin;
-        while (at > 0 && rows < wanted * slack) {
-            const sl_piece *piece = &c->set.pieces.items[--at];
+        while ((at > 0 || node > 0) && rows < wanted * slack) {
+            const sl_piece *piece = at ? &c->set.pieces.items[at - 1] : NULL;
+            if (node && (!piece || c->set.nodes.items[node - 1].step_min > piece->step_min)) {
+                rows += c->set.nodes.items[--node].entry.row_count;
+                back.step_begin = c->set.nodes.items[node].step_min;
+                continue;
+            }
+            at--;
             rows += piece->rows ? piece->rows->row_count : piece->entry.row_count;
             back.step_begin = piece->step_min;
         }
-        is_all = at == 0;
+        is_all = at == 0 && node == 0;
         if (is_all) back.step_begin = view.step_begin;
         SL_TRY(count_rows(c, &back, &count, err));
         if (count >= wanted || is_all) break;
@@ -294,8 +300,8 @@ static void describe_row(sl_batch_arrays *b, uint32_t to, const sl_piece *piece,
     b->steps[to] = piece->rows->steps[from];
     b->times[to] = piece->rows->times[from];
     b->sequences[to] = (uint64_t)piece->rows->sequences[from];
-    b->attempts[to] = piece->attempt;
-    b->writers[to] = piece->writer;
+    b->attempts[to] = piece->origin->attempt;
+    b->writers[to] = piece->origin->writer;
 }
 
 /* Rows of logs and removed values hold anything where nothing is present. */
@@ -334,7 +340,7 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
             b->present_pointers[col] = b->no_presence;
         }
     for (uint32_t n = 0; n < rows->column_count; n++) {
-        uint32_t col = piece->columns->output[n];
+        uint32_t col = piece->origin->columns->output[n];
         const uint64_t *source = rows->present + (size_t)n * SL_PRESENT_WORDS + from / 64;
         uint64_t *to = b->present + col * b->words;
         double *values = rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from;
@@ -350,7 +356,7 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
     b->given_steps = rows->steps + from;
     b->given_times = rows->times + from;
     b->given_sequences = (const uint64_t *)rows->sequences + from; /* numbers are never negative */
-    fill_writer(b, piece->attempt, piece->writer);
+    fill_writer(b, piece->origin->attempt, piece->origin->writer);
     b->row_count = count;
 }
 
@@ -381,13 +387,13 @@ static int join(steplog_cursor *c, const sl_piece *piece)
     begin_step(c, rows->steps[from]);
     for (uint32_t n = 0; n < rows->column_count; n++)
         if (rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1) {
-            uint64_t place = place_of(c, piece->columns->output[n]);
+            uint64_t place = place_of(c, piece->origin->columns->output[n]);
             if (place > furthest) furthest = place;
         }
     if (furthest >= b->rows_max) return 0;
     for (uint32_t n = 0; n < rows->column_count; n++) {
         if (!(rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)) continue;
-        uint32_t column = piece->columns->output[n];
+        uint32_t column = piece->origin->columns->output[n];
         uint32_t place = (uint32_t)place_of(c, column);
         while (b->row_count <= place) describe_row(b, b->row_count++, piece, from);
         sl_batch_put(b, place, column, rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
@@ -407,7 +413,7 @@ static int append_row(steplog_cursor *c, const sl_piece *piece)
     describe_row(b, row, piece, from);
     for (uint32_t n = 0; n < piece->rows->column_count; n++)
         if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
-            sl_batch_put(b, row, piece->columns->output[n], piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+            sl_batch_put(b, row, piece->origin->columns->output[n], piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
     return 1;
 }
 

@@ -1,91 +1,215 @@
 /* read/downsample.c: M4 (Jugel, Jerzak, Hackenbroich, Markl: M4: A Visualization-Oriented Time Series Data Aggregation,
  * 2014): first, last, smallest and largest value of each pixel column, and how many values are not finite.
  *
- * A block whose rows all fall into one bucket, all count, and overlap no other block is taken from its header. The
- * others are decoded in the order of the view. */
+ * A node or a block whose rows all fall into one bucket, all count, and overlap nothing else is taken from its statistics.
+ * The others are decoded in the order of the view: so a series of any length costs the blocks at the borders of pixels, and
+ * 80 bytes for each node between them. */
+#include "read/m4.h"
 #include "read/merge.h"
 
 #include "base/error.h"
 
-#include <math.h>
-
-typedef struct m4_pass {
-    steplog_m4 *buckets;
-    size_t bucket_count;
-    int64_t begin, last; /* both included */
-} m4_pass;
-
-static size_t bucket_of(const m4_pass *pass, int64_t step)
-{
-    unsigned __int128 width = (unsigned __int128)((uint64_t)pass->last - (uint64_t)pass->begin) + 1;
-    unsigned __int128 at = (uint64_t)step - (uint64_t)pass->begin;
-    return (size_t)(at * pass->bucket_count / width);
-}
-
-static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
-{
-    int is_better = which == 2 ? value < m->value[2] : value > m->value[3];
-    if (!isnan(m->value[which]) && !is_better) return;
-    m->value[which] = value;
-    m->step[which] = step;
-}
-
-static void add_point(m4_pass *pass, int64_t step, double value)
-{
-    steplog_m4 *m = &pass->buckets[bucket_of(pass, step)];
-    if (m->count++ == 0) {
-        m->step[0] = step;
-        m->value[0] = value;
-    }
-    m->step[1] = step;
-    m->value[1] = value;
-    if (isnan(value)) {
-        m->nan_count++;
-    } else if (isinf(value)) {
-        m->inf_count++;
-        if (value < 0) m->negative_inf_count++;
-    } else {
-        add_extreme(m, 2, step, value);
-        add_extreme(m, 3, step, value);
-    }
-}
-
-static int add_block(m4_pass *pass, sl_piece_set *set, const sl_piece *piece)
-{
-    (void)pass, (void)set, (void)piece;
-    return 0;
-}
-
-/* One after another: pieces are sorted by their first step, so only the neighbours can overlap. */
-static steplog_status reduce(m4_pass *pass, sl_piece_set *set, steplog_error *err)
-{
+typedef struct pass {
+    sl_m4 m4;
+    sl_piece_set *set;
     sl_merge merge;
-    steplog_status status = STEPLOG_OK;
-    sl_merge_init(&merge, set);
-    size_t count = set->pieces.count;
-    for (size_t i = 0; i < count && status >= 0;) {
-        int64_t reach = set->pieces.items[i].step_max;
-        size_t end = i + 1; /* [i, end): pieces that overlap each other */
-        while (end < count && set->pieces.items[end].step_min <= reach) {
-            if (set->pieces.items[end].step_max > reach) reach = set->pieces.items[end].step_max;
-            end++;
+    sl_table_view stats, node_stats;
+    const sl_origin *damaged; /* whose statistics can not be read */
+    sl_rows *rows;            /* of the block that is decoded for itself */
+    steplog_error *err;
+} pass;
+
+/* ---- statistics ---- */
+
+/* Entry of an item (a block or a node, of item_count) in a table of statistics; NULL when there is none that can be read. */
+static const uint8_t *find_stats(pass *p, const sl_origin *origin, int table, uint32_t first, uint32_t item,
+                                 uint32_t item_count)
+{
+    sl_table_view *view = table == SL_TABLE_STATS ? &p->stats : &p->node_stats;
+    const uint8_t *out;
+    if (first == SL_NO_STATS || origin == p->damaged || origin->segment->is_rebuilt) return NULL;
+    uint64_t index = first + (uint64_t)origin->columns->stored[0] * item_count + item;
+    uint32_t soon = table == SL_TABLE_STATS ? SL_NODE_CHUNKS - item % SL_NODE_CHUNKS : item_count - item;
+    if (soon > item_count - item) soon = item_count - item;
+    if (sl_table_entry(origin->segment, view, table, index, soon, &out, NULL) >= 0) return out;
+    sl_segment_report(origin->segment, sl_table_page_offset(&origin->segment->trailer, table,
+                                                            index / sl_table_page_entries_max[table]),
+                      view->bytes, "page of statistics is damaged: the values were read instead", NULL, NULL, NULL);
+    p->damaged = origin;
+    return NULL;
+}
+
+/* Takes a whole node from its statistics. 0 when its blocks have to be looked at. */
+static int add_node(pass *p, const sl_piece_node *node)
+{
+    const sl_group_entry *group = &node->origin->group;
+    sl_node_stats_entry stats;
+    if (!node->is_whole || !(node->entry.flags & SL_NODE_IS_ASCENDING) ||
+        !sl_m4_is_one_bucket(&p->m4, node->step_min, node->step_max))
+        return 0;
+    const uint8_t *in = find_stats(p, node->origin, SL_TABLE_NODE_STATS, group->node_stats_first, node->node,
+                                   sl_node_count(group->chunk_count));
+    if (!in || !sl_node_stats_entry_decode(in, &stats) || stats.value_count == SL_NODE_STATS_NONE) return 0;
+    sl_m4_add(&p->m4, &(sl_m4_summary){.first = stats.first,
+                                       .last = stats.last,
+                                       .smallest = stats.smallest,
+                                       .largest = stats.largest,
+                                       .first_step = stats.first_step,
+                                       .last_step = stats.last_step,
+                                       .smallest_step = stats.smallest_step,
+                                       .largest_step = stats.largest_step,
+                                       .count = stats.value_count,
+                                       .nan_count = stats.nan_count,
+                                       .positive_inf_count = stats.positive_inf_count,
+                                       .negative_inf_count = stats.negative_inf_count});
+    return 1;
+}
+
+/* Takes a whole block, whose steps ascend, from its statistics. 0 when it has to be decoded. */
+static int add_stats(pass *p, const sl_origin *origin, const sl_chunk_entry *entry, uint32_t chunk)
+{
+    const sl_group_entry *group = &origin->group;
+    sl_stats_entry stats;
+    if (!sl_m4_is_one_bucket(&p->m4, entry->step_min, entry->step_max)) return 0;
+    const uint8_t *in = find_stats(p, origin, SL_TABLE_STATS, group->stats_first, chunk, group->chunk_count);
+    if (!in || !sl_stats_entry_decode(in, &stats) || stats.value_count == SL_STATS_NONE) return 0;
+    const uint64_t from = (uint64_t)entry->step_min;
+    sl_m4_add(&p->m4, &(sl_m4_summary){.first = stats.first,
+                                       .last = stats.last,
+                                       .smallest = stats.smallest,
+                                       .largest = stats.largest,
+                                       .first_step = (int64_t)(from + stats.first_distance),
+                                       .last_step = (int64_t)(from + stats.last_distance),
+                                       .smallest_step = (int64_t)(from + stats.smallest_distance),
+                                       .largest_step = (int64_t)(from + stats.largest_distance),
+                                       .count = stats.value_count,
+                                       .nan_count = stats.nan_count,
+                                       .positive_inf_count = stats.positive_inf_count,
+                                       .negative_inf_count = stats.negative_inf_count});
+    return 1;
+}
+
+/* ---- blocks ---- */
+
+/* Decodes the steps and values of a whole block whose steps ascend. A damaged one is reported and passed over. */
+static steplog_status add_values(pass *p, const sl_origin *origin, const sl_chunk_entry *entry)
+{
+    sl_chunk *chunk = &p->set->chunk;
+    uint32_t column = origin->columns->stored[0];
+    if (!p->rows && !(p->rows = sl_rows_new(1))) return sl_fail(p->err, STEPLOG_NOMEM, -1, "no memory to read points");
+    sl_rows_reset(p->rows, 1);
+    chunk->next_count = 0;
+    chunk->next_bytes = 0;
+    steplog_status status = sl_segment_chunk(origin->segment, entry->page_offset, entry, chunk, p->err);
+    if (status >= 0 && column >= chunk->infos.count) return STEPLOG_OK;
+    if (status >= 0) status = sl_segment_axis(origin->segment, chunk, SL_PART_STEPS, p->rows->steps, p->err);
+    if (status >= 0)
+        status = sl_segment_column(origin->segment, chunk, column, p->rows->values, p->rows->present, p->err);
+    if (status == STEPLOG_CORRUPT) return STEPLOG_OK;
+    if (status < 0) return status;
+    p->rows->row_count = chunk->head.row_count;
+    sl_m4_add_rows(&p->m4, p->rows, 0, p->rows->row_count);
+    return STEPLOG_OK;
+}
+
+static steplog_status add_block(pass *p, const sl_origin *origin, const sl_chunk_entry *entry, uint32_t chunk)
+{
+    return add_stats(p, origin, entry, chunk) ? STEPLOG_OK : add_values(p, origin, entry);
+}
+
+/* A whole node that lies across buckets: block by block. */
+static steplog_status add_node_blocks(pass *p, const sl_piece_node *node)
+{
+    sl_piece_set *set = p->set;
+    const sl_origin *origin = node->origin;
+    SL_TRY(sl_segment_node_chunks(origin->segment, &set->chunk_table, &origin->group, node->node, &node->entry,
+                                  &set->chunks, p->err));
+    for (size_t i = 0; i < set->chunks.count; i++)
+        SL_TRY(add_block(p, origin, &set->chunks.items[i], node->node * SL_NODE_CHUNKS + (uint32_t)i));
+    return STEPLOG_OK;
+}
+
+static int is_plain_piece(const sl_piece *piece)
+{
+    return piece->origin->segment && piece->is_whole && (piece->entry.flags & SL_CHUNK_STEPS_SORTED) != 0;
+}
+
+/* ---- the pass ---- */
+
+/* The first step of what comes after item piece and node nodes have been passed over; INT64_MAX: perhaps nothing. */
+static int64_t next_step(const pass *p, size_t piece, size_t node)
+{
+    int64_t step = INT64_MAX;
+    if (piece < p->set->pieces.count) step = p->set->pieces.items[piece].step_min;
+    if (node < p->set->nodes.count && p->set->nodes.items[node].step_min < step)
+        step = p->set->nodes.items[node].step_min;
+    return step;
+}
+
+static int is_last(const pass *p, size_t piece, size_t node)
+{
+    return piece == p->set->pieces.count && node == p->set->nodes.count;
+}
+
+static steplog_status take_node(pass *p)
+{
+    sl_merge *m = &p->merge;
+    const sl_piece_node node = p->set->nodes.items[m->next_node];
+    if (is_last(p, m->next, m->next_node + 1) || next_step(p, m->next, m->next_node + 1) > node.step_max) {
+        int is_plain = node.is_whole && (node.entry.flags & SL_NODE_IS_ASCENDING);
+        if (add_node(p, &node)) {
+            m->next_node++;
+            return STEPLOG_OK;
         }
-        if (end == i + 1 && add_block(pass, set, &set->pieces.items[i])) {
-            i = end;
-            continue;
+        if (is_plain && !node.origin->segment->is_rebuilt) {
+            m->next_node++;
+            return add_node_blocks(p, &node);
         }
-        merge.next = i;
-        size_t all = set->pieces.count;
-        set->pieces.count = end; /* the merge sees this stretch only */
-        for (sl_piece *piece; (status = sl_merge_top(&merge, &piece, err)) >= 0 && piece; sl_merge_advance(&merge, 1)) {
-            uint32_t row = piece->row;
-            if (piece->rows->present[row / 64] >> (row % 64) & 1)
-                add_point(pass, piece->rows->steps[row], piece->rows->values[row]);
-        }
-        set->pieces.count = all;
-        i = end;
     }
-    sl_merge_free(&merge);
+    return sl_merge_expand(m, p->err);
+}
+
+/* Merges the pieces that overlap the next one; nodes that do are expanded first. */
+static steplog_status take_pieces(pass *p)
+{
+    sl_merge *m = &p->merge;
+    sl_piece_set *set = p->set;
+    const sl_piece *first = &set->pieces.items[m->next];
+    size_t end = m->next + 1;
+    for (int64_t reach = first->step_max;; end++) {
+        if (m->next_node < set->nodes.count && set->nodes.items[m->next_node].step_min <= reach)
+            return sl_merge_expand(m, p->err); /* and once more */
+        if (end == set->pieces.count || set->pieces.items[end].step_min > reach) break;
+        if (set->pieces.items[end].step_max > reach) reach = set->pieces.items[end].step_max;
+    }
+    if (end == m->next + 1 && is_plain_piece(first)) {
+        const sl_piece piece = *first;
+        m->next++;
+        return add_block(p, piece.origin, &piece.entry, piece.chunk);
+    }
+    m->end = end;
+    steplog_status status;
+    for (sl_piece *piece; (status = sl_merge_top(m, &piece, p->err)) >= 0 && piece;) {
+        uint32_t count = sl_merge_run_length(m);
+        if (count == 0) count = 1;
+        sl_m4_add_rows(&p->m4, piece->rows, piece->row, count);
+        sl_merge_advance(m, count);
+    }
+    m->end = SIZE_MAX;
+    return status;
+}
+
+static steplog_status reduce(pass *p)
+{
+    sl_merge *m = &p->merge;
+    steplog_status status = STEPLOG_OK;
+    sl_merge_init(m, p->set);
+    while (status >= 0 && !is_last(p, m->next, m->next_node))
+        status = sl_merge_node_is_next(m) ? take_node(p) : take_pieces(p);
+    sl_merge_free(m);
+    sl_rows_free(p->rows);
+    sl_table_view_free(&p->stats);
+    sl_table_view_free(&p->node_stats);
     return status;
 }
 
@@ -103,16 +227,21 @@ static steplog_status collect(steplog_reader *r, const steplog_id *run, steplog_
     return sl_fail(err, STEPLOG_IO, -1, "logs change faster than they can be read");
 }
 
+static void widen(int64_t step_min, int64_t step_max, int64_t *first, int64_t *last, int *is_empty)
+{
+    if (*is_empty || step_min < *first) *first = step_min;
+    if (*is_empty || step_max > *last) *last = step_max;
+    *is_empty = 0;
+}
+
 /* The range of steps that the blocks may hold points in. */
 static void find_range(const sl_piece_set *set, int64_t *first, int64_t *last, int *is_empty)
 {
     *is_empty = 1;
-    for (size_t i = 0; i < set->pieces.count; i++) {
-        const sl_piece *piece = &set->pieces.items[i];
-        if (*is_empty || piece->step_min < *first) *first = piece->step_min;
-        if (*is_empty || piece->step_max > *last) *last = piece->step_max;
-        *is_empty = 0;
-    }
+    for (size_t i = 0; i < set->pieces.count; i++)
+        widen(set->pieces.items[i].step_min, set->pieces.items[i].step_max, first, last, is_empty);
+    for (size_t i = 0; i < set->nodes.count; i++)
+        widen(set->nodes.items[i].step_min, set->nodes.items[i].step_max, first, last, is_empty);
 }
 
 steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const steplog_view *view, size_t pixel_count,
@@ -133,19 +262,19 @@ steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const
         return sl_fail(err, STEPLOG_MISSING, -1, "the view holds no step");
     sl_piece_set set;
     SL_TRY(collect(r, &run, series, &wanted, &set, err));
-    m4_pass pass = {.buckets = out, .bucket_count = pixel_count, .begin = wanted.step_begin, .last = wanted.step_last};
     int64_t first = 0, last = 0;
     int is_empty;
     steplog_status status = STEPLOG_OK;
     find_range(&set, &first, &last, &is_empty);
     if (is_empty) status = sl_fail(err, STEPLOG_MISSING, -1, "the view holds no point");
     if (status >= 0) {
-        if (!view || !view->has_begin) pass.begin = first;
-        if (!view || !view->has_end) pass.last = last;
-        for (size_t i = 0; i < pixel_count; i++) out[i] = (steplog_m4){.value = {0, 0, NAN, NAN}};
-        status = reduce(&pass, &set, err);
-        if (begin) *begin = pass.begin;
-        if (end) *end = pass.last == INT64_MAX ? INT64_MAX : pass.last + 1;
+        pass p = {.set = &set, .err = err};
+        if (view && view->has_begin) first = wanted.step_begin;
+        if (view && view->has_end) last = wanted.step_last;
+        sl_m4_init(&p.m4, out, pixel_count, first, last);
+        status = reduce(&p);
+        if (begin) *begin = first;
+        if (end) *end = last == INT64_MAX ? INT64_MAX : last + 1;
     }
     sl_pieces_free(&set);
     if (status < 0) return status;

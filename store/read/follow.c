@@ -333,7 +333,7 @@ static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_er
         if (sequence >= f->next_sequence && sequence < f->segments_end) {
             for (uint32_t n = 0; n < piece->rows->column_count; n++)
                 if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
-                    sl_batch_put(&c->batch, row, piece->columns->output[n],
+                    sl_batch_put(&c->batch, row, piece->origin->columns->output[n],
                                  piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
             c->batch.steps[row] = piece->rows->steps[from];
             c->batch.times[row] = piece->rows->times[from];

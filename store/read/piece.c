@@ -13,28 +13,6 @@ static steplog_status no_memory(steplog_error *err)
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
 }
 
-sl_rows *sl_rows_new(uint32_t column_count)
-{
-    sl_rows *rows = sl_alloc(sizeof *rows);
-    if (!rows) return NULL;
-    rows->next = NULL;
-    rows->row_count = 0;
-    rows->column_count = rows->column_capacity = column_count;
-    rows->present = sl_alloc_zero((size_t)column_count * SL_PRESENT_WORDS, sizeof *rows->present);
-    rows->values = sl_alloc((size_t)column_count * SL_CHUNK_ROWS_MAX * sizeof *rows->values);
-    if (rows->present && rows->values) return rows;
-    sl_rows_free(rows);
-    return NULL;
-}
-
-void sl_rows_free(sl_rows *rows)
-{
-    if (!rows) return;
-    sl_free(rows->present);
-    sl_free(rows->values);
-    sl_free(rows);
-}
-
 void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece)
 {
     if (!piece->rows) return;
@@ -49,17 +27,18 @@ static sl_rows *take_rows(sl_piece_set *set, uint32_t column_count)
     sl_rows *rows = set->unused;
     if (!rows || rows->column_capacity < column_count) return sl_rows_new(column_count);
     set->unused = rows->next;
-    rows->row_count = 0;
-    rows->column_count = column_count;
-    memset(rows->present, 0, (size_t)column_count * SL_PRESENT_WORDS * sizeof *rows->present);
+    sl_rows_reset(rows, column_count);
     return rows;
 }
 
 void sl_pieces_free(sl_piece_set *set)
 {
     for (size_t i = 0; i < set->pieces.count; i++) {
-        sl_piece_release_rows(set, &set->pieces.items[i]);
-        sl_segment_release(set->pieces.items[i].segment);
+        sl_rows_free(set->pieces.items[i].rows);
+    }
+    for (size_t i = 0; i < set->origins.count; i++) {
+        sl_segment_release(set->origins.items[i]->segment);
+        sl_free(set->origins.items[i]);
     }
     for (sl_rows *rows = set->unused, *next; rows; rows = next) {
         next = rows->next;
@@ -80,9 +59,13 @@ void sl_pieces_free(sl_piece_set *set)
         sl_free(filter);
     }
     SL_VEC_FREE(&set->pieces);
+    SL_VEC_FREE(&set->nodes);
+    SL_VEC_FREE(&set->origins);
     SL_VEC_FREE(&set->columns);
     SL_VEC_FREE(&set->filters);
+    SL_VEC_FREE(&set->chunks);
     sl_chunk_free(&set->chunk);
+    sl_table_view_free(&set->chunk_table);
 }
 
 /* ---- filtering ---- */
@@ -118,131 +101,46 @@ static void remove_values(const sl_filter *filter, const sl_columns *columns, co
     }
 }
 
-static int has_any_value(const sl_rows *rows, uint32_t row)
-{
-    for (uint32_t c = 0; c < rows->column_count; c++)
-        if (rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1) return 1;
-    return 0;
-}
-
-static void move_row(sl_rows *rows, uint32_t from, uint32_t to)
-{
-    rows->steps[to] = rows->steps[from];
-    rows->times[to] = rows->times[from];
-    rows->sequences[to] = rows->sequences[from];
-    for (uint32_t c = 0; c < rows->column_count; c++) {
-        uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
-        uint64_t bit = present[from / 64] >> (from % 64) & 1;
-        present[to / 64] = (present[to / 64] & ~((uint64_t)1 << (to % 64))) | bit << (to % 64);
-        rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + to] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + from];
-    }
-}
-
-static int is_everything_present(const sl_rows *rows)
-{
-    for (uint32_t c = 0; c < rows->column_count; c++) {
-        const uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
-        for (uint32_t w = 0; w < rows->row_count / 64; w++)
-            if (present[w] != UINT64_MAX) return 0;
-        if (rows->row_count % 64 && present[rows->row_count / 64] != ((uint64_t)1 << (rows->row_count % 64)) - 1)
-            return 0;
-        if (c == 0) return 1; /* one full column is enough for each row to have a value */
-    }
-    return 0;
-}
-
 static void filter_rows(const sl_piece *piece, sl_rows *rows)
 {
-    const sl_filter *filter = piece->filter;
-    if (piece->is_whole && rows->column_count && is_everything_present(rows)) return;
+    const sl_filter *filter = piece->origin->filter;
+    if (piece->is_whole && sl_rows_are_full(rows)) return;
     uint32_t kept = 0;
     for (uint32_t row = 0; row < rows->row_count; row++) {
         if (!is_row_kept(filter, rows->steps[row], (uint64_t)rows->sequences[row], !piece->is_whole) ||
-            !has_any_value(rows, row))
+            !sl_rows_has_any(rows, row))
             continue;
-        if (kept < row) move_row(rows, row, kept);
+        if (kept < row) sl_rows_move(rows, row, kept);
         kept++;
     }
     rows->row_count = kept;
 }
 
-/* Sorts rows by step where they are not: stable, so the number decides among equals. */
-static _Thread_local const sl_rows *sorting_rows;
-
-static int compare_rows(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    if (sorting_rows->steps[x] != sorting_rows->steps[y])
-        return sorting_rows->steps[x] < sorting_rows->steps[y] ? -1 : 1;
-    return x < y ? -1 : x > y;
-}
-
-static int sort_rows(sl_rows *rows)
-{
-    uint32_t order[SL_CHUNK_ROWS_MAX];
-    sl_rows *sorted = sl_rows_new(rows->column_count);
-    if (!sorted) return 0;
-    for (uint32_t i = 0; i < rows->row_count; i++) order[i] = i;
-    sorting_rows = rows;
-    qsort(order, rows->row_count, sizeof *order, compare_rows);
-    for (uint32_t i = 0; i < rows->row_count; i++) {
-        uint32_t from = order[i];
-        sorted->steps[i] = rows->steps[from];
-        sorted->times[i] = rows->times[from];
-        sorted->sequences[i] = rows->sequences[from];
-        for (uint32_t c = 0; c < rows->column_count; c++) {
-            uint64_t bit = rows->present[(size_t)c * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1;
-            sorted->present[(size_t)c * SL_PRESENT_WORDS + i / 64] |= bit << (i % 64);
-            sorted->values[(size_t)c * SL_CHUNK_ROWS_MAX + i] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + from];
-        }
-    }
-    sorted->row_count = rows->row_count;
-    sl_rows swap = *rows;
-    memcpy(rows, sorted, sizeof *rows);
-    memcpy(sorted, &swap, sizeof swap);
-    sl_rows_free(sorted);
-    return 1;
-}
-
-static int settle_order(sl_rows *rows, int by_step)
-{
-    const int64_t *steps = rows->steps;
-    int is_increasing = 1, is_sorted = 1;
-    for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
-    for (uint32_t i = 1; !is_increasing && i < rows->row_count; i++) is_sorted &= steps[i - 1] <= steps[i];
-    if (!is_sorted && by_step) {
-        if (!sort_rows(rows)) return 0;
-        is_increasing = 1;
-        for (uint32_t i = 1; i < rows->row_count; i++) is_increasing &= steps[i - 1] < steps[i];
-    }
-    rows->is_increasing = is_increasing; /* of the rows as they are now */
-    return 1;
-}
-
 /* How much of what lies behind a chunk will be read soon: the pages of the pieces that come next, where they follow. */
-static void look_ahead(sl_piece_set *set, const sl_piece *piece)
+static void look_ahead(sl_piece_set *set, const sl_piece *piece, const sl_piece *following, size_t count)
 {
-    const sl_piece *end = set->pieces.items + set->pieces.count;
     uint64_t offset = piece->entry.page_offset + piece->entry.page_bytes;
     set->chunk.next_count = 0;
     set->chunk.next_bytes = 0;
-    for (const sl_piece *next = piece + 1; next < end && next->segment == piece->segment; next++) {
-        if (next->entry.page_offset != offset || set->chunk.next_bytes > SL_WINDOW_BYTES_MAX) break;
+    for (size_t i = 0; i < count && following[i].origin == piece->origin; i++) {
+        if (following[i].entry.page_offset != offset || set->chunk.next_bytes > SL_WINDOW_BYTES_MAX) break;
         set->chunk.next_count++;
-        set->chunk.next_bytes += next->entry.page_bytes;
-        offset += next->entry.page_bytes;
+        set->chunk.next_bytes += following[i].entry.page_bytes;
+        offset += following[i].entry.page_bytes;
     }
 }
 
-steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err)
+steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piece *following, size_t count,
+                               steplog_error *err)
 {
+    const sl_origin *origin = piece->origin;
     piece->row = 0;
     if (piece->rows) return STEPLOG_OK;
-    sl_rows *rows = take_rows(set, piece->columns->count);
+    sl_rows *rows = take_rows(set, origin->columns->count);
     if (!rows) return no_memory(err);
     piece->rows = rows;
-    sl_segment *segment = piece->segment;
-    look_ahead(set, piece);
+    sl_segment *segment = origin->segment;
+    look_ahead(set, piece, following, count);
     steplog_status status = sl_segment_chunk(segment, piece->entry.page_offset, &piece->entry, &set->chunk, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_STEPS, rows->steps, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_TIMES, rows->times, err);
@@ -250,22 +148,22 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error
     if (status == STEPLOG_CORRUPT) return STEPLOG_OK; /* reported; no rows */
     if (status < 0) return status;
     rows->row_count = set->chunk.head.row_count;
-    for (uint32_t c = 0; c < piece->columns->count; c++) {
+    for (uint32_t c = 0; c < origin->columns->count; c++) {
         uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
-        if (piece->columns->stored[c] >= set->chunk.infos.count) continue;
-        status = sl_segment_column(segment, &set->chunk, piece->columns->stored[c],
+        if (origin->columns->stored[c] >= set->chunk.infos.count) continue;
+        status = sl_segment_column(segment, &set->chunk, origin->columns->stored[c],
                                    rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, present, err);
         if (status == STEPLOG_CORRUPT)
             memset(present, 0, SL_PRESENT_WORDS * sizeof *present);
         else if (status < 0)
             return status;
     }
-    if (piece->filter->tombstones.count) {
+    if (origin->filter->tombstones.count) {
         const sl_schema_names *names = sl_segment_names(segment, set->chunk.head.schema);
-        if (names) remove_values(piece->filter, piece->columns, names->names, names->bytes, rows);
+        if (names) remove_values(origin->filter, origin->columns, names->names, names->bytes, rows);
     }
     filter_rows(piece, rows);
-    return settle_order(rows, !set->is_arrival_order) ? STEPLOG_OK : no_memory(err);
+    return sl_rows_settle(rows, !set->is_arrival_order) ? STEPLOG_OK : no_memory(err);
 }
 
 /* ---- collecting ---- */
@@ -353,51 +251,121 @@ static uint32_t writer_number(const wanted *w, const sl_incarnation *i)
     return UINT32_MAX;
 }
 
+static sl_origin *new_origin(wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter,
+                             uint32_t writer)
+{
+    sl_origin *origin = sl_alloc(sizeof *origin);
+    if (!origin) return NULL;
+    *origin = (sl_origin){.columns = columns,
+                          .filter = filter,
+                          .incarnation = i->id,
+                          .attempt = i->attempt,
+                          .writer = writer,
+                          .depth = w->depth};
+    if (SL_VEC_PUSH(&w->set->origins, origin)) return origin;
+    sl_free(origin);
+    return NULL;
+}
+
+/* 1 when the filter may let rows of a stretch through. *whole: when it lets all through. */
+static int is_wanted(const sl_piece_set *set, const sl_filter *filter, int64_t step_min, int64_t step_max,
+                     uint64_t sequence_first, uint64_t sequence_last, int *whole)
+{
+    if (step_min > filter->step_last || step_max < filter->step_begin || sequence_last < set->sequence_from ||
+        !sl_ranges_has_any(&filter->assigned, sequence_first, sequence_last + 1))
+        return 0;
+    *whole = filter->tombstones.count == 0 && step_min >= filter->step_begin && step_max <= filter->step_last &&
+             sl_ranges_has_all(&filter->assigned, sequence_first, sequence_last + 1);
+    return 1;
+}
+
+static int64_t later_of(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t earlier_of(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Makes pieces of set->chunks, which begin with the chunk first of their group. 1, or 0 when out of memory. */
+static int add_pieces(sl_piece_set *set, const sl_origin *origin, uint32_t first)
+{
+    const sl_filter *filter = origin->filter;
+    for (size_t c = 0; c < set->chunks.count; c++) {
+        const sl_chunk_entry *chunk = &set->chunks.items[c];
+        sl_piece piece = {.origin = origin,
+                          .entry = *chunk,
+                          .chunk = first + (uint32_t)c,
+                          .sequence_first = chunk->sequence_first,
+                          .step_min = later_of(chunk->step_min, filter->step_begin),
+                          .step_max = earlier_of(chunk->step_max, filter->step_last)};
+        if (is_wanted(set, filter, chunk->step_min, chunk->step_max, chunk->sequence_first, chunk->sequence_last,
+                      &piece.is_whole) &&
+            !SL_VEC_PUSH(&set->pieces, piece))
+            return 0;
+    }
+    return 1;
+}
+
+steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, steplog_error *err)
+{
+    const sl_origin *origin = node->origin;
+    SL_TRY(sl_segment_node_chunks(origin->segment, &set->chunk_table, &origin->group, node->node, &node->entry,
+                                  &set->chunks, err));
+    return add_pieces(set, origin, node->node * SL_NODE_CHUNKS) ? STEPLOG_OK : no_memory(err);
+}
+
+/* Takes the nodes of a long group. OK; CORRUPT when they can not be read: nothing was taken. */
+static steplog_status collect_nodes(wanted *w, const sl_origin *origin)
+{
+    sl_node_list nodes = {0};
+    const sl_filter *filter = origin->filter;
+    steplog_status status = sl_segment_nodes(origin->segment, &origin->group, &nodes, w->err);
+    for (uint32_t n = 0; n < nodes.count && status >= 0; n++) {
+        const sl_node_entry *entry = &nodes.items[n];
+        sl_piece_node node = {.origin = origin,
+                              .entry = *entry,
+                              .node = n,
+                              .step_min = later_of(entry->step_min, filter->step_begin),
+                              .step_max = earlier_of(entry->step_max, filter->step_last)};
+        if (is_wanted(w->set, filter, entry->step_min, entry->step_max, entry->sequence_first, entry->sequence_last,
+                      &node.is_whole) &&
+            !SL_VEC_PUSH(&w->set->nodes, node))
+            status = no_memory(w->err);
+    }
+    SL_VEC_FREE(&nodes);
+    return status;
+}
+
+static steplog_status collect_group(wanted *w, const sl_incarnation *i, const sl_source *source, uint32_t index,
+                                    const sl_filter *filter, uint32_t writer)
+{
+    sl_segment *segment = source->segment;
+    const sl_group_entry group = segment->groups.items[index];
+    const sl_schema_names *names = sl_segment_names(segment, group.schema);
+    if (!names || group.step_min > filter->step_last || group.step_max < filter->step_begin) return STEPLOG_OK;
+    sl_columns *columns = new_columns(w);
+    if (!columns) return no_memory(w->err);
+    match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
+    if (columns->count == 0) return STEPLOG_OK;
+    sl_origin *origin = new_origin(w, i, columns, filter, writer);
+    if (!origin) return no_memory(w->err);
+    sl_segment_retain(segment);
+    origin->segment = segment;
+    origin->segment_writer = source->writer;
+    origin->group = group;
+    if (sl_node_count(group.chunk_count) && !segment->is_rebuilt) {
+        steplog_status status = collect_nodes(w, origin);
+        if (status != STEPLOG_CORRUPT) return status;
+    }
+    SL_TRY(sl_segment_chunks(segment, index, &w->set->chunks, w->err));
+    if (segment->is_rebuilt) origin->group.stats_first = SL_NO_STATS; /* chunks may not be those of the tables */
+    return add_pieces(w->set, origin, 0) ? STEPLOG_OK : no_memory(w->err);
+}
+
 static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const sl_source *source,
                                       const sl_filter *filter, uint32_t writer)
 {
-    sl_segment *segment = source->segment;
-    const sl_writer_entry *entry = &segment->writers.items[source->writer];
-    sl_chunk_list chunks = {0};
-    steplog_status status = STEPLOG_OK;
-    for (uint32_t g = 0; g < entry->group_count && status >= 0; g++) {
-        const sl_group_entry *group = &segment->groups.items[entry->group_first + g];
-        const sl_schema_names *names = sl_segment_names(segment, group->schema);
-        if (!names || group->step_min > filter->step_last || group->step_max < filter->step_begin) continue;
-        sl_columns *columns = new_columns(w);
-        if (!columns)
-            status = no_memory(w->err);
-        else
-            match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
-        if (status < 0 || columns->count == 0) continue;
-        status = sl_segment_chunks(segment, entry->group_first + g, &chunks, w->err);
-        for (size_t c = 0; c < chunks.count && status >= 0; c++) {
-            const sl_chunk_entry *chunk = &chunks.items[c];
-            if (chunk->step_min > filter->step_last || chunk->step_max < filter->step_begin) continue;
-            if (!sl_ranges_has_any(&filter->assigned, chunk->sequence_first, chunk->sequence_last + 1)) continue;
-            if (w->view.only_incarnation && chunk->sequence_last < w->view.sequence_from) continue;
-            sl_piece piece = {.segment = segment,
-                              .entry = *chunk,
-                              .columns = columns,
-                              .filter = filter,
-                              .sequence_first = chunk->sequence_first,
-                              .incarnation = i->id,
-                              .attempt = i->attempt,
-                              .writer = writer,
-                              .depth = w->depth,
-                              .step_min = chunk->step_min > filter->step_begin ? chunk->step_min : filter->step_begin,
-                              .step_max = chunk->step_max < filter->step_last ? chunk->step_max : filter->step_last};
-            piece.is_whole = filter->tombstones.count == 0 && chunk->step_min >= filter->step_begin &&
-                             chunk->step_max <= filter->step_last &&
-                             sl_ranges_has_all(&filter->assigned, chunk->sequence_first, chunk->sequence_last + 1);
-            if (SL_VEC_PUSH(&w->set->pieces, piece))
-                sl_segment_retain(segment);
-            else
-                status = no_memory(w->err);
-        }
-    }
-    SL_VEC_FREE(&chunks);
-    return status;
+    /* Looked at anew each time: a damaged table of chunks makes the groups anew. */
+    const sl_writer_entry *entry = &source->segment->writers.items[source->writer];
+    for (uint32_t g = 0; g < entry->group_count; g++)
+        SL_TRY(collect_group(w, i, source, entry->group_first + g, filter, writer));
+    return STEPLOG_OK;
 }
 
 /* Where each metric of a log goes, by the place of its name in the dictionary: output column + 1, or 0. */
@@ -465,31 +433,25 @@ static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter
                 rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
         }
     }
-    if (filter->tombstones.count && !has_any_value(rows, row)) return;
+    if (filter->tombstones.count && !sl_rows_has_any(rows, row)) return;
     rows->steps[row] = item->step;
     rows->times[row] = item->time_ns;
     rows->sequences[row] = (int64_t)item->sequence;
     rows->row_count++;
 }
 
-static steplog_status add_log_piece(wanted *w, const sl_incarnation *i, const sl_columns *columns,
-                                    const sl_filter *filter, sl_rows *rows, uint32_t writer)
+static steplog_status add_log_piece(wanted *w, const sl_origin *origin, sl_rows *rows)
 {
-    sl_piece piece = {.columns = columns,
-                      .filter = filter,
+    sl_piece piece = {.origin = origin,
                       .rows = rows,
                       .sequence_first = (uint64_t)rows->sequences[0],
-                      .incarnation = i->id,
-                      .attempt = i->attempt,
-                      .writer = writer,
-                      .depth = w->depth,
                       .step_min = INT64_MAX,
                       .step_max = INT64_MIN,
                       .is_whole = 1};
-    if (!settle_order(rows, !w->set->is_arrival_order)) return no_memory(w->err);
+    if (!sl_rows_settle(rows, !w->set->is_arrival_order)) return no_memory(w->err);
     for (uint32_t r = 0; r < rows->row_count; r++) {
-        if (rows->steps[r] < piece.step_min) piece.step_min = rows->steps[r];
-        if (rows->steps[r] > piece.step_max) piece.step_max = rows->steps[r];
+        piece.step_min = earlier_of(rows->steps[r], piece.step_min);
+        piece.step_max = later_of(rows->steps[r], piece.step_max);
     }
     return SL_VEC_PUSH(&w->set->pieces, piece) ? STEPLOG_OK : no_memory(w->err);
 }
@@ -502,7 +464,8 @@ static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_s
     sl_columns *columns = new_columns(w);
     uint32_t *map = map_metrics(w, log, i->key_hash), *local = sl_alloc_zero(w->count, sizeof *local);
     sl_rows *rows = NULL;
-    if (!columns || !map || !local) {
+    sl_origin *origin = columns ? new_origin(w, i, columns, filter, writer) : NULL;
+    if (!origin || !map || !local) {
         status = no_memory(w->err);
         goto done;
     }
@@ -536,7 +499,7 @@ static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_s
         sl_log_walk_free(&walk);
         if (status != STEPLOG_OK) goto done;
         if (rows->row_count == 0) continue;
-        status = add_log_piece(w, i, columns, filter, rows, writer);
+        status = add_log_piece(w, origin, rows);
         if (status < 0) goto done;
         rows = NULL;
     }
@@ -606,6 +569,7 @@ static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, 
 steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series,
                                  size_t count, const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
 {
+    out->sequence_from = view->only_incarnation ? view->sequence_from : 0;
     wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
     uint32_t *writers = NULL;
     sl_run *run = sl_reader_run(r, run_id);

@@ -3,6 +3,7 @@
 #define SL_READ_PIECE_H
 
 #include "read/reader.h"
+#include "read/rows.h"
 
 /* Which columns of a schema are wanted, and as which output column. */
 typedef struct sl_columns {
@@ -19,38 +20,50 @@ typedef struct sl_filter {
     SL_VEC(char *) texts;
 } sl_filter;
 
-/* Decoded rows: up to 1024, of the wanted columns only. */
-typedef struct sl_rows {
-    struct sl_rows *next; /* in a list of unused ones */
-    uint32_t row_count, column_count, column_capacity;
-    int is_increasing; /* each step is larger than the one before */
-    int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
-    uint64_t *present; /* present[column * SL_PRESENT_WORDS] */
-    double *values;    /* values[column * SL_CHUNK_ROWS_MAX] */
-} sl_rows;
-
-typedef struct sl_piece {
+/* Where rows come from: one group of one segment, or one log. */
+typedef struct sl_origin {
     sl_segment *segment; /* retained; NULL: rows came from a log and are decoded already */
-    sl_chunk_entry entry;
+    uint32_t segment_writer;
+    sl_group_entry group;
     const sl_columns *columns;
     const sl_filter *filter;
+    steplog_id incarnation;
+    uint32_t attempt, writer; /* writer: as for steplog_reader_writer() */
+    int depth;                /* 0: of the run itself; 1: of its parent, ... */
+} sl_origin;
+
+typedef struct sl_piece {
+    const sl_origin *origin;
+    sl_chunk_entry entry;
+    uint32_t chunk; /* which one of its group, by the tables */
     sl_rows *rows;
     uint32_t row; /* the next one */
     int64_t step_min, step_max; /* of the rows that the filter may let through */
     uint64_t sequence_first;
-    steplog_id incarnation;
-    uint32_t attempt, writer; /* writer: as for steplog_reader_writer() */
-    int depth;                /* 0: of the run itself; 1: of its parent, ... */
     int is_whole; /* no row of the block is filtered out, whatever its number */
 } sl_piece;
 
+/* Up to 64 blocks of a long group, which become pieces when a pass reaches them. */
+typedef struct sl_piece_node {
+    const sl_origin *origin;
+    sl_node_entry entry;
+    uint32_t node; /* which one of its group */
+    int64_t step_min, step_max;
+    int is_whole;
+} sl_piece_node;
+
 typedef struct sl_piece_set {
-    SL_VEC(sl_piece) pieces;
+    SL_VEC(sl_piece) pieces;     /* those that a pass has taken are gone */
+    SL_VEC(sl_piece_node) nodes;
+    SL_VEC(sl_origin *) origins;
     SL_VEC(sl_columns *) columns;
     SL_VEC(sl_filter *) filters;
     int is_arrival_order; /* rows stay as they were recorded; set before collecting */
-    sl_chunk chunk;   /* scratch */
-    sl_rows *unused;  /* rows that pieces have given back, the latest first */
+    uint64_t sequence_from; /* pieces of lower numbers only are left out */
+    sl_chunk chunk;       /* scratch, as what follows */
+    sl_table_view chunk_table;
+    sl_chunk_list chunks;
+    sl_rows *unused;      /* rows that pieces have given back, the latest first */
 } sl_piece_set;
 
 typedef struct sl_piece_view {
@@ -67,17 +80,18 @@ steplog_status sl_pieces_collect(steplog_reader *reader, const steplog_id *run, 
                                  const sl_piece_view *view, sl_piece_set *out, steplog_error *err);
 void sl_pieces_free(sl_piece_set *set);
 
+/* Makes pieces of a node; they are appended to set->pieces. */
+steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, steplog_error *err);
+
 /* Decodes a piece; afterwards piece->rows holds what passes its filter, perhaps nothing. A damaged block is reported and
- * gives no rows. */
-steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, steplog_error *err);
+ * gives no rows. following, count: the pieces that will probably be decoded next. */
+steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piece *following, size_t count,
+                               steplog_error *err);
 /* Gives the rows back. What they hold stays as it is until the next piece is decoded. */
 void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece);
 
 /* The writers of a run in the order of steplog_reader_writer(): indices into the reader's incarnations. The caller
  * frees *out. */
 steplog_status sl_run_writers(steplog_reader *reader, const sl_run *run, uint32_t **out, size_t *count, steplog_error *err);
-
-sl_rows *sl_rows_new(uint32_t column_count);
-void sl_rows_free(sl_rows *rows);
 
 #endif

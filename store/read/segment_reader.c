@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "format/checksum.h"
 #include "format/file_names.h"
-#include "format/int_codec.h"
 #include "os/os.h"
 #include "read/segment_rebuild.h"
 
@@ -295,9 +294,8 @@ void sl_segment_release(sl_segment *s)
 
 /* ---- the directory ---- */
 
-/* Insists on the kind of a page that was read. */
-static steplog_status settle_page(sl_segment *s, uint64_t offset, unsigned kind, const sl_page_item *item,
-                                  steplog_error *err)
+steplog_status sl_segment_settle_page(sl_segment *s, uint64_t offset, unsigned kind, const sl_page_item *item,
+                                      steplog_error *err)
 {
     if (item->kind == SL_PAGE_ITEM_ERROR)
         return item->os_errno ? sl_fail_os(err, item->os_errno, (int64_t)offset, "cannot read '%s'", s->name)
@@ -311,7 +309,7 @@ static steplog_status settle_page(sl_segment *s, uint64_t offset, unsigned kind,
 static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
 {
     sl_page_read_one(&s->pages, offset, item);
-    return settle_page(s, offset, kind, item, err);
+    return sl_segment_settle_page(s, offset, kind, item, err);
 }
 
 const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
@@ -367,45 +365,6 @@ steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_
     return sl_writer_description_decode(scratch->data, scratch->bytes, out) ? STEPLOG_OK : STEPLOG_CORRUPT;
 }
 
-steplog_status sl_segment_chunks(sl_segment *s, uint32_t group, sl_chunk_list *out, steplog_error *err)
-{
-    const sl_group_entry *g = &s->groups.items[group];
-    out->count = 0;
-    if (!SL_VEC_RESERVE(out, g->chunk_count)) return no_memory(err);
-    uint64_t at = g->chunk_first, end = at + g->chunk_count;
-    if (s->is_rebuilt) {
-        for (; at < end; at++) out->items[out->count++] = s->rebuilt_chunks.items[at];
-        return STEPLOG_OK;
-    }
-    while (at < end) {
-        uint64_t page = at / sl_table_page_entries_max[SL_TABLE_CHUNKS];
-        uint32_t entries = sl_table_page_entries(&s->trailer, SL_TABLE_CHUNKS, page);
-        sl_page_item item;
-        steplog_status status = read_page(s, sl_table_page_offset(&s->trailer, SL_TABLE_CHUNKS, page),
-                                          SL_PAGE_CHUNK_TABLE, &item, err);
-        if (status == STEPLOG_CORRUPT || (status >= 0 && item.content_bytes != entries * SL_CHUNK_ENTRY_BYTES)) {
-            sl_segment_report(s, item.offset, item.bytes, "chunk table is damaged: the index was rebuilt", NULL, NULL,
-                              NULL);
-            uint32_t writer = g->writer, schema = g->schema;
-            SL_TRY(sl_segment_rebuild_chunks(s, err));
-            for (uint32_t i = 0; i < s->groups.count; i++)
-                if (s->groups.items[i].writer == writer && s->groups.items[i].schema == schema)
-                    return sl_segment_chunks(s, i, out, err);
-            out->count = 0;
-            return STEPLOG_OK;
-        }
-        if (status < 0) return status;
-        for (; at < end && at / sl_table_page_entries_max[SL_TABLE_CHUNKS] == page; at++) {
-            sl_chunk_entry entry;
-            if (sl_chunk_entry_decode(item.content + at % sl_table_page_entries_max[SL_TABLE_CHUNKS] * SL_CHUNK_ENTRY_BYTES, &entry))
-                out->items[out->count++] = entry;
-            else
-                sl_segment_report(s, item.offset, item.bytes, "chunk entry breaks a rule", NULL, NULL, NULL);
-        }
-    }
-    return STEPLOG_OK;
-}
-
 int sl_segment_ranges(const sl_segment *s, uint32_t writer, sl_ranges *held, sl_ranges *dropped)
 {
     const sl_writer_entry *w = &s->writers.items[writer];
@@ -456,154 +415,4 @@ steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t
         offset += item.bytes;
     }
     return STEPLOG_OK;
-}
-
-/* ---- chunks ---- */
-
-/* As read_page(), through a window. */
-static steplog_status read_window(sl_segment *s, sl_page_window *window, uint64_t offset, size_t ahead, unsigned kind,
-                                  sl_page_item *item, steplog_error *err)
-{
-    sl_page_window_read(window, s, offset, ahead,
-                        kind == SL_PAGE_COLUMN ? SL_COLUMN_PAYLOAD_BYTES_MAX : SL_PAGE_CONTENT_BYTES_MAX, item);
-    return settle_page(s, offset, kind, item, err);
-}
-
-static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_page_window *window, size_t ahead,
-                                      sl_chunk_head *head, uint64_t *bytes, steplog_error *err)
-{
-    sl_page_item item;
-    steplog_status status = read_window(s, window, offset, ahead, SL_PAGE_CHUNK, &item, err);
-    *bytes = item.bytes;
-    if (status < 0) return status;
-    if (!sl_chunk_head_decode(item.content, item.content_bytes, head))
-        return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: chunk head breaks a rule", s->name,
-                       (unsigned long long)offset);
-    return STEPLOG_OK;
-}
-
-steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk,
-                                steplog_error *err)
-{
-    uint64_t bytes = 0;
-    chunk->page_offset = page_offset;
-    chunk->infos.count = 0;
-    steplog_status status = load_chunk_page(s, page_offset, &chunk->page,
-                                            entry ? entry->page_bytes + chunk->next_bytes : 0, &chunk->head, &bytes, err);
-    if (status >= 0) {
-        sl_chunk_walk walk = sl_chunk_directory_begin(&chunk->head);
-        sl_column_info info;
-        while (sl_chunk_directory_next(&walk, &info))
-            if (!SL_VEC_PUSH(&chunk->infos, info)) return no_memory(err);
-        if (walk.is_bad ||
-            (entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
-            (s->schemas.count && chunk->head.schema < s->schemas.count &&
-             s->schemas.items[chunk->head.schema].name_count != chunk->head.column_count))
-            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset,
-                             "'%s' at offset %llu: chunk directory breaks a rule", s->name,
-                             (unsigned long long)page_offset);
-    }
-    if (status == STEPLOG_CORRUPT)
-        sl_segment_report(s, page_offset, bytes, "chunk page is damaged: its axis and short columns are lost", NULL,
-                          entry, NULL);
-    return status;
-}
-
-steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t *out, steplog_error *err)
-{
-    sl_chunk_head *head = &chunk->head;
-    const uint8_t *bytes = head->part[part];
-    uint32_t count = head->part_bytes[part];
-    const char *what = "axis reference leads nowhere";
-    steplog_status status = STEPLOG_OK;
-    if (part == SL_PART_TIMES && count == 0) {
-        for (uint32_t i = 0; i < head->row_count; i++) out[i] = STEPLOG_TIME_NONE;
-        return STEPLOG_OK;
-    }
-    if (head->is_reference[part]) {
-        sl_chunk_head other;
-        uint64_t page_bytes;
-        status = head->reference[part] < chunk->page_offset
-                     ? load_chunk_page(s, head->reference[part], &chunk->referenced, 0, &other, &page_bytes, err)
-                     : STEPLOG_CORRUPT;
-        /* The row count is this chunk's own: equal bytes may stand for one row more in one of the two. */
-        if (status >= 0 && (other.is_reference[part] || !other.part_bytes[part])) status = STEPLOG_CORRUPT;
-        if (status >= 0) {
-            bytes = other.part[part];
-            count = other.part_bytes[part];
-        }
-    }
-    if (status >= 0) status = sl_int_decode(bytes, count, head->row_count, out, &what);
-    if (status == STEPLOG_CORRUPT) {
-        sl_segment_report(s, chunk->page_offset, 0, what, head, NULL, NULL);
-        sl_fail(err, STEPLOG_CORRUPT, (int64_t)chunk->page_offset, "'%s' at offset %llu: %s", s->name,
-                (unsigned long long)chunk->page_offset, what);
-    }
-    return status;
-}
-
-static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint64_t offset, uint64_t bytes,
-                          const char *what, steplog_error *err)
-{
-    const sl_schema_names *names = sl_segment_names(s, chunk->head.schema);
-    const char *name = names && column < names->count ? names->names[column] : NULL;
-    char *text = name ? sl_copy_bytes(name, names->bytes[column]) : NULL;
-    sl_chunk_entry entry = {0};
-    int64_t steps[SL_CHUNK_ROWS_MAX];
-    int has_steps = sl_segment_axis(s, chunk, SL_PART_STEPS, steps, NULL) >= 0;
-    entry.step_min = INT64_MAX;
-    entry.step_max = INT64_MIN;
-    for (uint32_t i = 0; has_steps && i < chunk->head.row_count; i++) {
-        if (steps[i] < entry.step_min) entry.step_min = steps[i];
-        if (steps[i] > entry.step_max) entry.step_max = steps[i];
-    }
-    sl_segment_report(s, offset, bytes, what, &chunk->head, has_steps ? &entry : NULL, text);
-    sl_free(text);
-    sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name, (unsigned long long)offset,
-            what);
-}
-
-steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t column, const uint8_t **payload,
-                                  steplog_error *err)
-{
-    const sl_column_info *info = &chunk->infos.items[column];
-    *payload = info->payload;
-    if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return STEPLOG_OK;
-    uint64_t offset = info->page_distance <= chunk->page_offset ? chunk->page_offset - info->page_distance : 0;
-    sl_page_item item;
-    sl_page_window *window = &chunk->columns[((uintptr_t)s / sizeof *s + column) % SL_COLUMN_WINDOWS];
-    /* The same column of the chunks that follow may follow as well, in pages about as long. */
-    size_t page_bytes = SL_PAGE_HEAD_BYTES + info->payload_bytes, ahead = page_bytes;
-    if (chunk->next_count && page_bytes < SL_WINDOW_BYTES_MAX) ahead += chunk->next_count * (page_bytes + page_bytes / 16);
-    steplog_status status = read_window(s, window, offset, ahead, SL_PAGE_COLUMN, &item, err);
-    if (status < 0 && status != STEPLOG_CORRUPT) return status;
-    if (status < 0 || item.head.index != column || item.content_bytes != info->payload_bytes) {
-        report_column(s, chunk, column, offset, item.bytes,
-                      status < 0 ? item.what ? item.what : "column page is of another kind"
-                                 : "column page does not agree with its chunk",
-                      err);
-        return STEPLOG_CORRUPT;
-    }
-    *payload = item.content;
-    return STEPLOG_OK;
-}
-
-steplog_status sl_segment_column(sl_segment *s, sl_chunk *chunk, uint32_t column, double *values,
-                                 uint64_t present[SL_PRESENT_WORDS], steplog_error *err)
-{
-    const uint8_t *payload;
-    const char *what = NULL;
-    SL_TRY(sl_segment_payload(s, chunk, column, &payload, err));
-    const sl_column_info *info = &chunk->infos.items[column];
-    steplog_status status = sl_column_decode(info, payload, chunk->head.row_count, values, present, &what);
-    if (status == STEPLOG_CORRUPT) report_column(s, chunk, column, chunk->page_offset, 0, what, err);
-    return status;
-}
-
-void sl_chunk_free(sl_chunk *chunk)
-{
-    sl_page_window_free(&chunk->page);
-    sl_page_window_free(&chunk->referenced);
-    for (unsigned i = 0; i < SL_COLUMN_WINDOWS; i++) sl_page_window_free(&chunk->columns[i]);
-    SL_VEC_FREE(&chunk->infos);
 }

@@ -5,7 +5,7 @@
 #include "format/chunk_codec.h"
 #include "format/fact_codec.h"
 #include "format/page_walk.h"
-#include "format/segment_codec.h"
+#include "format/stats_codec.h"
 #include "index/ranges.h"
 #include "read/damage.h"
 #include "read/page_window.h"
@@ -76,8 +76,33 @@ const sl_schema_names *sl_segment_names(sl_segment *segment, uint32_t schema);
 steplog_status sl_segment_writer_description(sl_segment *segment, uint32_t writer, sl_buffer *scratch,
                                              sl_writer_description *out);
 
+/* ---- table_reader.c ---- */
+
+/* The page of a table that was read last: it was checked, and its entries lie in the window. */
+typedef struct sl_table_view {
+    sl_page_window window;
+    sl_segment *segment;
+    int table;
+    uint64_t page, bytes; /* bytes: of the whole page */
+    const uint8_t *content; /* NULL: none */
+} sl_table_view;
+
+/* Gives entry index of a table, lent until the next call with this view. count: how many will be asked for from there on.
+ * CORRUPT, not reported, when its page is damaged or there is no such entry. The segment must not be rebuilt. */
+steplog_status sl_table_entry(sl_segment *segment, sl_table_view *view, int table, uint64_t index, uint64_t count,
+                              const uint8_t **out, steplog_error *err);
+void sl_table_view_free(sl_table_view *view);
+
 /* Reads the chunk entries of a group. */
 steplog_status sl_segment_chunks(sl_segment *segment, uint32_t group, sl_chunk_list *out, steplog_error *err);
+
+typedef SL_VEC(sl_node_entry) sl_node_list;
+
+/* Reads the nodes of a group of more than one. CORRUPT (reported) when their pages are damaged: the chunks may not be. */
+steplog_status sl_segment_nodes(sl_segment *segment, const sl_group_entry *group, sl_node_list *out, steplog_error *err);
+/* Reads the chunk entries of a node; when their pages are damaged, those chunks that are found. */
+steplog_status sl_segment_node_chunks(sl_segment *segment, sl_table_view *view, const sl_group_entry *group, uint32_t node,
+                                      const sl_node_entry *entry, sl_chunk_list *out, steplog_error *err);
 
 /* The ranges of a writer: held, or held and dropped. 1, or 0 when out of memory. */
 int sl_segment_ranges(const sl_segment *segment, uint32_t writer, sl_ranges *held, sl_ranges *dropped);
@@ -86,12 +111,16 @@ int sl_segment_ranges(const sl_segment *segment, uint32_t writer, sl_ranges *hel
 steplog_status sl_segment_record(sl_segment *segment, const sl_record_entry *entry, sl_record_prefix *prefix,
                                  const uint8_t **content, steplog_error *err);
 
+/* ---- segment_broken.c ---- */
+
 /* The numbers of a writer that can not be read: every block of it is checked, once. Lent by the segment. */
 steplog_status sl_segment_broken(sl_segment *segment, uint32_t writer, const sl_ranges **out, steplog_error *err);
 
 /* Reads the data of a blob into buffer, which has room for it; NULL: only checks it. */
 steplog_status sl_segment_blob_data(sl_segment *segment, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
                                     steplog_error *err);
+
+/* ---- chunk_reader.c ---- */
 
 /* Windows on column pages: those of one column of one segment share one, as far as there are enough. */
 #define SL_COLUMN_WINDOWS 64u
@@ -123,6 +152,10 @@ steplog_status sl_segment_payload(sl_segment *segment, sl_chunk *chunk, uint32_t
 steplog_status sl_segment_column(sl_segment *segment, sl_chunk *chunk, uint32_t column, double *values,
                                  uint64_t present[SL_PRESENT_WORDS], steplog_error *err);
 void sl_chunk_free(sl_chunk *chunk);
+
+/* Insists on the kind of a page that was read: OK; CORRUPT; IO; NOMEM. */
+steplog_status sl_segment_settle_page(sl_segment *segment, uint64_t offset, unsigned kind, const sl_page_item *item,
+                                      steplog_error *err);
 
 /* Reports damage in this segment, with what the chunk tells. */
 void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, const char *what, const sl_chunk_head *head,

@@ -1,0 +1,112 @@
+/* read/m4.c: buckets of steps. Where all rows have a value, those of one bucket are looked at together. */
+#include "read/m4.h"
+
+#include <math.h>
+
+void sl_m4_init(sl_m4 *m4, steplog_m4 *buckets, size_t count, int64_t begin, int64_t last)
+{
+    *m4 = (sl_m4){.buckets = buckets, .bucket_count = count, .begin = begin, .last = last};
+    for (size_t i = 0; i < count; i++) buckets[i] = (steplog_m4){.value = {0, 0, NAN, NAN}};
+}
+
+/* Step begin + at is in bucket at * bucket_count / width, rounded down: so bucket b begins at b * width / bucket_count,
+ * rounded up. */
+static unsigned __int128 begin_of(const sl_m4 *m4, size_t bucket)
+{
+    unsigned __int128 width = (unsigned __int128)((uint64_t)m4->last - (uint64_t)m4->begin) + 1;
+    return (bucket * width + m4->bucket_count - 1) / m4->bucket_count;
+}
+
+/* Makes the bucket of a step the current one. */
+static steplog_m4 *select_bucket(sl_m4 *m4, int64_t step)
+{
+    uint64_t at = (uint64_t)step - (uint64_t)m4->begin;
+    if (at < m4->from || at >= m4->to) {
+        unsigned __int128 width = (unsigned __int128)((uint64_t)m4->last - (uint64_t)m4->begin) + 1;
+        m4->bucket = (size_t)((unsigned __int128)at * m4->bucket_count / width);
+        m4->from = begin_of(m4, m4->bucket);
+        m4->to = begin_of(m4, m4->bucket + 1);
+    }
+    return &m4->buckets[m4->bucket];
+}
+
+int sl_m4_is_one_bucket(sl_m4 *m4, int64_t first, int64_t last)
+{
+    select_bucket(m4, first);
+    return (uint64_t)last - (uint64_t)m4->begin < m4->to;
+}
+
+static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
+{
+    int is_better = which == 2 ? value < m->value[2] : value > m->value[3];
+    if (!isnan(m->value[which]) && !is_better) return;
+    m->value[which] = value;
+    m->step[which] = step;
+}
+
+void sl_m4_add(sl_m4 *m4, const sl_m4_summary *s)
+{
+    if (s->count == 0) return;
+    steplog_m4 *m = select_bucket(m4, s->first_step);
+    if (m->count == 0) {
+        m->step[0] = s->first_step;
+        m->value[0] = s->first;
+    }
+    m->step[1] = s->last_step;
+    m->value[1] = s->last;
+    m->count += s->count;
+    m->nan_count += s->nan_count;
+    m->inf_count += s->positive_inf_count + s->negative_inf_count;
+    m->negative_inf_count += s->negative_inf_count;
+    if (isnan(s->smallest)) return;
+    add_extreme(m, 2, s->smallest_step, s->smallest);
+    add_extreme(m, 3, s->largest_step, s->largest);
+}
+
+/* Adds values that are one behind the other and of one bucket. */
+static void add_stretch(sl_m4 *m4, const int64_t *steps, const double *values, uint32_t count)
+{
+    sl_column_stats stats;
+    sl_column_stats_make(values, count, &stats);
+    sl_m4_add(m4, &(sl_m4_summary){.first = stats.first,
+                                   .last = stats.last,
+                                   .smallest = stats.smallest,
+                                   .largest = stats.largest,
+                                   .first_step = steps[0],
+                                   .last_step = steps[count - 1],
+                                   .smallest_step = steps[stats.smallest_at],
+                                   .largest_step = steps[stats.largest_at],
+                                   .count = count,
+                                   .nan_count = stats.nan_count,
+                                   .positive_inf_count = stats.positive_inf_count,
+                                   .negative_inf_count = stats.negative_inf_count});
+}
+
+/* How many of the steps, which ascend, are below end; there is one at least. */
+static uint32_t count_below(const sl_m4 *m4, const int64_t *steps, uint32_t count)
+{
+    uint32_t low = 1, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if ((uint64_t)steps[middle] - (uint64_t)m4->begin < m4->to)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void sl_m4_add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count)
+{
+    const int is_full = sl_rows_are_full(rows);
+    for (uint32_t end = row + count; row < end;) {
+        if (!is_full && !(rows->present[row / 64] >> (row % 64) & 1)) {
+            row++;
+            continue;
+        }
+        select_bucket(m4, rows->steps[row]);
+        uint32_t here = is_full ? count_below(m4, rows->steps + row, end - row) : 1;
+        add_stretch(m4, rows->steps + row, rows->values + row, here);
+        row += here;
+    }
+}

@@ -1,0 +1,129 @@
+/* read/rows.c: decoded rows. */
+#include "read/rows.h"
+
+#include "format/bit_pack.h"
+
+#include <stdlib.h>
+
+sl_rows *sl_rows_new(uint32_t column_count)
+{
+    sl_rows *rows = sl_alloc(sizeof *rows);
+    if (!rows) return NULL;
+    rows->column_capacity = column_count;
+    rows->present = sl_alloc((size_t)column_count * SL_PRESENT_WORDS * sizeof *rows->present);
+    rows->values = sl_alloc((size_t)column_count * SL_CHUNK_ROWS_MAX * sizeof *rows->values);
+    if (rows->present && rows->values) {
+        sl_rows_reset(rows, column_count);
+        return rows;
+    }
+    sl_rows_free(rows);
+    return NULL;
+}
+
+void sl_rows_reset(sl_rows *rows, uint32_t column_count)
+{
+    rows->next = NULL;
+    rows->row_count = 0;
+    rows->column_count = column_count;
+    memset(rows->present, 0, (size_t)column_count * SL_PRESENT_WORDS * sizeof *rows->present);
+}
+
+void sl_rows_free(sl_rows *rows)
+{
+    if (!rows) return;
+    sl_free(rows->present);
+    sl_free(rows->values);
+    sl_free(rows);
+}
+
+int sl_rows_has_any(const sl_rows *rows, uint32_t row)
+{
+    for (uint32_t c = 0; c < rows->column_count; c++)
+        if (rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1) return 1;
+    return 0;
+}
+
+/* One full column is enough. */
+int sl_rows_are_full(const sl_rows *rows)
+{
+    if (rows->column_count == 0) return 0;
+    for (uint32_t w = 0; w < rows->row_count / 64; w++)
+        if (rows->present[w] != UINT64_MAX) return 0;
+    uint32_t rest = rows->row_count % 64;
+    return !rest || rows->present[rows->row_count / 64] == ((uint64_t)1 << rest) - 1;
+}
+
+void sl_rows_move(sl_rows *rows, uint32_t from, uint32_t to)
+{
+    rows->steps[to] = rows->steps[from];
+    rows->times[to] = rows->times[from];
+    rows->sequences[to] = rows->sequences[from];
+    for (uint32_t c = 0; c < rows->column_count; c++) {
+        uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
+        uint64_t bit = present[from / 64] >> (from % 64) & 1;
+        present[to / 64] = (present[to / 64] & ~((uint64_t)1 << (to % 64))) | bit << (to % 64);
+        rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + to] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + from];
+    }
+}
+
+/* Sorts rows by step where they are not: stable, so the number decides among equals. */
+static _Thread_local const sl_rows *sorting_rows;
+
+static int compare_rows(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    if (sorting_rows->steps[x] != sorting_rows->steps[y])
+        return sorting_rows->steps[x] < sorting_rows->steps[y] ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static int sort(sl_rows *rows)
+{
+    uint32_t order[SL_CHUNK_ROWS_MAX];
+    sl_rows *sorted = sl_rows_new(rows->column_count);
+    if (!sorted) return 0;
+    for (uint32_t i = 0; i < rows->row_count; i++) order[i] = i;
+    sorting_rows = rows;
+    qsort(order, rows->row_count, sizeof *order, compare_rows);
+    for (uint32_t i = 0; i < rows->row_count; i++) {
+        uint32_t from = order[i];
+        sorted->steps[i] = rows->steps[from];
+        sorted->times[i] = rows->times[from];
+        sorted->sequences[i] = rows->sequences[from];
+        for (uint32_t c = 0; c < rows->column_count; c++) {
+            uint64_t bit = rows->present[(size_t)c * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1;
+            sorted->present[(size_t)c * SL_PRESENT_WORDS + i / 64] |= bit << (i % 64);
+            sorted->values[(size_t)c * SL_CHUNK_ROWS_MAX + i] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + from];
+        }
+    }
+    sorted->row_count = rows->row_count;
+    sl_rows swap = *rows;
+    memcpy(rows, sorted, sizeof *rows);
+    memcpy(sorted, &swap, sizeof swap);
+    sl_rows_free(sorted);
+    return 1;
+}
+
+/* How many of the neighbours do not increase, and how many fall. */
+SL_VECTORISED
+static uint64_t count_falls(const int64_t *steps, uint32_t count, uint64_t *not_increasing)
+{
+    uint64_t same_or_less = 0, less = 0;
+    for (uint32_t i = 1; i < count; i++) {
+        same_or_less += (uint64_t)(steps[i] <= steps[i - 1]);
+        less += (uint64_t)(steps[i] < steps[i - 1]);
+    }
+    *not_increasing = same_or_less;
+    return less;
+}
+
+int sl_rows_settle(sl_rows *rows, int by_step)
+{
+    uint64_t not_increasing, falls = count_falls(rows->steps, rows->row_count, &not_increasing);
+    if (falls && by_step) {
+        if (!sort(rows)) return 0;
+        count_falls(rows->steps, rows->row_count, &not_increasing);
+    }
+    rows->is_increasing = not_increasing == 0; /* of the rows as they are now */
+    return 1;
+}
