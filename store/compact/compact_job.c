@@ -136,6 +136,7 @@ static steplog_status copy_block(job *j, const block_source *source)
     for (int part = 0; part < SL_PART_COUNT; part++)
         SL_TRY(sl_segment_axis(segment, &j->chunk, part, axis[part], j->err));
     uint32_t count = j->chunk.head.column_count;
+    SL_TRY(sl_segment_columns(segment, &j->chunk, count, j->err));
     const uint8_t **payloads = sl_alloc_zero(count, sizeof *payloads);
     sl_stats_entry *stats = sl_alloc_zero(count, sizeof *stats);
     uint8_t *copies = NULL;

@@ -38,23 +38,30 @@ steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_ch
     chunk->infos.count = 0;
     steplog_status status = load_chunk_page(s, page_offset, &chunk->page,
                                             entry ? entry->page_bytes + chunk->next_bytes : 0, &chunk->head, &bytes, err);
-    if (status >= 0) {
-        sl_chunk_walk walk = sl_chunk_directory_begin(&chunk->head);
-        sl_column_info info;
-        while (sl_chunk_directory_next(&walk, &info))
-            if (!SL_VEC_PUSH(&chunk->infos, info)) return no_memory(err);
-        if (walk.is_bad ||
-            (entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
-            (s->schemas.count && chunk->head.schema < s->schemas.count &&
-             s->schemas.items[chunk->head.schema].name_count != chunk->head.column_count))
-            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset,
-                             "'%s' at offset %llu: chunk directory breaks a rule", s->name,
-                             (unsigned long long)page_offset);
-    }
+    if (status >= 0 &&
+        ((entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
+         (s->schemas.count && chunk->head.schema < s->schemas.count &&
+          s->schemas.items[chunk->head.schema].name_count != chunk->head.column_count)))
+        status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset,
+                         "'%s' at offset %llu: chunk head does not agree with its entry or schema", s->name,
+                         (unsigned long long)page_offset);
+    chunk->directory = sl_chunk_directory_begin(&chunk->head);
     if (status == STEPLOG_CORRUPT)
         sl_segment_report(s, page_offset, bytes, "chunk page is damaged: its axis and short columns are lost", NULL,
                           entry, NULL);
     return status;
+}
+
+steplog_status sl_segment_columns(sl_segment *s, sl_chunk *chunk, uint32_t count, steplog_error *err)
+{
+    sl_column_info info;
+    while (chunk->infos.count < count && sl_chunk_directory_next(&chunk->directory, &info))
+        if (!SL_VEC_PUSH(&chunk->infos, info)) return no_memory(err);
+    if (count == chunk->head.column_count && !chunk->directory.is_bad) sl_chunk_directory_next(&chunk->directory, &info);
+    if (chunk->infos.count >= count && !chunk->directory.is_bad) return STEPLOG_OK;
+    sl_segment_report(s, chunk->page_offset, 0, "chunk directory breaks a rule", &chunk->head, NULL, NULL);
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)chunk->page_offset, "'%s' at offset %llu: chunk directory breaks a rule",
+                   s->name, (unsigned long long)chunk->page_offset);
 }
 
 steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t *out, steplog_error *err)
@@ -114,6 +121,7 @@ static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint6
 steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t column, const uint8_t **payload,
                                   steplog_error *err)
 {
+    SL_TRY(sl_segment_columns(s, chunk, column + 1, err));
     const sl_column_info *info = &chunk->infos.items[column];
     *payload = info->payload;
     if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return STEPLOG_OK;

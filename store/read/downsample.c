@@ -101,7 +101,7 @@ static steplog_status add_values(pass *p, const sl_origin *origin, const sl_chun
     chunk->next_count = 0;
     chunk->next_bytes = 0;
     steplog_status status = sl_segment_chunk(origin->segment, entry->page_offset, entry, chunk, p->err);
-    if (status >= 0 && column >= chunk->infos.count) return STEPLOG_OK;
+    if (status >= 0 && column >= chunk->head.column_count) return STEPLOG_OK;
     if (status >= 0) status = sl_segment_axis(origin->segment, chunk, SL_PART_STEPS, p->rows->steps, p->err);
     if (status >= 0)
         status = sl_segment_column(origin->segment, chunk, column, p->rows->values, p->rows->present, p->err);

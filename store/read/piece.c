@@ -150,7 +150,7 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piec
     rows->row_count = set->chunk.head.row_count;
     for (uint32_t c = 0; c < origin->columns->count; c++) {
         uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;
-        if (origin->columns->stored[c] >= set->chunk.infos.count) continue;
+        if (origin->columns->stored[c] >= set->chunk.head.column_count) continue;
         status = sl_segment_column(segment, &set->chunk, origin->columns->stored[c],
                                    rows->values + (size_t)c * SL_CHUNK_ROWS_MAX, present, err);
         if (status == STEPLOG_CORRUPT)

@@ -29,7 +29,8 @@ static steplog_status check_chunk(check *c, const sl_chunk_entry *entry)
     sl_segment *s = c->segment;
     SL_TRY(sl_segment_chunk(s, entry->page_offset, entry, &c->chunk, c->err));
     if (c->chunk.head.writer != c->writer || !sl_segment_names(s, c->chunk.head.schema)) return STEPLOG_CORRUPT;
-    for (uint32_t column = 0; column < c->chunk.infos.count; column++)
+    SL_TRY(sl_segment_columns(s, &c->chunk, c->chunk.head.column_count, c->err));
+    for (uint32_t column = 0; column < c->chunk.head.column_count; column++)
         SL_TRY(sl_segment_column(s, &c->chunk, column, values, present, c->err));
     for (int part = SL_PART_STEPS; part <= SL_PART_SEQUENCES; part++)
         SL_TRY(sl_segment_axis(s, &c->chunk, part, axis, c->err));

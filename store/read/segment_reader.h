@@ -134,7 +134,8 @@ typedef struct sl_chunk {
     uint32_t next_count;
     size_t next_bytes;
     sl_chunk_head head;
-    SL_VEC(sl_column_info) infos;
+    sl_chunk_walk directory;      /* how far it was read */
+    SL_VEC(sl_column_info) infos; /* of the columns that it was read for: sl_segment_columns() */
     uint64_t page_offset;
 } sl_chunk;
 
@@ -142,6 +143,8 @@ typedef struct sl_chunk {
  * is known of the chunk and answered with CORRUPT. */
 steplog_status sl_segment_chunk(sl_segment *segment, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk,
                                 steplog_error *err);
+/* Reads the directory of a chunk for its first count columns at least; for all of them: whether it keeps its rules. */
+steplog_status sl_segment_columns(sl_segment *segment, sl_chunk *chunk, uint32_t count, steplog_error *err);
 /* Decodes an axis part to head.row_count numbers; room for 1024. Times that are not known become TIME_NONE. */
 steplog_status sl_segment_axis(sl_segment *segment, sl_chunk *chunk, int part, int64_t *out, steplog_error *err);
 /* The stored payload of a column, readable past its end; lent until the next call with this chunk. NULL payload for a

@@ -73,6 +73,7 @@ static void find_chunk(rebuild *r, uint64_t offset, uint64_t bytes)
     int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
     sl_segment *s = r->segment;
     if (sl_segment_chunk(s, offset, NULL, &r->chunk, NULL) < 0 ||
+        sl_segment_columns(s, &r->chunk, r->chunk.head.column_count, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_STEPS, steps, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_TIMES, times, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_SEQUENCES, sequences, NULL) < 0)
