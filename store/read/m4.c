@@ -17,9 +17,10 @@ static unsigned __int128 begin_of(const sl_m4 *m4, size_t bucket)
     return (bucket * width + m4->bucket_count - 1) / m4->bucket_count;
 }
 
-/* Makes the bucket of a step the current one. */
+/* Makes the bucket of a step the current one. NULL for a step that is in none: an index that lies may lead there. */
 static steplog_m4 *select_bucket(sl_m4 *m4, int64_t step)
 {
+    if (step < m4->begin || step > m4->last) return NULL;
     uint64_t at = (uint64_t)step - (uint64_t)m4->begin;
     if (at < m4->from || at >= m4->to) {
         unsigned __int128 width = (unsigned __int128)((uint64_t)m4->last - (uint64_t)m4->begin) + 1;
@@ -32,8 +33,8 @@ static steplog_m4 *select_bucket(sl_m4 *m4, int64_t step)
 
 int sl_m4_is_one_bucket(sl_m4 *m4, int64_t first, int64_t last)
 {
-    select_bucket(m4, first);
-    return (uint64_t)last - (uint64_t)m4->begin < m4->to;
+    return select_bucket(m4, first) && last >= first && last <= m4->last &&
+           (uint64_t)last - (uint64_t)m4->begin < m4->to;
 }
 
 static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
@@ -46,8 +47,8 @@ static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
 
 void sl_m4_add(sl_m4 *m4, const sl_m4_summary *s)
 {
-    if (s->count == 0) return;
-    steplog_m4 *m = select_bucket(m4, s->first_step);
+    steplog_m4 *m = s->count ? select_bucket(m4, s->first_step) : NULL;
+    if (!m) return;
     if (m->count == 0) {
         m->step[0] = s->first_step;
         m->value[0] = s->first;
@@ -104,8 +105,7 @@ void sl_m4_add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count
             row++;
             continue;
         }
-        select_bucket(m4, rows->steps[row]);
-        uint32_t here = is_full ? count_below(m4, rows->steps + row, end - row) : 1;
+        uint32_t here = is_full && select_bucket(m4, rows->steps[row]) ? count_below(m4, rows->steps + row, end - row) : 1;
         add_stretch(m4, rows->steps + row, rows->values + row, here);
         row += here;
     }

@@ -90,16 +90,16 @@ static void check_many(steplog_store *store, const steplog_id *run)
     }
 }
 
-static void check_generated(uint32_t flags, int is_sorted, int has_specials)
+static void check_generated(uint32_t flags, int64_t row_count, int is_sorted, int has_specials)
 {
     test_random random = test_random_begin("m4");
     const char *path = test_path(test_temp_dir(), "store");
-    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | flags, row_count > 10000 ? 0 : 65536);
     steplog_writer *writer = kit_writer(store, "run", 0, 1);
     steplog_id run = kit_run_of(writer);
     steplog_metric loss = kit_metric(writer, "loss");
-    for (int64_t i = 0; i < 7000; i++) {
-        int64_t step = is_sorted ? i : (int64_t)test_random_below(&random, 7000);
+    for (int64_t i = 0; i < row_count; i++) {
+        int64_t step = is_sorted ? i : (int64_t)test_random_below(&random, (uint64_t)row_count);
         double value = has_specials ? test_random_double(&random) : test_random_unit(&random);
         if (test_random_below(&random, 1000) == 0) value *= 1e6;
         OK(steplog_writer_point(writer, loss, step, STEPLOG_TIME_NONE, value));
@@ -107,9 +107,9 @@ static void check_generated(uint32_t flags, int is_sorted, int has_specials)
     check_many(store, &run);
     kit_writer_close(writer);
     check_many(store, &run);
-    writer = kit_writer_resumed(store, "run", 0, 2, 5000);
+    writer = kit_writer_resumed(store, "run", 0, 2, row_count * 5 / 7);
     loss = kit_metric(writer, "loss");
-    for (int64_t step = 5000; step < 8000; step++)
+    for (int64_t step = row_count * 5 / 7; step < row_count * 8 / 7; step++)
         OK(steplog_writer_point(writer, loss, step, STEPLOG_TIME_NONE, test_random_unit(&random)));
     kit_writer_close(writer);
     check_many(store, &run);
@@ -118,9 +118,14 @@ static void check_generated(uint32_t flags, int is_sorted, int has_specials)
     kit_store_close(store);
 }
 
-IN_BOTH_MODES(m4, agrees_with_all_points_of_a_sorted_series) { check_generated(flags, 1, 0); }
-IN_BOTH_MODES(m4, agrees_with_all_points_of_an_unsorted_series) { check_generated(flags, 0, 0); }
-IN_BOTH_MODES(m4, agrees_with_all_points_where_anything_is_a_value) { check_generated(flags, 1, 1); }
+IN_BOTH_MODES(m4, agrees_with_all_points_of_a_sorted_series) { check_generated(flags, 7000, 1, 0); }
+IN_BOTH_MODES(m4, agrees_with_all_points_of_an_unsorted_series) { check_generated(flags, 7000, 0, 0); }
+IN_BOTH_MODES(m4, agrees_with_all_points_where_anything_is_a_value) { check_generated(flags, 7000, 1, 1); }
+
+/* More than 64 blocks: nodes, some of which lie across buckets and some of which end at the cut of an attempt. */
+Test(m4, agrees_with_all_points_of_a_long_series) { check_generated(0, 180000, 1, 0); }
+Test(m4, agrees_with_all_points_of_a_long_series_where_anything_is_a_value) { check_generated(0, 180000, 1, 1); }
+Test(m4, agrees_with_all_points_of_a_long_unsorted_series) { check_generated(0, 90000, 0, 1); }
 
 Test(m4, shows_a_single_spike_of_a_long_series_at_any_width)
 {
