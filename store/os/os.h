@@ -57,7 +57,8 @@ typedef struct sl_os_table {
     int (*list)(int dir, sl_os_name_callback callback, void *context); /* callback's non-zero return, or -errno, or 0 */
     int (*file_system)(int fd, sl_os_file_system *out);
     /* mappings */
-    int (*map)(int fd, uint64_t bytes, int is_writable, void **out); /* shared; not inherited by fork (MADV_DONTFORK) */
+    int (*map)(int fd, uint64_t bytes, int is_writable, void **out); /* shared; a writable one is not inherited by fork
+                                                                         (MADV_DONTFORK) */
     int (*unmap)(void *address, uint64_t bytes);
     int (*sync_map)(void *address, uint64_t bytes);                 /* msync(MS_SYNC); address page-aligned */
     int (*wipe_on_fork_page)(void **out);                           /* an anonymous page that a child sees zeroed */

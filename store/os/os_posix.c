@@ -473,7 +473,7 @@ static int posix_map(int fd, uint64_t bytes, int is_writable, void **out)
     int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
     void *address = mmap(NULL, (size_t)bytes, protection, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) return -errno;
-    if (madvise(address, (size_t)bytes, MADV_DONTFORK) < 0) {
+    if (is_writable && madvise(address, (size_t)bytes, MADV_DONTFORK) < 0) {
         int status = -errno;
         munmap(address, (size_t)bytes);
         return status;

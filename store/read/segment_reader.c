@@ -236,6 +236,8 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
         goto failed;
     }
     s->file_bytes = stat.bytes;
+    void *map;
+    if (open_segments->is_mapping && sl_os->map(s->fd, s->file_bytes, 0, &map) == 0) s->map = map;
     status = sl_segment_header_decode(head, name, &s->header, &why);
     if (status == STEPLOG_CORRUPT && sl_segment_name_parse(base_name(name), &s->header.file_id)) {
         sl_segment_report(s, 0, SL_SEGMENT_HEADER_BYTES, why.text, NULL, NULL, NULL); /* the name has the id too */
@@ -274,6 +276,7 @@ void sl_segment_release(sl_segment *s)
 {
     if (!s || --s->reference_count > 0) return;
     close_descriptor(s);
+    if (s->map) sl_os->unmap((void *)(uintptr_t)s->map, s->file_bytes);
     for (size_t i = 0; s->names && i < s->schemas.count; i++) {
         sl_free(s->names[i].content);
         sl_free((void *)(uintptr_t)s->names[i].names);

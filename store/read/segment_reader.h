@@ -32,6 +32,7 @@ typedef struct sl_writer_check {
 typedef struct sl_open_segments {
     struct sl_segment *held[SL_OPEN_SEGMENTS_MAX];
     unsigned next;
+    int is_mapping; /* the pages of chunks, columns and long tables are used where they are mapped */
 } sl_open_segments;
 
 typedef struct sl_segment {
@@ -42,6 +43,7 @@ typedef struct sl_segment {
     uint32_t level;
     int fd; /* -1 while it is closed */
     uint64_t file_bytes, file_key;
+    const uint8_t *map; /* the whole file, or NULL */
     sl_segment_header header;
     sl_trailer trailer;
     int is_rebuilt;  /* tables were damaged: chunks are in memory */

@@ -136,6 +136,7 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
         }
     sl_segment *segment;
     steplog_error why;
+    r->open_segments.is_mapping = r->context.is_mapping;
     steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &r->open_segments, &segment,
                                             &why);
     if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) { /* left out, and named */
