@@ -21,9 +21,10 @@ typedef struct pass {
 
 /* ---- statistics ---- */
 
-/* Entry of an item (a block or a node, of item_count) in a table of statistics; NULL when there is none that can be read. */
+/* Entry of an item (a block or a node, of item_count) in a table of statistics, and how many follow it directly, it
+ * included; NULL when there is none that can be read. */
 static const uint8_t *find_stats(pass *p, const sl_origin *origin, int table, uint32_t first, uint32_t item,
-                                 uint32_t item_count)
+                                 uint32_t item_count, uint32_t *run)
 {
     sl_table_view *view = table == SL_TABLE_STATS ? &p->stats : &p->node_stats;
     const uint8_t *out;
@@ -31,7 +32,7 @@ static const uint8_t *find_stats(pass *p, const sl_origin *origin, int table, ui
     uint64_t index = first + (uint64_t)origin->columns->stored[0] * item_count + item;
     uint32_t soon = table == SL_TABLE_STATS ? SL_NODE_CHUNKS - item % SL_NODE_CHUNKS : item_count - item;
     if (soon > item_count - item) soon = item_count - item;
-    if (sl_table_entry(origin->segment, view, table, index, soon, &out, NULL) >= 0) return out;
+    if (sl_table_run(origin->segment, view, table, index, soon, &out, run, NULL) >= 0) return out;
     sl_segment_report(origin->segment, sl_table_page_offset(&origin->segment->trailer, table,
                                                             index / sl_table_page_entries_max[table]),
                       view->bytes, "page of statistics is damaged: the values were read instead", NULL, NULL, NULL);
@@ -44,11 +45,12 @@ static int add_node(pass *p, const sl_piece_node *node)
 {
     const sl_group_entry *group = &node->origin->group;
     sl_node_stats_entry stats;
+    uint32_t run;
     if (!node->is_whole || !(node->entry.flags & SL_NODE_IS_ASCENDING) ||
         !sl_m4_is_one_bucket(&p->m4, node->step_min, node->step_max))
         return 0;
     const uint8_t *in = find_stats(p, node->origin, SL_TABLE_NODE_STATS, group->node_stats_first, node->node,
-                                   sl_node_count(group->chunk_count));
+                                   sl_node_count(group->chunk_count), &run);
     if (!in || !sl_node_stats_entry_decode(in, &stats) || stats.value_count == SL_NODE_STATS_NONE) return 0;
     sl_m4_add(&p->m4, &(sl_m4_summary){.first = stats.first,
                                        .last = stats.last,
@@ -65,14 +67,13 @@ static int add_node(pass *p, const sl_piece_node *node)
     return 1;
 }
 
-/* Takes a whole block, whose steps ascend, from its statistics. 0 when it has to be decoded. */
-static int add_stats(pass *p, const sl_origin *origin, const sl_chunk_entry *entry, uint32_t chunk)
+/* Takes a whole block, whose steps ascend, from its statistics (in; NULL: there are none). 0 when it has to be decoded. */
+static int add_stats(pass *p, const sl_chunk_entry *entry, const uint8_t *in)
 {
-    const sl_group_entry *group = &origin->group;
     sl_stats_entry stats;
-    if (!sl_m4_is_one_bucket(&p->m4, entry->step_min, entry->step_max)) return 0;
-    const uint8_t *in = find_stats(p, origin, SL_TABLE_STATS, group->stats_first, chunk, group->chunk_count);
-    if (!in || !sl_stats_entry_decode(in, &stats) || stats.value_count == SL_STATS_NONE) return 0;
+    if (!in || !sl_m4_is_one_bucket(&p->m4, entry->step_min, entry->step_max) || !sl_stats_entry_decode(in, &stats) ||
+        stats.value_count == SL_STATS_NONE)
+        return 0;
     const uint64_t from = (uint64_t)entry->step_min;
     sl_m4_add(&p->m4, &(sl_m4_summary){.first = stats.first,
                                        .last = stats.last,
@@ -114,7 +115,10 @@ static steplog_status add_values(pass *p, const sl_origin *origin, const sl_chun
 
 static steplog_status add_block(pass *p, const sl_origin *origin, const sl_chunk_entry *entry, uint32_t chunk)
 {
-    return add_stats(p, origin, entry, chunk) ? STEPLOG_OK : add_values(p, origin, entry);
+    uint32_t run;
+    const uint8_t *in = find_stats(p, origin, SL_TABLE_STATS, origin->group.stats_first, chunk, origin->group.chunk_count,
+                                   &run);
+    return add_stats(p, entry, in) ? STEPLOG_OK : add_values(p, origin, entry);
 }
 
 /* A whole node that lies across buckets: block by block. */
@@ -124,8 +128,19 @@ static steplog_status add_node_blocks(pass *p, const sl_piece_node *node)
     const sl_origin *origin = node->origin;
     SL_TRY(sl_segment_node_chunks(origin->segment, &set->chunk_table, &origin->group, node->node, &node->entry,
                                   &set->chunks, p->err));
-    for (size_t i = 0; i < set->chunks.count; i++)
-        SL_TRY(add_block(p, origin, &set->chunks.items[i], node->node * SL_NODE_CHUNKS + (uint32_t)i));
+    const uint32_t first = node->node * SL_NODE_CHUNKS, count = (uint32_t)set->chunks.count;
+    /* Where an entry was left out it is not known which statistics are whose. */
+    const int is_complete = count == SL_NODE_CHUNKS || first + count == origin->group.chunk_count;
+    for (uint32_t i = 0, run = count; i < count; i += run) {
+        const uint8_t *in = find_stats(p, origin, SL_TABLE_STATS, origin->group.stats_first, first + i,
+                                       origin->group.chunk_count, &run);
+        if (!is_complete) in = NULL;
+        if (!in || run > count - i) run = count - i;
+        for (uint32_t n = 0; n < run; n++) {
+            const sl_chunk_entry *entry = &set->chunks.items[i + n];
+            if (!add_stats(p, entry, in ? in + n * SL_STATS_ENTRY_BYTES : NULL)) SL_TRY(add_values(p, origin, entry));
+        }
+    }
     return STEPLOG_OK;
 }
 

@@ -5,7 +5,7 @@
 
 void sl_m4_init(sl_m4 *m4, steplog_m4 *buckets, size_t count, int64_t begin, int64_t last)
 {
-    *m4 = (sl_m4){.buckets = buckets, .bucket_count = count, .begin = begin, .last = last};
+    *m4 = (sl_m4){.buckets = buckets, .bucket_count = count, .begin = begin, .last = last, .first_distance = 1};
     for (size_t i = 0; i < count; i++) buckets[i] = (steplog_m4){.value = {0, 0, NAN, NAN}};
 }
 
@@ -17,24 +17,18 @@ static unsigned __int128 begin_of(const sl_m4 *m4, size_t bucket)
     return (bucket * width + m4->bucket_count - 1) / m4->bucket_count;
 }
 
-/* Makes the bucket of a step the current one. NULL for a step that is in none: an index that lies may lead there. */
-static steplog_m4 *select_bucket(sl_m4 *m4, int64_t step)
+steplog_m4 *sl_m4_select(sl_m4 *m4, int64_t step)
 {
     if (step < m4->begin || step > m4->last) return NULL;
     uint64_t at = (uint64_t)step - (uint64_t)m4->begin;
-    if (at < m4->from || at >= m4->to) {
+    if (!m4->bucket || at < m4->first_distance || at > m4->last_distance) {
         unsigned __int128 width = (unsigned __int128)((uint64_t)m4->last - (uint64_t)m4->begin) + 1;
-        m4->bucket = (size_t)((unsigned __int128)at * m4->bucket_count / width);
-        m4->from = begin_of(m4, m4->bucket);
-        m4->to = begin_of(m4, m4->bucket + 1);
+        size_t bucket = (size_t)((unsigned __int128)at * m4->bucket_count / width);
+        m4->bucket = &m4->buckets[bucket];
+        m4->first_distance = (uint64_t)begin_of(m4, bucket);
+        m4->last_distance = (uint64_t)(begin_of(m4, bucket + 1) - 1);
     }
-    return &m4->buckets[m4->bucket];
-}
-
-int sl_m4_is_one_bucket(sl_m4 *m4, int64_t first, int64_t last)
-{
-    return select_bucket(m4, first) && last >= first && last <= m4->last &&
-           (uint64_t)last - (uint64_t)m4->begin < m4->to;
+    return m4->bucket;
 }
 
 static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
@@ -47,7 +41,7 @@ static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
 
 void sl_m4_add(sl_m4 *m4, const sl_m4_summary *s)
 {
-    steplog_m4 *m = s->count ? select_bucket(m4, s->first_step) : NULL;
+    steplog_m4 *m = s->count ? sl_m4_select(m4, s->first_step) : NULL;
     if (!m) return;
     if (m->count == 0) {
         m->step[0] = s->first_step;
@@ -83,13 +77,13 @@ static void add_stretch(sl_m4 *m4, const int64_t *steps, const double *values, u
                                    .negative_inf_count = stats.negative_inf_count});
 }
 
-/* How many of the steps, which ascend, are below end; there is one at least. */
-static uint32_t count_below(const sl_m4 *m4, const int64_t *steps, uint32_t count)
+/* How many of the steps, which ascend, are of the selected bucket; there is one at least. */
+static uint32_t count_within(const sl_m4 *m4, const int64_t *steps, uint32_t count)
 {
     uint32_t low = 1, high = count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if ((uint64_t)steps[middle] - (uint64_t)m4->begin < m4->to)
+        if ((uint64_t)steps[middle] - (uint64_t)m4->begin <= m4->last_distance)
             low = middle + 1;
         else
             high = middle;
@@ -105,7 +99,7 @@ void sl_m4_add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count
             row++;
             continue;
         }
-        uint32_t here = is_full && select_bucket(m4, rows->steps[row]) ? count_below(m4, rows->steps + row, end - row) : 1;
+        uint32_t here = is_full && sl_m4_select(m4, rows->steps[row]) ? count_within(m4, rows->steps + row, end - row) : 1;
         add_stretch(m4, rows->steps + row, rows->values + row, here);
         row += here;
     }

@@ -10,15 +10,24 @@ typedef struct sl_m4 {
     steplog_m4 *buckets;
     size_t bucket_count;
     int64_t begin, last; /* of all buckets, both included */
-    /* the bucket that was used last: steps [begin + from, begin + to) */
-    size_t bucket;
-    unsigned __int128 from, to;
+    /* the bucket that was used last: steps begin + first_distance to begin + last_distance */
+    steplog_m4 *bucket;
+    uint64_t first_distance, last_distance;
 } sl_m4;
 
 void sl_m4_init(sl_m4 *m4, steplog_m4 *buckets, size_t count, int64_t begin, int64_t last);
 
-/* 1 when all steps from first to last, both included, are of one bucket. */
-int sl_m4_is_one_bucket(sl_m4 *m4, int64_t first, int64_t last);
+/* Makes the bucket of a step the one that is used. NULL for a step that is in none: an index that lies may lead there. */
+steplog_m4 *sl_m4_select(sl_m4 *m4, int64_t step);
+
+/* 1 when all steps from first to last, both included, are of one bucket, which is selected. */
+static inline int sl_m4_is_one_bucket(sl_m4 *m4, int64_t first, int64_t last)
+{
+    uint64_t distance = (uint64_t)first - (uint64_t)m4->begin;
+    if (first < m4->begin || distance < m4->first_distance || distance > m4->last_distance)
+        if (!sl_m4_select(m4, first)) return 0;
+    return last >= first && (uint64_t)last - (uint64_t)m4->begin <= m4->last_distance;
+}
 
 /* What is known of values that are all of one bucket. first_step says which. */
 typedef struct sl_m4_summary {

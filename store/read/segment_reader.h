@@ -93,6 +93,9 @@ typedef struct sl_table_view {
  * CORRUPT, not reported, when its page is damaged or there is no such entry. The segment must not be rebuilt. */
 steplog_status sl_table_entry(sl_segment *segment, sl_table_view *view, int table, uint64_t index, uint64_t count,
                               const uint8_t **out, steplog_error *err);
+/* The same; *run_count: how many of the count entries lie one behind the other from *out on. */
+steplog_status sl_table_run(sl_segment *segment, sl_table_view *view, int table, uint64_t index, uint64_t count,
+                            const uint8_t **out, uint32_t *run_count, steplog_error *err);
 void sl_table_view_free(sl_table_view *view);
 
 /* Reads the chunk entries of a group. */

@@ -39,6 +39,15 @@ steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uin
     return STEPLOG_OK;
 }
 
+steplog_status sl_table_run(sl_segment *s, sl_table_view *view, int table, uint64_t index, uint64_t count,
+                            const uint8_t **out, uint32_t *run_count, steplog_error *err)
+{
+    const uint32_t most = sl_table_page_entries_max[table];
+    uint64_t here = most - index % most;
+    *run_count = (uint32_t)(here < count ? here : count);
+    return sl_table_entry(s, view, table, index, count, out, err);
+}
+
 /* ---- chunks ---- */
 
 static steplog_status report_table(sl_segment *s, const sl_table_view *view, int table, uint64_t index, const char *what)
@@ -52,17 +61,19 @@ static steplog_status report_table(sl_segment *s, const sl_table_view *view, int
 static steplog_status read_chunks(sl_segment *s, sl_table_view *view, uint64_t first, uint32_t count, sl_chunk_list *out,
                                   steplog_error *err)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    if (!SL_VEC_RESERVE(out, out->count + count)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
+    for (uint32_t i = 0, run; i < count; i += run) {
         const uint8_t *in;
-        sl_chunk_entry entry;
-        steplog_status status = sl_table_entry(s, view, SL_TABLE_CHUNKS, first + i, count - i, &in, err);
+        steplog_status status = sl_table_run(s, view, SL_TABLE_CHUNKS, first + i, count - i, &in, &run, err);
         if (status == STEPLOG_CORRUPT)
             return report_table(s, view, SL_TABLE_CHUNKS, first + i, "chunk table is damaged: the index was rebuilt");
         if (status < 0) return status;
-        if (!sl_chunk_entry_decode(in, &entry))
-            report_table(s, view, SL_TABLE_CHUNKS, first + i, "chunk entry breaks a rule");
-        else if (!SL_VEC_PUSH(out, entry))
-            return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
+        for (uint32_t n = 0; n < run; n++) {
+            if (sl_chunk_entry_decode(in + n * SL_CHUNK_ENTRY_BYTES, &out->items[out->count]))
+                out->count++;
+            else
+                report_table(s, view, SL_TABLE_CHUNKS, first + i + n, "chunk entry breaks a rule");
+        }
     }
     return STEPLOG_OK;
 }
@@ -122,11 +133,12 @@ steplog_status sl_segment_nodes(sl_segment *s, const sl_group_entry *group, sl_n
     steplog_status status = STEPLOG_OK;
     out->count = 0;
     if (!SL_VEC_RESERVE(out, count)) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
-    for (uint32_t n = 0; n < count && status >= 0; n++) {
+    for (uint32_t n = 0, run; n < count && status >= 0; n += run) {
         const uint8_t *in;
         uint64_t index = (uint64_t)group->node_first + n;
-        status = sl_table_entry(s, &view, SL_TABLE_NODES, index, count - n, &in, err);
-        if (status >= 0 && !sl_node_entry_decode(in, &out->items[out->count++])) status = STEPLOG_CORRUPT;
+        status = sl_table_run(s, &view, SL_TABLE_NODES, index, count - n, &in, &run, err);
+        for (uint32_t i = 0; i < run && status >= 0; i++)
+            if (!sl_node_entry_decode(in + i * SL_NODE_ENTRY_BYTES, &out->items[out->count++])) status = STEPLOG_CORRUPT;
         if (status == STEPLOG_CORRUPT)
             report_table(s, &view, SL_TABLE_NODES, index, "node table is damaged: the table of chunks was read instead");
     }
