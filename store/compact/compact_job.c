@@ -156,7 +156,7 @@ static steplog_status copy_block(job *j, const block_source *source)
         /* What can not be decoded is not copied as if it were whole. */
         status = sl_segment_column(segment, &j->chunk, c, values, present, j->err);
         if (status >= 0)
-            sl_stats_make(values, present, j->chunk.head.row_count, axis[SL_PART_STEPS], &stats[c]);
+            sl_stats_make(values, present, j->chunk.head.row_count, axis[SL_PART_STEPS], source->entry.step_min, &stats[c]);
     }
     if (status >= 0)
         status = sl_segment_writer_block(j->writer, source->ordinal, j->chunk.head.row_count, axis[SL_PART_STEPS],

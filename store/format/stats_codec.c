@@ -85,19 +85,27 @@ int sl_stats_entry_decode(const uint8_t *in, sl_stats_entry *out)
     return out->value_count <= SL_CHUNK_ROWS_MAX && odd <= out->value_count;
 }
 
+static int are_all_present(const uint64_t *present, uint32_t row_count)
+{
+    uint64_t every = UINT64_MAX;
+    for (uint32_t word = 0; word < row_count / 64; word++) every &= present[word];
+    if (row_count % 64) every &= present[row_count / 64] | (UINT64_MAX << (row_count % 64));
+    return every == UINT64_MAX;
+}
+
 void sl_stats_make(const double *values, const uint64_t *present, uint32_t row_count, const int64_t *steps,
-                   sl_stats_entry *out)
+                   int64_t step_min, sl_stats_entry *out)
 {
     double dense[SL_CHUNK_ROWS_MAX];
     uint16_t rows[SL_CHUNK_ROWS_MAX];
     uint32_t count = 0;
     *out = (sl_stats_entry){0};
-    for (uint32_t row = 0; present && row < row_count; row++) {
+    const int is_whole = !present || are_all_present(present, row_count);
+    for (uint32_t row = 0; !is_whole && row < row_count; row++) {
         if (!(present[row / 64] >> (row % 64) & 1)) continue;
         dense[count] = values[row];
         rows[count++] = (uint16_t)row;
     }
-    const int is_whole = !present || count == row_count;
     if (is_whole) count = row_count;
     if (count == 0) return;
     sl_column_stats stats;
@@ -105,8 +113,6 @@ void sl_stats_make(const double *values, const uint64_t *present, uint32_t row_c
     const uint32_t at[4] = {0, count - 1, stats.smallest_at, stats.largest_at};
     uint32_t *const distances[4] = {&out->first_distance, &out->last_distance, &out->smallest_distance,
                                     &out->largest_distance};
-    int64_t step_min = steps[0];
-    for (uint32_t row = 1; row < row_count; row++) step_min = steps[row] < step_min ? steps[row] : step_min;
     const int has_finite = !isnan(stats.smallest);
     for (int i = 0; i < (has_finite ? 4 : 2); i++) {
         uint64_t distance = (uint64_t)steps[is_whole ? at[i] : rows[at[i]]] - (uint64_t)step_min;

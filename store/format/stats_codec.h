@@ -49,9 +49,10 @@ static inline uint32_t sl_node_count(uint32_t chunk_count)
     return chunk_count > SL_NODE_CHUNKS ? (chunk_count - 1) / SL_NODE_CHUNKS + 1 : 0;
 }
 
-/* Makes the statistics of a column: values[row] where bit row of present is set (NULL: all). */
+/* Makes the statistics of a column: values[row] where bit row of present is set (NULL: all). step_min: the smallest of
+ * steps. */
 void sl_stats_make(const double *values, const uint64_t *present, uint32_t row_count, const int64_t *steps,
-                   sl_stats_entry *out);
+                   int64_t step_min, sl_stats_entry *out);
 
 /* Makes the entry of a node of so many chunks. */
 void sl_node_make(const sl_chunk_entry *chunks, uint32_t count, sl_node_entry *out);

@@ -400,6 +400,9 @@ static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, st
     if (!chunk) return no_memory(err);
     size_t bytes_before = stripe->payloads.bytes;
     steplog_status status = STEPLOG_OK;
+    int64_t step_min = INT64_MAX;
+    for (uint32_t row = 0; row < block->row_count; row++)
+        step_min = block->steps[row] < step_min ? block->steps[row] : step_min;
     sl_open_block_finish(block);
     for (uint32_t c = 0; c < block->column_count && status >= 0; c++) {
         sl_column_info info;
@@ -408,7 +411,7 @@ static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, st
         if (w->payload.is_out_of_memory || !sl_stripe_put(stripe, chunk, c, &info, w->payload.data))
             status = no_memory(err);
         sl_stats_make(block->values + c * block->column_stride, block->present + (size_t)c * SL_PRESENT_WORDS,
-                      block->row_count, block->steps, &chunk->stats[c]);
+                      block->row_count, block->steps, step_min, &chunk->stats[c]);
     }
     if (status >= 0) sl_open_block_clear(block);
     return end_chunk(w, stripe, bytes_before, status, err);
