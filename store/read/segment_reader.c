@@ -309,9 +309,12 @@ steplog_status sl_segment_settle_page(sl_segment *s, uint64_t offset, unsigned k
                    (unsigned long long)offset, what);
 }
 
+/* A page that is read again and again stays as it is: the facts of many short runs stand in one, compressed. */
 static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
 {
-    sl_page_read_one(&s->pages, offset, item);
+    if (s->last_page.kind != SL_PAGE_ITEM_PAGE || s->last_page.offset != offset)
+        sl_page_read_one(&s->pages, offset, &s->last_page);
+    *item = s->last_page;
     return sl_segment_settle_page(s, offset, kind, item, err);
 }
 
