@@ -13,7 +13,7 @@ extern "C" {
 /* Records facts about a run: as steplog_writer_set_fact() for several at once, without
  * a writer. All or none are recorded.
  *
- * facts, count  a value of NULL takes the fact away.
+ * facts, count  a value of NULL takes the fact away; a key of NULL is MISUSE.
  *
  * Returns OK; MISSING when there is no such run; otherwise as
  * steplog_writer_set_fact(). Threads: any. Cost: one small segment, synced. */

@@ -16,6 +16,15 @@
         HOLDS(kit_error.text[0], "no words");                      \
     } while (0)
 
+/* A hot call on scene s must give MISUSE, and steplog_writer_error() these words for it. */
+#define REFUSES_HOT(words, call)                                                             \
+    do {                                                                                     \
+        GIVES(MISUSE, call);                                                                 \
+        steplog_writer_error(s.writer, &kit_error);                                          \
+        HOLDS(kit_error.code == STEPLOG_MISUSE, "code %d", (int)kit_error.code);             \
+        HOLDS(strstr(kit_error.text, words), "the words are '%s'", kit_error.text);          \
+    } while (0)
+
 static const steplog_id nobody = {{7}};
 
 typedef struct scene {
@@ -268,8 +277,10 @@ Test(misuse, of_writers)
     OPTIONS(MISUSE, .labels = pairs, .label_count = 2);
     pair = (steplog_pair){NULL, "v"};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
+    HOLDS(strstr(kit_error.text, "label 0: key or value is NULL"), "the words are '%s'", kit_error.text);
     pair = (steplog_pair){"k", NULL};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
+    HOLDS(strstr(kit_error.text, "label 0: key or value is NULL"), "the words are '%s'", kit_error.text);
     pair = (steplog_pair){"", "v"};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
     pair = (steplog_pair){"k", bad};
@@ -310,11 +321,18 @@ Test(misuse, of_writers)
     GIVES(MISUSE, steplog_writer_point(s.writer, unknown, 3, 0, 1));
     steplog_named named[2] = {{"loss", 1}, {"loss", 2}};
     GIVES(MISUSE, steplog_writer_log(NULL, 3, named, 1));
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, NULL, 1));
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, named, 0));
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, named, 2));
+    REFUSES_HOT("named is NULL", steplog_writer_log(s.writer, 3, NULL, 1));
+    REFUSES_HOT("0 names", steplog_writer_log(s.writer, 3, NULL, 0));
+    REFUSES_HOT("0 names", steplog_writer_log(s.writer, 3, named, 0));
+    REFUSES_HOT("4097 names", steplog_writer_log(s.writer, 3, named, STEPLOG_ROW_METRICS_MAX + 1));
+    REFUSES_HOT("twice", steplog_writer_log(s.writer, 3, named, 2));
+    named[1].name = NULL;
+    REFUSES_HOT("name 1 of 2 is NULL", steplog_writer_log(s.writer, 3, named, 2));
+    REFUSES_HOT("name 0 of 1 is NULL", steplog_writer_log(s.writer, 3, named + 1, 1));
+    named[0].name = "";
+    REFUSES_HOT("empty", steplog_writer_log(s.writer, 3, named, 1));
     named[0].name = bad;
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, named, 1));
+    REFUSES_HOT("UTF-8", steplog_writer_log(s.writer, 3, named, 1));
 
     REFUSES(MISUSE, steplog_writer_set_fact(NULL, "k", "v", &kit_error));
     REFUSES(MISUSE, steplog_writer_set_fact(s.writer, NULL, "v", &kit_error));
@@ -361,8 +379,9 @@ Test(misuse, of_maintenance)
     REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, NULL, 1, &kit_error));
     REFUSES(MISSING, steplog_run_set_facts(s.store, &nobody, &pair, 1, &kit_error));
     OK(steplog_run_set_facts(s.store, &s.run, NULL, 0, &kit_error));
-    pair.key = NULL;
-    REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, &pair, 1, &kit_error));
+    steplog_pair last_is_bad[2] = {{"k", "v"}, {NULL, "v"}};
+    REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, last_is_bad, 2, &kit_error));
+    HOLDS(strstr(kit_error.text, "key of fact 1 is NULL"), "the words are '%s'", kit_error.text);
     pair = (steplog_pair){"k", bad};
     REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, &pair, 1, &kit_error));
     pair.value = long_text(STEPLOG_VALUE_BYTES_MAX + 1);
