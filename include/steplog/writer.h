@@ -168,7 +168,8 @@ STEPLOG_API steplog_status steplog_writer_blob(steplog_writer *writer, const cha
 /* Makes everything appended so far survive a power cut.
  *
  * Returns OK: stats.durable_sequence is now last_sequence. IO: the disk refused; the
- * writer has moved its unsynced rows to a new log, or has FAILED.
+ * writer will move its unsynced rows to a new log, or has FAILED. FULL, NOMEM: they
+ * can not be moved yet; nothing is lost, the next sync or append tries again. FAILED.
  * Threads: the writer's. Cost: one sync of what is new. */
 STEPLOG_API steplog_status steplog_writer_sync(steplog_writer *writer, steplog_error *err);
 

@@ -153,3 +153,33 @@ Test(failed_sync, and_reads_that_fail_for_good_end_the_writer)
     sim_use(NULL);
     sim_free(machine);
 }
+
+/* The rows can not go to a new log as long as there is no room for one: that is a full disk and no failure. */
+IN_BOTH_MODES(failed_sync, on_a_full_disk_is_tried_again_when_space_returns)
+{
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    append(writer, schema, 0, ROWS);
+    sim_set_budget(machine, sim_used_bytes(machine), SIM_PAGE_BYTES);
+    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    for (int i = 0; i < 3; i++) {
+        GIVES(FULL, steplog_writer_sync(writer, &kit_error));
+        HOLDS(kit_error.code == STEPLOG_FULL && kit_error.os_errno == ENOSPC, "the error is '%s'", kit_error.text);
+        cr_expect_eq(kit_stats(writer).durable_sequence, 0);
+        sim_set_faults(machine, NULL, 0);
+    }
+    check(&run, ROWS, 0);
+    sim_set_budget(machine, UINT64_MAX, SIM_PAGE_BYTES);
+    OK(steplog_writer_sync(writer, &kit_error));
+    cr_expect_eq(kit_stats(writer).durable_sequence, kit_stats(writer).last_sequence);
+    append(writer, schema, ROWS, ROWS);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    check(&run, 2 * ROWS, 0);
+    sim_use(NULL);
+    sim_free(machine);
+}
