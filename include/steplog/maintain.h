@@ -65,8 +65,8 @@ typedef struct steplog_remove_options {
 
 typedef struct steplog_remove_result {
     size_t size_bytes; /* set by the caller */
-    uint64_t series_count;
-    uint64_t point_count;     /* points that the removal covers */
+    uint64_t series_count;    /* that have such points */
+    uint64_t point_count;     /* points that the removal covers; a parent's stay, also in its forks */
     uint64_t tombstone_count; /* records written */
 } steplog_remove_result;
 

@@ -173,6 +173,42 @@ IN_BOTH_MODES(remove, points_leave_at_once_and_come_back_until_compacted)
     kit_verify(path);
 }
 
+/* The parent's points show in a fork: a removal from the fork is none of them, and makes no file to say so. */
+IN_BOTH_MODES(remove, from_a_fork_leaves_what_is_the_parents)
+{
+    sim *machine = sim_new(5);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_id parent = record(store, "run", 100), fork;
+    OK(steplog_run_fork(store, &parent, 50, "fork", NULL, &fork, &kit_error));
+    cr_assert_eq(points_of(store, &fork, "*"), 100);
+    steplog_remove_options options = {
+        .size_bytes = sizeof options, .run = fork, .selector = "*", .has_begin = 1, .step_begin = 10};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    uint64_t used = sim_used_bytes(machine);
+    GIVES(MISSING, steplog_remove(store, &options, &result, &kit_error));
+    options.selector = "loss";
+    options.has_begin = 0;
+    GIVES(MISSING, steplog_remove(store, &options, &result, &kit_error));
+    cr_assert_eq(sim_used_bytes(machine), used);
+    steplog_writer *writer = kit_writer(store, "fork", 0, 0);
+    kit_log(writer, "loss", 50, 1);
+    kit_log(writer, "loss", 51, 1);
+    kit_log(writer, "new", 51, 1);
+    kit_writer_close(writer);
+    options.selector = "*";
+    options.has_begin = options.has_end = 1;
+    options.step_end = 51;
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    cr_assert(result.point_count == 1 && result.series_count == 1, "%d points, %d series", (int)result.point_count,
+              (int)result.series_count);
+    cr_assert_eq(points_of(store, &fork, "*"), 102);
+    cr_assert_eq(points_of(store, &parent, "*"), 200);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
 /* Each is recorded by a writer of its own: neither clock nor ids say which is the later. */
 IN_BOTH_MODES(facts, the_one_set_last_is_the_latest)
 {
