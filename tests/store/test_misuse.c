@@ -212,10 +212,16 @@ Test(misuse, of_cursors)
     REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, NULL, NULL, 2, &found, &kit_error));
     REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, NULL, list, 2, NULL, &kit_error));
     REFUSES(MISSING, steplog_reader_find(s.reader, &nobody, NULL, list, 2, &found, &kit_error));
-    REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, "[", list, 2, &found, &kit_error));
+    static const char *const bad[] = {"[", "loss{", "loss{a}", "loss{=v}", "loss{a=v", "loss{a=v,", "loss{a=v}x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, bad[i], list, 2, &found, &kit_error));
     steplog_series_info info = {.size_bytes = sizeof info};
     REFUSES(MISUSE, steplog_reader_series(NULL, s.series, &info, &kit_error));
     REFUSES(MISUSE, steplog_reader_series(s.reader, s.series, NULL, &kit_error));
+    steplog_series unknown = {s.series.index + 1000};
+    REFUSES(MISUSE, steplog_reader_series(s.reader, unknown, &info, &kit_error));
+    info.size_bytes = 1;
+    REFUSES(MISUSE, steplog_reader_series(s.reader, s.series, &info, &kit_error));
     REFUSES(MISUSE, steplog_cursor_open(NULL, list, 1, NULL, &cursor, &kit_error));
     REFUSES(MISUSE, steplog_cursor_open(s.reader, NULL, 1, NULL, &cursor, &kit_error));
     REFUSES(MISUSE, steplog_cursor_open(s.reader, list, 0, NULL, &cursor, &kit_error));
@@ -245,6 +251,29 @@ Test(misuse, of_cursors)
     REFUSES(MISUSE, steplog_reader_m4(NULL, s.series, NULL, 2, buckets, &first, &last, &kit_error));
     REFUSES(MISUSE, steplog_reader_m4(s.reader, s.series, NULL, 0, buckets, &first, &last, &kit_error));
     REFUSES(MISUSE, steplog_reader_m4(s.reader, s.series, NULL, 2, NULL, &first, &last, &kit_error));
+    REFUSES(MISUSE, steplog_reader_m4(s.reader, unknown, NULL, 2, buckets, &first, &last, &kit_error));
+    view = (steplog_view){.size_bytes = 1};
+    REFUSES(MISUSE, steplog_reader_m4(s.reader, s.series, &view, 2, buckets, &first, &last, &kit_error));
+    end(&s);
+}
+
+Test(misuse, of_series_of_two_runs)
+{
+    scene s = begin();
+    steplog_id fork;
+    steplog_cursor *cursor;
+    steplog_series list[2] = {s.series};
+    OK(steplog_run_fork(s.store, &s.run, 2, "fork", NULL, &fork, &kit_error));
+    steplog_reader *reader = kit_reader(s.store);
+    list[0] = kit_series(reader, &s.run, "loss");
+    list[1] = kit_series(reader, &fork, "loss");
+    REFUSES(MISUSE, steplog_cursor_open(reader, list, 2, NULL, &cursor, &kit_error));
+    cr_assert_null(cursor);
+    steplog_reader_close(reader);
+    steplog_remove_options removal = {.size_bytes = sizeof removal, .run = fork};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(s.store, &removal, &removed, &kit_error));
+    cr_assert(removed.point_count == 0 && removed.series_count == 0, "the points are the parent's");
     end(&s);
 }
 
@@ -314,6 +343,9 @@ Test(misuse, of_writers)
     GIVES(MISUSE, steplog_writer_append(s.writer, schema, 3, 0, NULL));
     GIVES(MISUSE, steplog_writer_append_present(NULL, schema, 3, 0, &value, NULL));
     GIVES(MISUSE, steplog_writer_append_present(s.writer, schema, 3, 0, &value, (const uint64_t[]){2}));
+    GIVES(MISUSE, steplog_writer_append_present(s.writer, unknown_schema, 3, 0, &value, (const uint64_t[]){1}));
+    GIVES(MISUSE, steplog_writer_append_present(s.writer, schema, 3, 0, NULL, (const uint64_t[]){1}));
+    GIVES(MISUSE, steplog_writer_append_present(NULL, schema, 3, 0, &value, (const uint64_t[]){1}));
     GIVES(MISUSE, steplog_writer_append_rows(NULL, schema, 1, &step, NULL, &value));
     GIVES(MISUSE, steplog_writer_append_rows(s.writer, schema, 1, NULL, NULL, &value));
     GIVES(MISUSE, steplog_writer_append_rows(s.writer, unknown_schema, 1, &step, NULL, &value));
@@ -412,8 +444,10 @@ Test(misuse, of_maintenance)
     REFUSES(BUSY, steplog_remove(s.store, &removal, &removed, &kit_error));
     removed.size_bytes = 1;
     REFUSES(MISUSE, steplog_remove(s.store, &removal, &removed, &kit_error));
-    removal.size_bytes = 1;
     REFUSES(MISUSE, steplog_remove(s.store, &removal, NULL, &kit_error));
+    removed.size_bytes = sizeof removed;
+    removal.size_bytes = 1;
+    REFUSES(MISUSE, steplog_remove(s.store, &removal, &removed, &kit_error));
     REFUSES(MISUSE, steplog_remove_undo(NULL, &s.run, &restored, &kit_error));
     REFUSES(MISUSE, steplog_remove_undo(s.store, NULL, &restored, &kit_error));
     REFUSES(MISSING, steplog_remove_undo(s.store, &s.run, &restored, &kit_error));
@@ -462,6 +496,12 @@ Test(misuse, of_stores)
     REFUSES(MISUSE, steplog_run_rewind(store, &s.run, 1, &attempt, &kit_error));
     REFUSES(MISUSE, steplog_store_compact(store, NULL, NULL, &kit_error));
     REFUSES(MISUSE, steplog_store_merge(store, s.path, NULL, NULL, NULL, &kit_error));
+    steplog_remove_options removal = {.size_bytes = sizeof removal, .run = s.run, .selector = "loss"};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    REFUSES(MISUSE, steplog_remove(store, &removal, &removed, &kit_error));
+    removal.is_dry_run = 1;
+    OK(steplog_remove(store, &removal, &removed, &kit_error));
+    cr_assert_eq(removed.point_count, 2, "counting is no change");
     OK(steplog_store_close(store, &kit_error));
     end(&s);
 }

@@ -183,3 +183,48 @@ IN_BOTH_MODES(failed_sync, on_a_full_disk_is_tried_again_when_space_returns)
     sim_use(NULL);
     sim_free(machine);
 }
+
+/* Points are moved one by one, each with the step and the time that it shared with the one before it. */
+IN_BOTH_MODES(failed_sync, moves_points_with_their_times_and_what_else_was_recorded)
+{
+    sim *machine = sim_new(2);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric a = kit_metric(writer, "a"), b = kit_metric(writer, "b");
+    for (int64_t step = 0; step < 50; step++) {
+        OK(steplog_writer_point(writer, a, step, 1000 + step, (double)step));
+        OK(steplog_writer_point(writer, b, step, step % 2 ? 1000 + step : 7, (double)-step));
+    }
+    OK(steplog_writer_set_fact(writer, "note", "kept", &kit_error));
+    OK(steplog_writer_blob(writer, "blob", 3, STEPLOG_TIME_NONE, NULL, "abc", 3, &kit_error));
+    uint64_t rows = kit_stats(writer).row_count;
+    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    OK(steplog_writer_sync(writer, &kit_error));
+    sim_set_faults(machine, NULL, 0);
+    cr_assert_eq(kit_stats(writer).row_count, rows);
+    OK(steplog_writer_point(writer, b, 49, STEPLOG_TIME_NOW, 5));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        for (int metric = 0; metric < 2; metric++) {
+            kit_rows read = kit_read_store("store", &run, metric ? "b" : "a", 0);
+            cr_assert_eq(read.row_count, metric ? 51 : 50);
+            for (size_t row = 0; row < 50; row++) {
+                cr_assert_eq(read.steps[row], (int64_t)row);
+                cr_assert_eq(kit_at(&read, row, 0), metric ? -(double)row : (double)row);
+                cr_assert_eq(read.times_ns[row], metric && row % 2 == 0 ? 7 : 1000 + (int64_t)row);
+            }
+            kit_rows_free(&read);
+        }
+        steplog_reader *reader = kit_reader(store);
+        const char *note = NULL;
+        OK(steplog_reader_fact(reader, &run, "note", &note));
+        cr_assert_str_eq(note, "kept");
+        cr_assert_eq(steplog_reader_blob_count(reader, &run), 1);
+        steplog_reader_close(reader);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
