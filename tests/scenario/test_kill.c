@@ -156,6 +156,7 @@ static void check_fork(uint32_t flags, int child_appends, int child_closes)
     pid_t child = fork();
     if (child == 0) {
         for (uint64_t row = 0; child_appends && row < 5000; row++) append_one(writer, schema, 0, BEFORE + AFTER + row);
+        if (!child_appends) OK(steplog_writer_sync(writer, &kit_error)); /* there is nothing of its own */
         if (child_closes) {
             OK(steplog_writer_close(writer, 0, &kit_error));
             OK(steplog_store_close(store, &kit_error));

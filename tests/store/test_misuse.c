@@ -143,6 +143,8 @@ Test(misuse, of_readers)
     GIVES(MISUSE, steplog_reader_damage(NULL, 0, &damage));
     GIVES(MISUSE, steplog_reader_damage(s.reader, 0, NULL));
     GIVES(MISSING, steplog_reader_damage(s.reader, 0, &damage));
+    damage.size_bytes = 1;
+    GIVES(MISUSE, steplog_reader_damage(s.reader, 0, &damage));
     steplog_store_info info = {.size_bytes = 1};
     REFUSES(MISUSE, steplog_reader_store_info(s.reader, &info, &kit_error));
     REFUSES(MISUSE, steplog_reader_store_info(s.reader, NULL, &kit_error));

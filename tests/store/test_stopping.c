@@ -176,6 +176,8 @@ Test(stopping, dump_anywhere, .timeout = 60)
     steplog_schema schema = kit_schema(living, "m", COLUMNS);
     double values[COLUMNS] = {1, 2, 3};
     for (int64_t step = 0; step < 3; step++) OK(steplog_writer_append(living, schema, step, 0, values));
+    OK(steplog_writer_point(living, kit_metric(living, "acc"), 1, 5, 0.25));
+    OK(steplog_writer_point(living, kit_metric(living, "acc"), 1, 6, 0.5));
     for (uint32_t flags = 0; flags < 2; flags++) {
         asked all = {0};
         OK(steplog_dump("store", NULL, flags ? STEPLOG_DUMP_VALUES : 0, on_item, &all, &kit_error));
