@@ -13,7 +13,7 @@ extern "C" {
 /* Records facts about a run: as steplog_writer_set_fact() for several at once, without
  * a writer. All or none are recorded.
  *
- * facts, count  a value of NULL takes the fact away.
+ * facts, count  a value of NULL takes the fact away; a key of NULL is MISUSE.
  *
  * Returns OK; MISSING when there is no such run; otherwise as
  * steplog_writer_set_fact(). Threads: any. Cost: one small segment, synced. */
@@ -65,8 +65,8 @@ typedef struct steplog_remove_options {
 
 typedef struct steplog_remove_result {
     size_t size_bytes; /* set by the caller */
-    uint64_t series_count;
-    uint64_t point_count;     /* points that the removal covers */
+    uint64_t series_count;    /* that have such points */
+    uint64_t point_count;     /* points that the removal covers; a parent's stay, also in its forks */
     uint64_t tombstone_count; /* records written */
 } steplog_remove_result;
 

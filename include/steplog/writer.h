@@ -51,8 +51,9 @@ typedef struct steplog_writer_stats {
  * err      may be NULL.
  *
  * Returns OK; MISUSE (read-only store, size_bytes, both run_key and run_id, text
- * that is not UTF-8: file_offset is the offset of the bad byte); LIMIT; FULL; IO;
- * NOMEM. On failure *out is NULL and nothing was recorded.
+ * that is not UTF-8: file_offset is the offset of the bad byte; labels NULL beside a
+ * label_count; a label whose key or value is NULL, or whose key is empty, "rank", or
+ * there twice); LIMIT; FULL; IO; NOMEM. On failure *out is NULL and nothing was recorded.
  * Threads: any; the writer then belongs to one thread at a time.
  * Cost: creates and allocates one log file; reads the run's facts. */
 STEPLOG_API steplog_status steplog_writer_open(steplog_store *store, const steplog_writer_options *options,
@@ -132,10 +133,11 @@ STEPLOG_API steplog_status steplog_writer_point(steplog_writer *writer, steplog_
 /* Appends values by name, at the time of the call: the easy way. The first call
  * with a new list of names makes a schema; later ones find it by a hash.
  *
- * named, count  1 to STEPLOG_ROW_METRICS_MAX names with their values; a name
- *               given twice is MISUSE.
+ * named, count  1 to STEPLOG_ROW_METRICS_MAX names with their values. MISUSE: any
+ *               other count; named is NULL; a name that is NULL, empty, not UTF-8,
+ *               or given twice.
  *
- * Otherwise as steplog_writer_append(); a name that is not UTF-8 is MISUSE.
+ * Otherwise as steplog_writer_append().
  * Cost: hashing the names. */
 STEPLOG_API steplog_status steplog_writer_log(steplog_writer *writer, int64_t step, const steplog_named *named,
                                               size_t count);
@@ -166,7 +168,8 @@ STEPLOG_API steplog_status steplog_writer_blob(steplog_writer *writer, const cha
 /* Makes everything appended so far survive a power cut.
  *
  * Returns OK: stats.durable_sequence is now last_sequence. IO: the disk refused; the
- * writer has moved its unsynced rows to a new log, or has FAILED.
+ * writer will move its unsynced rows to a new log, or has FAILED. FULL, NOMEM: they
+ * can not be moved yet; nothing is lost, the next sync or append tries again. FAILED.
  * Threads: the writer's. Cost: one sync of what is new. */
 STEPLOG_API steplog_status steplog_writer_sync(steplog_writer *writer, steplog_error *err);
 

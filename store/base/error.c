@@ -5,6 +5,7 @@
  * here, for everybody: valid UTF-8, one line, no control characters that a terminal would obey. */
 #include "base/error.h"
 
+#include "base/assert.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -17,16 +18,16 @@ static int is_control(uint32_t character)
     return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x2028 || character == 0x2029;
 }
 
-/* Copies bytes of raw to text, cut at a character, with '?' for what is not printable UTF-8. */
+/* Copies bytes of raw to text, with '?' for what is not printable UTF-8: never more bytes than there are in raw. */
 static void copy_harmless(char *text, size_t text_bytes, const char *raw, size_t bytes)
 {
     size_t used = 0;
+    SL_ASSERT(bytes < text_bytes);
     for (size_t at = 0; at < bytes;) {
         uint32_t character = 0;
         size_t length = sl_utf8_decode(raw + at, bytes - at, &character);
         size_t step = length ? length : 1;
         size_t needed = length && !is_control(character) ? length : 1;
-        if (used + needed >= text_bytes) break;
         if (length && !is_control(character)) memcpy(text + used, raw + at, length);
         else text[used] = '?';
         used += needed;

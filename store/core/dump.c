@@ -281,7 +281,7 @@ static steplog_status dump_lone_file(sl_dump *d, const char *path, steplog_error
 {
     char *copy = sl_copy_text(path), *slash = copy ? strrchr(copy, '/') : NULL;
     if (!copy) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to open '%s'", path);
-    const char *directory = !slash ? "." : slash == copy ? "/" : copy, *leaf = slash ? slash + 1 : copy;
+    const char *directory = slash ? copy : ".", *leaf = slash ? slash + 1 : copy;
     if (slash) *slash = 0;
     d->store_dir = sl_os->open_dir(-1, directory[0] ? directory : "/");
     steplog_status status = d->store_dir < 0 ? sl_fail_os(err, -d->store_dir, -1, "cannot open '%s'", path)

@@ -54,8 +54,8 @@ static steplog_status add_tombstone(removal *r, const sl_incarnation *i, const c
     return SL_VEC_PUSH(&r->facts, fact) ? STEPLOG_OK : no_memory(r->err);
 }
 
-/* Counts the points of series that the removal covers. */
-static steplog_status count_points(removal *r, const steplog_series *series, size_t count, uint64_t *points)
+/* Counts the points of series that the removal covers, and the series that have some. In a fork its parent's are none. */
+static steplog_status count_points(removal *r, const steplog_series *series, size_t count)
 {
     steplog_view view = {.size_bytes = sizeof view,
                          .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER,
@@ -63,16 +63,21 @@ static steplog_status count_points(removal *r, const steplog_series *series, siz
                          .has_end = r->options->has_end,
                          .step_begin = r->options->step_begin,
                          .step_end = r->options->step_end};
-    steplog_cursor *cursor;
+    steplog_cursor *cursor = NULL;
     steplog_batch batch;
-    *points = 0;
-    SL_TRY(steplog_cursor_open(r->reader, series, count, &view, &cursor, r->err));
-    steplog_status status;
-    while ((status = steplog_cursor_next(cursor, &batch, 0, r->err)) == STEPLOG_OK)
+    uint64_t *counts = sl_alloc_zero(count, sizeof *counts);
+    if (!counts) return no_memory(r->err);
+    steplog_status status = steplog_cursor_open(r->reader, series, count, &view, &cursor, r->err);
+    while (status >= 0 && (status = steplog_cursor_next(cursor, &batch, 0, r->err)) == STEPLOG_OK)
         for (size_t c = 0; c < batch.column_count; c++)
-            for (size_t w = 0; w < (batch.row_count + 63) / 64; w++)
-                *points += (uint64_t)__builtin_popcountll(batch.present[c][w]);
+            for (size_t row = 0; row < batch.row_count; row++)
+                counts[c] += batch.writers[row] != UINT32_MAX && (batch.present[c][row / 64] >> (row % 64) & 1);
     steplog_cursor_close(cursor);
+    for (size_t c = 0; c < count; c++) {
+        r->result->point_count += counts[c];
+        r->result->series_count += counts[c] != 0;
+    }
+    sl_free(counts);
     return status < 0 ? status : STEPLOG_OK;
 }
 
@@ -118,15 +123,15 @@ static steplog_status plan(removal *r)
     SL_TRY(sl_selector_parse(o->selector, &selector, r->err));
     steplog_status status = sl_reader_find(r->reader, &o->run, &selector, &list, &count, r->err);
     sl_selector_free(&selector);
-    if (status >= 0 && count) status = count_points(r, list, count, &r->result->point_count);
-    r->result->series_count = count;
-    if (status >= 0 && (o->selector || o->has_begin || o->has_end) && r->result->point_count == 0)
-        status = sl_fail(r->err, STEPLOG_MISSING, -1, "the removal matches no point");
+    if (status >= 0 && count) status = count_points(r, list, count);
     /* The counting may have taken the snapshot again. */
     run = sl_reader_run(r->reader, &o->run);
     if (status >= 0 && run) status = sl_run_load(r->reader, run, r->err);
     if (status >= 0 && run) status = o->selector ? remove_series(r, run, list, count) : remove_all(r, run);
     sl_free(list);
+    int is_part = o->selector || o->has_begin || o->has_end;
+    if (status >= 0 && (r->facts.count == 0 || (is_part && r->result->point_count == 0)))
+        status = sl_fail(r->err, STEPLOG_MISSING, -1, "the removal matches no point");
     return status;
 }
 

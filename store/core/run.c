@@ -384,7 +384,8 @@ steplog_status steplog_run_set_facts(steplog_store *s, const steplog_id *id, con
     if (!s || !id || (!pairs && count))
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_run_set_facts: an argument is NULL");
     for (size_t i = 0; i < count; i++) {
-        SL_TRY(check_text("fact key", pairs[i].key ? pairs[i].key : "", 1, err));
+        if (!pairs[i].key) return sl_fail(err, STEPLOG_MISUSE, -1, "key of fact %zu is NULL", i);
+        SL_TRY(check_text("fact key", pairs[i].key, 1, err));
         if (pairs[i].value && strlen(pairs[i].value) > STEPLOG_VALUE_BYTES_MAX)
             return sl_fail(err, STEPLOG_LIMIT, -1, "value of fact '%s' is longer than %u bytes", pairs[i].key,
                            STEPLOG_VALUE_BYTES_MAX);

@@ -246,9 +246,13 @@ steplog_status steplog_writer_log(steplog_writer *w, int64_t step, const steplog
     uint32_t index;
     int is_known = 0;
     if (!w) return STEPLOG_MISUSE;
-    if (count == 0 || count > STEPLOG_ROW_METRICS_MAX || !named)
+    if (count == 0 || count > STEPLOG_ROW_METRICS_MAX)
         return sl_writer_fail(w, STEPLOG_MISUSE, "%zu names in a row: expected 1 to %u", count,
                               STEPLOG_ROW_METRICS_MAX);
+    if (!named) return sl_writer_fail(w, STEPLOG_MISUSE, "steplog_writer_log: named is NULL");
+    for (size_t i = 0; i < count; i++)
+        if (!named[i].name)
+            return sl_writer_fail(w, STEPLOG_MISUSE, "steplog_writer_log: name %zu of %zu is NULL", i, count);
     uint64_t hash = hash_names(named, count);
     while (!is_known && sl_hash_map_find(&w->names_seen, hash, &probe, &index)) {
         is_known = is_same_names(&w->names_lists.items[index], named, count);

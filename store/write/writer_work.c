@@ -174,12 +174,12 @@ steplog_status steplog_writer_sync(steplog_writer *w, steplog_error *err)
     steplog_status status = sync_or_seal(w, err);
     if (status == STEPLOG_OK || !atomic_load_explicit(&active_log(w)->is_frozen, memory_order_relaxed)) return status;
     /* The disk refused, or the log is gone. What is not durable goes to a new log, and that one is synced: once. */
-    if (sl_writer_make_room(w, 64, 0, 0, STEPLOG_TIME_NONE) < 0) {
-        if (err) {
-            *err = w->error;
-            err->code = STEPLOG_IO;
-        }
-        return STEPLOG_IO;
+    status = sl_writer_make_room(w, 64, 0, 0, STEPLOG_TIME_NONE);
+    if (status < 0) {
+        if (w->state == SL_WRITER_FAILED) status = STEPLOG_IO; /* with whatever else: this handle does not try again */
+        if (err) *err = w->error;
+        if (err) err->code = status;
+        return status;
     }
     status = sync_or_seal(w, err);
     if (status < 0) w->state = SL_WRITER_FAILED;

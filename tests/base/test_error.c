@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 Test(error, says_what_it_was_given)
 {
@@ -62,6 +63,39 @@ Test(error, text_that_is_too_long_is_cut_at_a_character)
         cr_assert_str_eq(err.text + strlen(err.text) - strlen(strerror(EIO)), strerror(EIO));
         cr_assert_null(strchr(err.text, '?'));
     }
+}
+
+/* Wherever the end falls in a character of two, three or four bytes, or in bytes that are none. */
+Test(error, text_that_is_too_long_loses_a_torn_character_and_nothing_else)
+{
+    static const char *const characters[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    char text[2100];
+    steplog_error err;
+    for (size_t c = 0; c < 4; c++)
+        for (size_t front = 0; front < 4; front++) {
+            size_t bytes = strlen(characters[c]), used = front;
+            memset(text, 'x', front);
+            for (; used < 2000; used += bytes) memcpy(text + used, characters[c], bytes);
+            text[used] = '\0';
+            sl_fail(&err, STEPLOG_MISSING, -1, "%s", text);
+            size_t whole = (sizeof err.text - 1 - front) / bytes * bytes + front;
+            cr_assert_eq(strlen(err.text), whole);
+            cr_assert_eq(memcmp(err.text, text, whole), 0);
+        }
+    memset(text, 0x80, 2000);
+    text[2000] = '\0';
+    sl_fail(&err, STEPLOG_MISSING, -1, "%s", text);
+    cr_assert_eq(strspn(err.text, "?"), sizeof err.text - 1);
+}
+
+Test(error, text_that_cannot_be_formatted_is_empty)
+{
+    const wchar_t none[] = {0x7fffffff, 0};
+    steplog_error err;
+    sl_fail(&err, STEPLOG_IO, -1, "%ls", none);
+    cr_assert_str_eq(err.text, "");
+    sl_fail_os(&err, EIO, -1, "%ls", none);
+    cr_assert_str_eq(err.text + 2, strerror(EIO));
 }
 
 Test(error, bytes_that_a_terminal_would_obey_are_replaced)

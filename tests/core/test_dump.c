@@ -149,6 +149,58 @@ Test(dump, is_limited_to_one_file_of_a_store_or_takes_one_by_its_path)
     dump(test_path(path, "nothing"), NULL, 0, STEPLOG_MISSING);
 }
 
+Test(dump, takes_a_file_from_the_directory_that_the_process_is_in)
+{
+    const char *path = make_store();
+    seen all = dump(path, NULL, 0, STEPLOG_OK);
+    seen one = dump(path, all.segment, 0, STEPLOG_OK);
+    char folder[400];
+    snprintf(folder, sizeof folder, "%s/%.100s", path, all.segment);
+    *strrchr(folder, '/') = '\0';
+    cr_assert_eq(chdir(folder), 0);
+    cr_assert_eq(dump(strrchr(all.segment, '/') + 1, NULL, 0, STEPLOG_OK).item_count, one.item_count);
+    steplog_error err;
+    cr_assert_lt(steplog_dump(strrchr(all.segment, '/') + 1, "log", 0, take, &one, &err), 0, "a file holds no file");
+}
+
+/* By their names, where their first bytes say nothing, and by their bytes, where their names say nothing. */
+Test(dump, knows_files_by_their_first_bytes_or_by_their_names)
+{
+    static const char *const names[] = {"x.log", "x.seg", "x.tmp", "STEPLOG", "x.txt", "x"};
+    static const char *const structures[] = {"log header", "segment header", "segment header", "STEPLOG", "foreign file",
+                                             "foreign file"};
+    const char *path = make_store(), *other = test_temp_dir();
+    seen all = dump(path, NULL, 0, STEPLOG_OK);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *file = test_path(other, names[i]);
+        FILE *out = fopen(file, "w");
+        for (int n = 0; n < 9000; n++) fputc('?', out);
+        fclose(out);
+        seen s = dump(file, NULL, 0, STEPLOG_OK);
+        cr_assert(has(&s, structures[i]), "%s is not taken for a %s", names[i], structures[i]);
+        unlink(file);
+    }
+    const char *const files[] = {all.log, all.segment, "STEPLOG"};
+    static const char *const said[] = {"log header", "segment header", "STEPLOG"};
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(link(test_path(path, files[i]), test_path(other, "anything")), 0);
+        seen s = dump(test_path(other, "anything"), NULL, 0, STEPLOG_OK);
+        cr_assert(has(&s, said[i]), "%s", files[i]);
+        unlink(test_path(other, "anything"));
+    }
+}
+
+Test(dump, passes_over_what_is_no_file_unless_it_is_asked_for)
+{
+    const char *path = make_store();
+    seen before = dump(path, NULL, 0, STEPLOG_OK);
+    cr_assert_eq(mkfifo(test_path(path, "log/fifo.log"), 0600), 0);
+    cr_assert_eq(symlink("/etc/passwd", test_path(path, "log/link.log")), 0);
+    cr_assert_eq(dump(path, NULL, 0, STEPLOG_OK).item_count, before.item_count);
+    dump(path, "log/fifo.log", 0, STEPLOG_IO);
+    dump(path, "log/link.log", 0, STEPLOG_IO);
+}
+
 Test(dump, stops_when_it_is_told_to)
 {
     seen s = {.stops_at = 10};

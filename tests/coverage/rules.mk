@@ -1,7 +1,7 @@
 # tests/coverage/rules.mk: which lines and branches of store/ the tests take: make coverage.
 
 # Nothing is inlined: else a branch of a header is counted where it was inlined, and half of it decided there.
-gcov_CFLAGS = -O1 -g -DSL_DEBUG -DSL_KILL_POINTS $(if $(filter store/%,$<),--coverage -fno-inline)
+gcov_CFLAGS = -O1 -g -DSL_DEBUG -DSL_KILL_POINTS -DSL_COUNTS $(if $(filter store/%,$<),--coverage -fno-inline)
 gcov_LDFLAGS := --coverage
 
 $(foreach part,store tools tests,$(eval $(call object_rule,gcov,$(part))))

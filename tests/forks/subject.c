@@ -1,6 +1,7 @@
 /* forks/subject.c: the process that has a store open, and what its forked children do. */
 #include "forks/forks.h"
 
+#include "support/counts.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -201,6 +202,7 @@ static void use_new_writer(child *c)
         append_as_child(grandchild, self.writer, self.schema, 10);
         kit_writer_close(writer);
         kit_writer_close(self.writer);
+        test_leave_counts();
         atomic_store(&grandchild->state, CHILD_DONE);
         _exit(0);
     }
@@ -256,6 +258,7 @@ static _Noreturn void live_as_child(child *c, int fd)
         break;
     default: break;
     }
+    if (way != WAY_EXIT && way != WAY_LINGER) test_leave_counts(); /* who lingers is killed now */
     atomic_store(&c->state, CHILD_DONE);
     switch (way) {
     case WAY_EXIT: exit(0);

@@ -2,6 +2,7 @@
  * children of children. */
 #include "forks/forks.h"
 
+#include "support/counts.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -332,6 +333,7 @@ static void leave_if_child(steplog_status status, steplog_status wanted, const c
     HOLDS(status == wanted, "%s gave %s in a child, expected %s", call, steplog_status_name(status),
           steplog_status_name(wanted));
     if (callback_appends) kit_writer_close(self.writer);
+    test_leave_counts();
     _exit(0);
 }
 

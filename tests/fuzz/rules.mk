@@ -11,7 +11,8 @@ FUZZ_COVERED := $(wildcard store/format/*.c store/read/*.c store/base/utf8.c sto
 
 fuzz_CC := clang
 fuzz_CFLAGS = -O1 -g -DSL_DEBUG -fsanitize=fuzzer-no-link $(SANITIZE)
-fuzz_LDFLAGS := -fsanitize=fuzzer $(SANITIZE)
+# The map tells run_fuzz.sh which sources a target is made of.
+fuzz_LDFLAGS = -fsanitize=fuzzer $(SANITIZE) -Wl,-Map=$@.map
 cover_CC := clang
 cover_CFLAGS = -O1 -g -fprofile-instr-generate -fcoverage-mapping
 cover_LDFLAGS := -fprofile-instr-generate -fcoverage-mapping
@@ -52,7 +53,7 @@ else
 fuzz: $(if $(TARGET),$(B)/fuzz/tests/fuzz/$(TARGET)) ## fuzz one target: make fuzz TARGET=name SECONDS=n
 	@tests/fuzz/run_fuzz.sh $(B) $(or $(SECONDS),60) $(or $(TARGET),$(error TARGET is one of: $(FUZZ_TARGETS)))
 
-fuzz-all: $(FUZZ_TARGETS:%=$(B)/fuzz/tests/fuzz/%) ## fuzz all targets, SECONDS=n each; prints a table at the end
+fuzz-all: $(FUZZ_TARGETS:%=$(B)/fuzz/tests/fuzz/%) ## fuzz all targets, SECONDS=n each; tells CPU time and executions so far (SECONDS=0: only that)
 	@tests/fuzz/run_fuzz.sh $(B) $(or $(SECONDS),60) $(FUZZ_TARGETS)
 
 fuzz-coverage: $(FUZZ_TARGETS:%=$(B)/cover/tests/fuzz/%) ## what of each decoder the corpora reach

@@ -2,6 +2,7 @@
 #include "kill/kill.h"
 
 #include "base/kill_point.h"
+#include "support/counts.h"
 
 #include <signal.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static void pass(size_t index)
     if (atomic_load_explicit(&shared->armed_point, memory_order_relaxed) != index + 1) return;
     if (atomic_fetch_sub(&shared->countdown, 1) != 1) return;
     if (atomic_load(&shared->action) == ACTION_DIE) {
+        test_leave_counts();
         kill(getpid(), SIGKILL);
         for (;;) pause();
     }

@@ -72,6 +72,7 @@ static void finish(player *p)
     steplog_error why = {0};
     if (steplog_store_compact(p->stores[0], NULL, NULL, &why) < 0)
         p->wrong = say_wrong("the last compaction: %s", why.text);
+    note_freed(p, 0);
     close_session(p, 0);
     if (!p->wrong) read_all(p, 0);
     steplog_verify_options options = {.size_bytes = sizeof options};

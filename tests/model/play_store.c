@@ -7,6 +7,13 @@
 
 enum { CALLS_OF_A_KILL = 60, POINTS_OF_A_CUT = 60 };
 
+void note_freed(player *p, int is_now)
+{
+    for (size_t i = 0; i < p->o.count; i++)
+        if (p->o.records[i].kind == REC_REMOVAL && (is_now || p->clock_ns - p->o.records[i].time_ns > 23 * HOUR_NS))
+            p->o.records[i].may_be_freed = 1;
+}
+
 void do_compact(player *p, const op *x)
 {
     steplog_store *store = store_of(p, x->a % SESSIONS);
@@ -15,10 +22,7 @@ void do_compact(player *p, const op *x)
     if (x->b % 8 == 0) options.flags = STEPLOG_COMPACT_NOW;
     if (x->b % 8 == 1) options.flags = STEPLOG_COMPACT_LIGHT;
     state_of(p, steplog_store_compact(store, &options, NULL, NULL));
-    for (size_t i = 0; i < p->o.count; i++)
-        if (p->o.records[i].kind == REC_REMOVAL &&
-            (options.flags == STEPLOG_COMPACT_NOW || p->clock_ns - p->o.records[i].time_ns > 23 * HOUR_NS))
-            p->o.records[i].may_be_freed = 1;
+    note_freed(p, options.flags == STEPLOG_COMPACT_NOW);
 }
 
 void free_copy(player *p)
@@ -106,9 +110,7 @@ void do_tick(player *p, const op *x)
 {
     steplog_store *store = store_of(p, x->a % SESSIONS);
     if (store) state_of(p, steplog_store_tick(store, x->b % 3 ? 1000 : 0, NULL));
-    for (size_t i = 0; i < p->o.count; i++)
-        if (p->o.records[i].kind == REC_REMOVAL && p->clock_ns - p->o.records[i].time_ns > 23 * HOUR_NS)
-            p->o.records[i].may_be_freed = 1;
+    note_freed(p, 0);
 }
 
 void do_kill_or_cut(player *p, const op *x)

@@ -70,6 +70,8 @@ void do_on_run(player *p, const op *x);
 
 /* ---- operations on the store and the machine ---- */
 
+/* A compaction was tried: the bytes that removals cover may be gone, those of old ones, or of all. */
+void note_freed(player *p, int is_now);
 void do_compact(player *p, const op *x);
 void do_copy(player *p);
 void do_merge(player *p, const op *x);

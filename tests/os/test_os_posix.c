@@ -1,6 +1,7 @@
 /* The os table: the calls whose promises the rest of the library builds on, against the real system. */
 #include "os/os.h"
 
+#include "support/counts.h"
 #include "support/fail_os.h"
 #include "support/temp_dir.h"
 
@@ -43,7 +44,11 @@ static int new_file(int dir, const char *name)
 static int answer_of_child(int (*question)(void *context), void *context)
 {
     pid_t child = fork();
-    if (child == 0) _exit(question(context));
+    if (child == 0) {
+        int answer = question(context);
+        test_leave_counts();
+        _exit(answer);
+    }
     cr_assert_gt(child, 0);
     int status = 0;
     cr_assert_eq(waitpid(child, &status, 0), child);
@@ -175,13 +180,22 @@ Test(os_open, goes_down_but_never_out_of_its_directory)
     sl_os_stat info;
     cr_assert_eq(sl_os->stat_name(dir, "log/deep/a", &info), 0);
     cr_assert(info.is_file);
+    fd = new_file(dir, ".a");
+    sl_os->close(fd);
     static const char *const names[] = {"..", "../x", "log/../../x", "/etc/passwd", "", "log//a", "log/"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         cr_assert_eq(sl_os->open(dir, names[i], SL_OS_READ), -EINVAL, "%s", names[i]);
         cr_assert_eq(sl_os->stat_name(dir, names[i], &info), -EINVAL, "%s", names[i]);
         cr_assert_eq(sl_os->unlink(dir, names[i]), -EINVAL, "%s", names[i]);
         cr_assert_eq(sl_os->make_dir(dir, names[i]), -EINVAL, "%s", names[i]);
+        cr_assert_eq(sl_os->open_dir(dir, names[i]), -EINVAL, "%s", names[i]);
+        cr_assert_eq(sl_os->rename(dir, names[i], dir, "b"), -EINVAL, "%s", names[i]);
+        cr_assert_eq(sl_os->rename(dir, ".a", dir, names[i]), -EINVAL, "%s", names[i]);
     }
+    char much[NAME_MAX + 2] = {0};
+    memset(much, 'x', NAME_MAX + 1);
+    cr_assert_eq(sl_os->open(dir, much, SL_OS_READ), -ENAMETOOLONG);
+    cr_assert_eq(sl_os->open(-1, "", SL_OS_READ), -ENOENT);
     cr_assert_lt(sl_os->open(dir, "root/etc/passwd", SL_OS_READ), 0);
     cr_assert_eq(sl_os->unlink(dir, "log/deep/a"), 0);
     sl_os->close(dir);
@@ -221,6 +235,12 @@ Test(os_file, gives_back_what_was_written_and_is_short_only_at_its_end)
     cr_assert_arr_eq(bytes, "end", 3);
     cr_assert_eq(sl_os->pread(fd, bytes, 1, UINT64_MAX), -EINVAL);
     cr_assert_eq(sl_os->pwrite(fd, bytes, 1, UINT64_MAX), -EINVAL);
+    cr_assert_eq(sl_os->pread(fd, bytes, SIZE_MAX, 0), -EINVAL);
+    cr_assert_eq(sl_os->pwrite(fd, bytes, SIZE_MAX, 0), -EINVAL);
+    cr_assert_eq(sl_os->allocate(fd, UINT64_MAX), -EFBIG);
+    cr_assert_eq(sl_os->truncate(fd, UINT64_MAX), -EFBIG);
+    sl_os_stat info;
+    cr_assert_eq(sl_os->stat(-1, &info), -EBADF);
     sl_os->close(fd);
     sl_os->close(dir);
 }
@@ -352,11 +372,13 @@ Test(os_list, gives_each_name_once_every_time_and_stops_when_told)
     sl_os->close(new_file(dir, "b"));
     cr_assert_eq(sl_os->make_dir(dir, "c"), 0);
     cr_assert_eq(symlinkat("nowhere", dir, "d"), 0);
+    sl_os->close(new_file(dir, "..e"));
+    sl_os->close(new_file(dir, ".f"));
     for (int round = 0; round < 2; round++) {
         names taken = {0};
         cr_assert_eq(sl_os->list(dir, take_name, &taken), 0);
         qsort(taken.all, (size_t)taken.count, 1, compare_characters);
-        cr_assert_str_eq(taken.all, "abcd");
+        cr_assert_str_eq(taken.all, "..abcd");
     }
     names some = {.stop_at = 2};
     cr_assert_eq(sl_os->list(dir, take_name, &some), 7);
@@ -583,13 +605,63 @@ Test(os_machine, lower_priority_is_for_the_calling_thread_only)
     cr_assert_eq(inside, before + 10 < 19 ? before + 10 : 19);
 }
 
+static int map_without_memory(void *context)
+{
+    (void)context;
+    struct rlimit limit;
+    void *page = &limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0) return 1;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 4096;
+    if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;
+    int given = sl_os->wipe_on_fork_page(&page);
+    limit.rlim_cur = before;
+    if (setrlimit(RLIMIT_AS, &limit) != 0) return 3;
+    return given == -ENOMEM && !page ? 0 : 4;
+}
+
+Test(os_map, says_when_there_is_no_room_for_it)
+{
+    void *address = NULL;
+    cr_assert_eq(answer_of_child(map_without_memory, NULL), 0);
+    cr_assert_eq(sl_os->unmap(&address, UINT64_MAX), -EINVAL);
+    cr_assert_eq(sl_os->sync_map(&address, UINT64_MAX), -EINVAL);
+}
+
+static int64_t write_nothing(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    (void)fd, (void)data, (void)bytes, (void)offset;
+    return 0;
+}
+
+Test(os_write, that_writes_nothing_and_gives_no_reason_does_not_hang)
+{
+    sl_os_table table = sl_os_posix;
+    table.pwrite = write_nothing;
+    sl_os = &table;
+    int given = sl_os_write_full(-1, "x", 1, 0);
+    sl_os = &sl_os_posix;
+    cr_assert_eq(given, -ENOSPC);
+}
+
+Test(os_list, of_what_is_no_directory_is_an_error)
+{
+    const char *path;
+    int dir = new_directory(&path), fd = new_file(dir, "a");
+    cr_assert_eq(sl_os->list(fd, NULL, NULL), -ENOTDIR);
+    sl_os->close(fd);
+    sl_os->close(dir);
+}
+
 /* ---- a limit of file size, which the system enforces with a signal ---- */
 
 static int write_beyond_limit(void *context)
 {
     int fd = *(int *)context;
     char bytes[100] = {1};
-    struct rlimit limit = {.rlim_cur = 5000, .rlim_max = 5000};
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+    limit.rlim_cur = 5000;
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
     if (sl_os->pwrite(fd, bytes, 100, 4900) != 100) return 2;
     if (sl_os->pwrite(fd, bytes, 100, 4950) != 50 || sl_os->pwrite(fd, bytes, 0, 6000) != 0) return 3;

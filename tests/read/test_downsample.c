@@ -127,6 +127,33 @@ Test(m4, agrees_with_all_points_of_a_long_series) { check_generated(0, 180000, 1
 Test(m4, agrees_with_all_points_of_a_long_series_where_anything_is_a_value) { check_generated(0, 180000, 1, 1); }
 Test(m4, agrees_with_all_points_of_a_long_unsorted_series) { check_generated(0, 90000, 0, 1); }
 
+/* Blocks whose headers know no extreme, or do not count for whole blocks: rows that lack the metric, a column beside it
+ * that has it, steps that go back, rows that a log holds still. */
+IN_BOTH_MODES(m4, agrees_where_values_are_missing_or_no_numbers)
+{
+    for (int kind = 0; kind < 5; kind++) {
+        const int64_t count = kind == 4 ? 900 : 4000; /* 900: one block that overlaps no other */
+        steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | flags, 0);
+        steplog_writer *writer = kit_writer(store, "run", 0, 1);
+        steplog_id run = kit_run_of(writer);
+        steplog_metric list[2] = {kit_metric(writer, "loss"), kit_metric(writer, "other")};
+        steplog_schema schema;
+        OK(steplog_writer_schema(writer, list, 2, &schema, &kit_error));
+        for (int64_t row = 0; row < count; row++) {
+            double values[2] = {kind == 0 ? NAN : kind == 1 ? (row % 2 ? INFINITY : -INFINITY) : (double)(row % 77), 1};
+            uint64_t present = kind == 2 && row % 3 == 1 ? 2 : 3;
+            int64_t step = kind >= 3 ? row * 7919 % count : row;
+            OK(steplog_writer_append_present(writer, schema, step, STEPLOG_TIME_NONE, values, &present));
+        }
+        for (int is_closed = 0; is_closed < 2; is_closed++) {
+            static const size_t pixels[] = {1, 3, 1000};
+            for (size_t p = 0; p < sizeof pixels / sizeof *pixels; p++) check_m4(store, &run, NULL, pixels[p]);
+            if (!is_closed) kit_writer_close(writer);
+        }
+        kit_store_close(store);
+    }
+}
+
 Test(m4, shows_a_single_spike_of_a_long_series_at_any_width)
 {
     steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE, 0);

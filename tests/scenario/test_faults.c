@@ -3,6 +3,7 @@
 #include "steplog.h"
 
 #include "os/os.h"
+#include "support/counts.h"
 #include "support/fail_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
@@ -235,7 +236,11 @@ static void check_child(uint32_t flags, uint32_t kinds, int os_errno)
     for (int64_t row = 0; row < 5; row++) OK(steplog_writer_append(writer, schema, row, row, values));
     int status = 0;
     pid_t child = fork();
-    if (child == 0) _exit(append_as_child(writer, schema, kinds, os_errno));
+    if (child == 0) {
+        int answer = append_as_child(writer, schema, kinds, os_errno);
+        test_leave_counts();
+        _exit(answer);
+    }
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_expect_eq(status, 0, "the child ended with status %x", (unsigned)status);
     for (int64_t row = 5; row < 8; row++) OK(steplog_writer_append(writer, schema, row, row, values));

@@ -1,6 +1,7 @@
 /* Ends of processes: what was acknowledged is there, nothing else is; forked children leave their parent's files alone. */
 #include "steplog.h"
 
+#include "support/counts.h"
 #include "support/random.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
@@ -155,10 +156,12 @@ static void check_fork(uint32_t flags, int child_appends, int child_closes)
     pid_t child = fork();
     if (child == 0) {
         for (uint64_t row = 0; child_appends && row < 5000; row++) append_one(writer, schema, 0, BEFORE + AFTER + row);
+        if (!child_appends) OK(steplog_writer_sync(writer, &kit_error)); /* there is nothing of its own */
         if (child_closes) {
             OK(steplog_writer_close(writer, 0, &kit_error));
             OK(steplog_store_close(store, &kit_error));
         }
+        test_leave_counts();
         _exit(0);
     }
     for (uint64_t row = BEFORE; row < BEFORE + AFTER; row++) append_one(writer, schema, 0, row);

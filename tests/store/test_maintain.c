@@ -173,6 +173,77 @@ IN_BOTH_MODES(remove, points_leave_at_once_and_come_back_until_compacted)
     kit_verify(path);
 }
 
+/* The parent's points show in a fork: a removal from the fork is none of them, and makes no file to say so. */
+IN_BOTH_MODES(remove, from_a_fork_leaves_what_is_the_parents)
+{
+    sim *machine = sim_new(5);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_id parent = record(store, "run", 100), fork;
+    OK(steplog_run_fork(store, &parent, 50, "fork", NULL, &fork, &kit_error));
+    cr_assert_eq(points_of(store, &fork, "*"), 100);
+    steplog_remove_options options = {
+        .size_bytes = sizeof options, .run = fork, .selector = "*", .has_begin = 1, .step_begin = 10};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    uint64_t used = sim_used_bytes(machine);
+    GIVES(MISSING, steplog_remove(store, &options, &result, &kit_error));
+    options.selector = "loss";
+    options.has_begin = 0;
+    GIVES(MISSING, steplog_remove(store, &options, &result, &kit_error));
+    cr_assert_eq(sim_used_bytes(machine), used);
+    steplog_writer *writer = kit_writer(store, "fork", 0, 0);
+    kit_log(writer, "loss", 50, 1);
+    kit_log(writer, "loss", 51, 1);
+    kit_log(writer, "new", 51, 1);
+    kit_writer_close(writer);
+    options.selector = "*";
+    options.has_begin = options.has_end = 1;
+    options.step_end = 51;
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    cr_assert(result.point_count == 1 && result.series_count == 1, "%d points, %d series", (int)result.point_count,
+              (int)result.series_count);
+    cr_assert_eq(points_of(store, &fork, "*"), 102);
+    cr_assert_eq(points_of(store, &parent, "*"), 200);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+/* What a run was before it was removed, or in an attempt that was taken back, is not told of it. */
+IN_BOTH_MODES(remove, a_run_that_goes_on_is_described_without_what_was_removed)
+{
+    sim *machine = sim_new(6);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_id run = record(store, "run", 100);
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run};
+    steplog_remove_result result = {.size_bytes = sizeof result};
+    OK(steplog_remove(store, &options, &result, &kit_error));
+    cr_assert(result.point_count == 200 && result.series_count == 2);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    for (int64_t step = 0; step < 10; step++) kit_log(writer, "loss", step, 1);
+    kit_writer_close(writer);
+    uint32_t attempt = 0;
+    OK(steplog_run_rewind(store, &run, 5, &attempt, &kit_error));
+    writer = kit_writer(store, "run", 0, attempt);
+    for (int64_t step = 5; step < 30; step++) kit_log(writer, "loss", step, 2);
+    kit_writer_close(writer);
+    for (int is_undone = 0; is_undone < 2; is_undone++) {
+        steplog_reader *reader = kit_reader(store);
+        steplog_run_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_run_by_id(reader, &run, &info, &kit_error));
+        cr_assert(info.writer_count == 2 && info.row_count == 35 && info.point_count == 35, "%d writers, %d rows",
+                  (int)info.writer_count, (int)info.row_count);
+        cr_assert(info.step_first == 0 && info.step_last == (is_undone ? 9 : 29), "steps %d to %d", (int)info.step_first,
+                  (int)info.step_last);
+        steplog_reader_close(reader);
+        if (!is_undone) OK(steplog_run_rewind_undo(store, &run, &attempt, &kit_error));
+    }
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
 /* Each is recorded by a writer of its own: neither clock nor ids say which is the later. */
 IN_BOTH_MODES(facts, the_one_set_last_is_the_latest)
 {

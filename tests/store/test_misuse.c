@@ -16,6 +16,15 @@
         HOLDS(kit_error.text[0], "no words");                      \
     } while (0)
 
+/* A hot call on scene s must give MISUSE, and steplog_writer_error() these words for it. */
+#define REFUSES_HOT(words, call)                                                             \
+    do {                                                                                     \
+        GIVES(MISUSE, call);                                                                 \
+        steplog_writer_error(s.writer, &kit_error);                                          \
+        HOLDS(kit_error.code == STEPLOG_MISUSE, "code %d", (int)kit_error.code);             \
+        HOLDS(strstr(kit_error.text, words), "the words are '%s'", kit_error.text);          \
+    } while (0)
+
 static const steplog_id nobody = {{7}};
 
 typedef struct scene {
@@ -134,6 +143,8 @@ Test(misuse, of_readers)
     GIVES(MISUSE, steplog_reader_damage(NULL, 0, &damage));
     GIVES(MISUSE, steplog_reader_damage(s.reader, 0, NULL));
     GIVES(MISSING, steplog_reader_damage(s.reader, 0, &damage));
+    damage.size_bytes = 1;
+    GIVES(MISUSE, steplog_reader_damage(s.reader, 0, &damage));
     steplog_store_info info = {.size_bytes = 1};
     REFUSES(MISUSE, steplog_reader_store_info(s.reader, &info, &kit_error));
     REFUSES(MISUSE, steplog_reader_store_info(s.reader, NULL, &kit_error));
@@ -203,10 +214,16 @@ Test(misuse, of_cursors)
     REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, NULL, NULL, 2, &found, &kit_error));
     REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, NULL, list, 2, NULL, &kit_error));
     REFUSES(MISSING, steplog_reader_find(s.reader, &nobody, NULL, list, 2, &found, &kit_error));
-    REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, "[", list, 2, &found, &kit_error));
+    static const char *const bad[] = {"[", "loss{", "loss{a}", "loss{=v}", "loss{a=v", "loss{a=v,", "loss{a=v}x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        REFUSES(MISUSE, steplog_reader_find(s.reader, &s.run, bad[i], list, 2, &found, &kit_error));
     steplog_series_info info = {.size_bytes = sizeof info};
     REFUSES(MISUSE, steplog_reader_series(NULL, s.series, &info, &kit_error));
     REFUSES(MISUSE, steplog_reader_series(s.reader, s.series, NULL, &kit_error));
+    steplog_series unknown = {s.series.index + 1000};
+    REFUSES(MISUSE, steplog_reader_series(s.reader, unknown, &info, &kit_error));
+    info.size_bytes = 1;
+    REFUSES(MISUSE, steplog_reader_series(s.reader, s.series, &info, &kit_error));
     REFUSES(MISUSE, steplog_cursor_open(NULL, list, 1, NULL, &cursor, &kit_error));
     REFUSES(MISUSE, steplog_cursor_open(s.reader, NULL, 1, NULL, &cursor, &kit_error));
     REFUSES(MISUSE, steplog_cursor_open(s.reader, list, 0, NULL, &cursor, &kit_error));
@@ -236,6 +253,29 @@ Test(misuse, of_cursors)
     REFUSES(MISUSE, steplog_reader_m4(NULL, s.series, NULL, 2, buckets, &first, &last, &kit_error));
     REFUSES(MISUSE, steplog_reader_m4(s.reader, s.series, NULL, 0, buckets, &first, &last, &kit_error));
     REFUSES(MISUSE, steplog_reader_m4(s.reader, s.series, NULL, 2, NULL, &first, &last, &kit_error));
+    REFUSES(MISUSE, steplog_reader_m4(s.reader, unknown, NULL, 2, buckets, &first, &last, &kit_error));
+    view = (steplog_view){.size_bytes = 1};
+    REFUSES(MISUSE, steplog_reader_m4(s.reader, s.series, &view, 2, buckets, &first, &last, &kit_error));
+    end(&s);
+}
+
+Test(misuse, of_series_of_two_runs)
+{
+    scene s = begin();
+    steplog_id fork;
+    steplog_cursor *cursor;
+    steplog_series list[2] = {s.series};
+    OK(steplog_run_fork(s.store, &s.run, 2, "fork", NULL, &fork, &kit_error));
+    steplog_reader *reader = kit_reader(s.store);
+    list[0] = kit_series(reader, &s.run, "loss");
+    list[1] = kit_series(reader, &fork, "loss");
+    REFUSES(MISUSE, steplog_cursor_open(reader, list, 2, NULL, &cursor, &kit_error));
+    cr_assert_null(cursor);
+    steplog_reader_close(reader);
+    steplog_remove_options removal = {.size_bytes = sizeof removal, .run = fork};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(s.store, &removal, &removed, &kit_error));
+    cr_assert(removed.point_count == 0 && removed.series_count == 0, "the points are the parent's");
     end(&s);
 }
 
@@ -268,8 +308,10 @@ Test(misuse, of_writers)
     OPTIONS(MISUSE, .labels = pairs, .label_count = 2);
     pair = (steplog_pair){NULL, "v"};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
+    HOLDS(strstr(kit_error.text, "label 0: key or value is NULL"), "the words are '%s'", kit_error.text);
     pair = (steplog_pair){"k", NULL};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
+    HOLDS(strstr(kit_error.text, "label 0: key or value is NULL"), "the words are '%s'", kit_error.text);
     pair = (steplog_pair){"", "v"};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
     pair = (steplog_pair){"k", bad};
@@ -303,6 +345,9 @@ Test(misuse, of_writers)
     GIVES(MISUSE, steplog_writer_append(s.writer, schema, 3, 0, NULL));
     GIVES(MISUSE, steplog_writer_append_present(NULL, schema, 3, 0, &value, NULL));
     GIVES(MISUSE, steplog_writer_append_present(s.writer, schema, 3, 0, &value, (const uint64_t[]){2}));
+    GIVES(MISUSE, steplog_writer_append_present(s.writer, unknown_schema, 3, 0, &value, (const uint64_t[]){1}));
+    GIVES(MISUSE, steplog_writer_append_present(s.writer, schema, 3, 0, NULL, (const uint64_t[]){1}));
+    GIVES(MISUSE, steplog_writer_append_present(NULL, schema, 3, 0, &value, (const uint64_t[]){1}));
     GIVES(MISUSE, steplog_writer_append_rows(NULL, schema, 1, &step, NULL, &value));
     GIVES(MISUSE, steplog_writer_append_rows(s.writer, schema, 1, NULL, NULL, &value));
     GIVES(MISUSE, steplog_writer_append_rows(s.writer, unknown_schema, 1, &step, NULL, &value));
@@ -310,11 +355,18 @@ Test(misuse, of_writers)
     GIVES(MISUSE, steplog_writer_point(s.writer, unknown, 3, 0, 1));
     steplog_named named[2] = {{"loss", 1}, {"loss", 2}};
     GIVES(MISUSE, steplog_writer_log(NULL, 3, named, 1));
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, NULL, 1));
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, named, 0));
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, named, 2));
+    REFUSES_HOT("named is NULL", steplog_writer_log(s.writer, 3, NULL, 1));
+    REFUSES_HOT("0 names", steplog_writer_log(s.writer, 3, NULL, 0));
+    REFUSES_HOT("0 names", steplog_writer_log(s.writer, 3, named, 0));
+    REFUSES_HOT("4097 names", steplog_writer_log(s.writer, 3, named, STEPLOG_ROW_METRICS_MAX + 1));
+    REFUSES_HOT("twice", steplog_writer_log(s.writer, 3, named, 2));
+    named[1].name = NULL;
+    REFUSES_HOT("name 1 of 2 is NULL", steplog_writer_log(s.writer, 3, named, 2));
+    REFUSES_HOT("name 0 of 1 is NULL", steplog_writer_log(s.writer, 3, named + 1, 1));
+    named[0].name = "";
+    REFUSES_HOT("empty", steplog_writer_log(s.writer, 3, named, 1));
     named[0].name = bad;
-    GIVES(MISUSE, steplog_writer_log(s.writer, 3, named, 1));
+    REFUSES_HOT("UTF-8", steplog_writer_log(s.writer, 3, named, 1));
 
     REFUSES(MISUSE, steplog_writer_set_fact(NULL, "k", "v", &kit_error));
     REFUSES(MISUSE, steplog_writer_set_fact(s.writer, NULL, "v", &kit_error));
@@ -361,8 +413,9 @@ Test(misuse, of_maintenance)
     REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, NULL, 1, &kit_error));
     REFUSES(MISSING, steplog_run_set_facts(s.store, &nobody, &pair, 1, &kit_error));
     OK(steplog_run_set_facts(s.store, &s.run, NULL, 0, &kit_error));
-    pair.key = NULL;
-    REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, &pair, 1, &kit_error));
+    steplog_pair last_is_bad[2] = {{"k", "v"}, {NULL, "v"}};
+    REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, last_is_bad, 2, &kit_error));
+    HOLDS(strstr(kit_error.text, "key of fact 1 is NULL"), "the words are '%s'", kit_error.text);
     pair = (steplog_pair){"k", bad};
     REFUSES(MISUSE, steplog_run_set_facts(s.store, &s.run, &pair, 1, &kit_error));
     pair.value = long_text(STEPLOG_VALUE_BYTES_MAX + 1);
@@ -393,8 +446,10 @@ Test(misuse, of_maintenance)
     REFUSES(BUSY, steplog_remove(s.store, &removal, &removed, &kit_error));
     removed.size_bytes = 1;
     REFUSES(MISUSE, steplog_remove(s.store, &removal, &removed, &kit_error));
-    removal.size_bytes = 1;
     REFUSES(MISUSE, steplog_remove(s.store, &removal, NULL, &kit_error));
+    removed.size_bytes = sizeof removed;
+    removal.size_bytes = 1;
+    REFUSES(MISUSE, steplog_remove(s.store, &removal, &removed, &kit_error));
     REFUSES(MISUSE, steplog_remove_undo(NULL, &s.run, &restored, &kit_error));
     REFUSES(MISUSE, steplog_remove_undo(s.store, NULL, &restored, &kit_error));
     REFUSES(MISSING, steplog_remove_undo(s.store, &s.run, &restored, &kit_error));
@@ -443,6 +498,12 @@ Test(misuse, of_stores)
     REFUSES(MISUSE, steplog_run_rewind(store, &s.run, 1, &attempt, &kit_error));
     REFUSES(MISUSE, steplog_store_compact(store, NULL, NULL, &kit_error));
     REFUSES(MISUSE, steplog_store_merge(store, s.path, NULL, NULL, NULL, &kit_error));
+    steplog_remove_options removal = {.size_bytes = sizeof removal, .run = s.run, .selector = "loss"};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    REFUSES(MISUSE, steplog_remove(store, &removal, &removed, &kit_error));
+    removal.is_dry_run = 1;
+    OK(steplog_remove(store, &removal, &removed, &kit_error));
+    cr_assert_eq(removed.point_count, 2, "counting is no change");
     OK(steplog_store_close(store, &kit_error));
     end(&s);
 }

@@ -197,3 +197,40 @@ Test(recover, segments_stay_until_what_they_were_merged_into_was_read_back)
     check_whole(&run);
     end();
 }
+
+static int other_host(uint8_t out[16])
+{
+    memset(out, 0x5a, 16);
+    return 0;
+}
+
+/* Nobody here can tell whether its writer lives: until someone says that the host is lost. */
+IN_BOTH_MODES(recover, a_log_of_another_host_stays_until_it_is_adopted)
+{
+    steplog_id run = make_killed(flags);
+    const sl_os_table *own = sl_os;
+    sl_os_table elsewhere = *sl_os;
+    elsewhere.host_id = other_host;
+    sl_os = &elsewhere;
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD | flags, 65536);
+    log_path[0][0] = log_path[1][0] = 0;
+    for (int i = 0; i < 3; i++) OK(steplog_store_tick(store, 1000, &kit_error));
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    sim_each_file(machine, find_log, NULL);
+    cr_assert(log_path[0][0] && log_path[1][0], "the logs were taken from a writer that may live");
+    kit_rows rows = kit_read_store("store", &run, "m*", 0);
+    cr_assert_eq(rows.row_count, ROWS);
+    kit_rows_free(&rows);
+    steplog_compact_options adopt = {.size_bytes = sizeof adopt, .flags = STEPLOG_COMPACT_ADOPT};
+    OK(steplog_store_compact(store, &adopt, NULL, &kit_error));
+    log_path[0][0] = log_path[1][0] = 0;
+    sim_each_file(machine, find_log, NULL);
+    cr_assert(!log_path[0][0] && !log_path[1][0], "a log that was adopted is still there");
+    rows = kit_read_store("store", &run, "m*", 0);
+    cr_assert_eq(rows.row_count, ROWS);
+    kit_rows_free(&rows);
+    kit_store_close(store);
+    sl_os = own;
+    sim_use(NULL);
+    sim_free(machine);
+}

@@ -8,6 +8,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { COLUMNS = 20, ROWS = 90 };
 
@@ -150,6 +152,132 @@ Test(failed_sync, and_reads_that_fail_for_good_end_the_writer)
     steplog_writer_close(writer, 0, NULL);
     steplog_store_close(store, NULL);
     check(&run, ROWS, 0);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+/* The rows can not go to a new log as long as there is no room for one: that is a full disk and no failure. */
+IN_BOTH_MODES(failed_sync, on_a_full_disk_is_tried_again_when_space_returns)
+{
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    append(writer, schema, 0, ROWS);
+    sim_set_budget(machine, sim_used_bytes(machine), SIM_PAGE_BYTES);
+    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    for (int i = 0; i < 3; i++) {
+        GIVES(FULL, steplog_writer_sync(writer, &kit_error));
+        HOLDS(kit_error.code == STEPLOG_FULL && kit_error.os_errno == ENOSPC, "the error is '%s'", kit_error.text);
+        cr_expect_eq(kit_stats(writer).durable_sequence, 0);
+        sim_set_faults(machine, NULL, 0);
+    }
+    check(&run, ROWS, 0);
+    sim_set_budget(machine, UINT64_MAX, SIM_PAGE_BYTES);
+    OK(steplog_writer_sync(writer, &kit_error));
+    cr_expect_eq(kit_stats(writer).durable_sequence, kit_stats(writer).last_sequence);
+    append(writer, schema, ROWS, ROWS);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    check(&run, 2 * ROWS, 0);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+/* Points are moved one by one, each with the step and the time that it shared with the one before it. */
+IN_BOTH_MODES(failed_sync, moves_points_with_their_times_and_what_else_was_recorded)
+{
+    sim *machine = sim_new(2);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric a = kit_metric(writer, "a"), b = kit_metric(writer, "b");
+    for (int64_t step = 0; step < 50; step++) {
+        OK(steplog_writer_point(writer, a, step, 1000 + step, (double)step));
+        OK(steplog_writer_point(writer, b, step, step % 2 ? 1000 + step : 7, (double)-step));
+    }
+    OK(steplog_writer_set_fact(writer, "note", "kept", &kit_error));
+    OK(steplog_writer_blob(writer, "blob", 3, STEPLOG_TIME_NONE, NULL, "abc", 3, &kit_error));
+    uint64_t rows = kit_stats(writer).row_count;
+    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    OK(steplog_writer_sync(writer, &kit_error));
+    sim_set_faults(machine, NULL, 0);
+    cr_assert_eq(kit_stats(writer).row_count, rows);
+    OK(steplog_writer_point(writer, b, 49, STEPLOG_TIME_NOW, 5));
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        for (int metric = 0; metric < 2; metric++) {
+            kit_rows read = kit_read_store("store", &run, metric ? "b" : "a", 0);
+            cr_assert_eq(read.row_count, metric ? 51 : 50);
+            for (size_t row = 0; row < 50; row++) {
+                cr_assert_eq(read.steps[row], (int64_t)row);
+                cr_assert_eq(kit_at(&read, row, 0), metric ? -(double)row : (double)row);
+                cr_assert_eq(read.times_ns[row], metric && row % 2 == 0 ? 7 : 1000 + (int64_t)row);
+            }
+            kit_rows_free(&read);
+        }
+        steplog_reader *reader = kit_reader(store);
+        const char *note = NULL;
+        OK(steplog_reader_fact(reader, &run, "note", &note));
+        cr_assert_str_eq(note, "kept");
+        cr_assert_eq(steplog_reader_blob_count(reader, &run), 1);
+        steplog_reader_close(reader);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+static char log_path[256];
+
+static void find_log(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)context, (void)data, (void)bytes;
+    if (strstr(path, "-1.log")) snprintf(log_path, sizeof log_path, "%s", path);
+}
+
+/* The failed sync took some bytes and left later ones: those rows are declared lost, the others are moved. */
+IN_BOTH_MODES(failed_sync, that_takes_rows_from_the_middle_loses_no_other)
+{
+    static const uint8_t zeros[400];
+    sim *machine = sim_new(4);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    append(writer, schema, 0, ROWS);
+    sim_each_file(machine, find_log, NULL);
+    int fd = sl_os->open(-1, log_path, SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, zeros, sizeof zeros, 12000) == 0);
+    sl_os->close(fd);
+    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    OK(steplog_writer_sync(writer, &kit_error));
+    sim_set_faults(machine, NULL, 0);
+    append(writer, schema, ROWS, ROWS);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        steplog_reader *reader = kit_reader(store);
+        kit_rows rows = kit_read(reader, &run, "m*", NULL);
+        size_t lost = 2 * ROWS - rows.row_count;
+        cr_assert(lost >= 2 && lost <= 4, "%d rows are lost", (int)lost);
+        uint64_t told = 0;
+        for (size_t i = 0; i < steplog_reader_event_count(reader, &run); i++) {
+            steplog_event event = {.size_bytes = sizeof event};
+            OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+            if (event.kind == STEPLOG_EVENT_GAP) told += (uint64_t)event.number;
+        }
+        cr_assert_eq(told, lost);
+        for (size_t row = 1; row < rows.row_count; row++)
+            cr_assert(rows.steps[row] == rows.steps[row - 1] + 1 ||
+                      rows.steps[row] == rows.steps[row - 1] + 1 + (int64_t)lost);
+        kit_rows_free(&rows);
+        steplog_reader_close(reader);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
     sim_use(NULL);
     sim_free(machine);
 }

@@ -3,6 +3,7 @@
 
 #include "support/fail_os.h"
 #include "support/random.h"
+#include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -275,6 +276,88 @@ IN_BOTH_MODES(writer, values_by_name_make_a_schema_once)
     kit_rows_free(&rows);
     kit_writer_close(writer);
     kit_store_close(store);
+}
+
+/* Whole words of presence bits, and logs that grow to a size that is not twice the one before. */
+IN_BOTH_MODES(writer, rows_of_64_and_128_metrics_have_whole_words_of_presence_bits)
+{
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 1536 * 1024);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (size_t columns = 64; columns <= 128; columns += 64) {
+        steplog_schema schema = kit_schema(writer, columns == 64 ? "a" : "b", columns);
+        double values[128];
+        for (size_t c = 0; c < columns; c++) values[c] = (double)c + 0.5;
+        for (int64_t step = 0; step < 4000; step++) {
+            uint64_t present[2] = {~(uint64_t)0, ~(uint64_t)0};
+            present[columns / 64 - 1] &= ~((uint64_t)1 << 63);
+            present[0] &= ~((uint64_t)1 << (step % 60));
+            OK(steplog_writer_append_present(writer, schema, step, STEPLOG_TIME_NONE, values, present));
+        }
+    }
+    kit_writer_close(writer);
+    for (size_t columns = 64; columns <= 128; columns += 64) {
+        char last[16], other[16];
+        snprintf(last, sizeof last, "%c%zu", columns == 64 ? 'a' : 'b', columns - 1);
+        snprintf(other, sizeof other, "%c%zu", columns == 64 ? 'a' : 'b', columns - 2);
+        kit_rows rows = kit_read_store(path, &run, other, 0);
+        cr_assert_eq(rows.row_count, 4000);
+        for (size_t row = 0; row < 4000; row++) cr_assert_eq(kit_at(&rows, row, 0), (double)columns - 1.5);
+        kit_rows_free(&rows);
+        rows = kit_read_store(path, &run, last, 0);
+        cr_assert_eq(rows.row_count, 0);
+        kit_rows_free(&rows);
+    }
+    kit_store_close(store);
+}
+
+/* The limits of types.h: what passes one is refused, and what was there goes on. */
+Test(writer, has_as_many_schemas_as_the_limit_says_and_names_that_fit_a_schema, .timeout = 60)
+{
+    enum { METRICS = 17, LONG_NAMES = 70 };
+    sim *machine = sim_new(3);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_metric metrics[METRICS], named[LONG_NAMES];
+    steplog_schema schema, first = {0};
+    for (int i = 0; i < METRICS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%d", i);
+        metrics[i] = kit_metric(writer, name);
+    }
+    for (uint32_t n = 1; n <= STEPLOG_WRITER_SCHEMAS_MAX + 1; n++) {
+        steplog_metric list[METRICS];
+        size_t count = 0;
+        for (int i = 0; i < METRICS; i++)
+            if (n >> i & 1) list[count++] = metrics[i];
+        if (n <= STEPLOG_WRITER_SCHEMAS_MAX)
+            OK(steplog_writer_schema(writer, list, count, &schema, &kit_error));
+        else
+            GIVES(LIMIT, steplog_writer_schema(writer, list, count, &schema, &kit_error));
+        if (n == 1) first = schema;
+    }
+    double value = 1;
+    OK(steplog_writer_append(writer, first, 1, STEPLOG_TIME_NONE, &value));
+    kit_writer_close(writer);
+    writer = kit_writer(store, "run", 0, 0);
+    static char name[STEPLOG_NAME_BYTES_MAX];
+    memset(name, 'n', sizeof name);
+    for (int i = 0; i < LONG_NAMES; i++) {
+        name[0] = (char)('0' + i);
+        OK(steplog_writer_metric(writer, name, sizeof name, &named[i], &kit_error));
+    }
+    GIVES(LIMIT, steplog_writer_schema(writer, named, LONG_NAMES, &schema, &kit_error));
+    OK(steplog_writer_schema(writer, named, 60, &schema, &kit_error));
+    kit_writer_close(writer);
+    kit_rows rows = kit_read_store("store", &run, "m0", 0);
+    cr_assert_eq(rows.row_count, 1);
+    kit_rows_free(&rows);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
 }
 
 IN_BOTH_MODES(writer, names_of_64_kib_and_zero_bytes_are_names)
