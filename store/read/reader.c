@@ -6,6 +6,8 @@
 #include "format/checksum.h"
 #include "read/piece.h"
 
+#include <stdlib.h>
+
 steplog_status sl_reader_new(const sl_read_context *context, steplog_reader **out, steplog_error *err)
 {
     *out = NULL;
@@ -48,10 +50,32 @@ steplog_status steplog_reader_refresh(steplog_reader *r, steplog_error *err)
 /* Runs of which something is left. Loading tells; a run that can not be loaded is shown. */
 static int is_shown(steplog_reader *r, sl_run *run) { return sl_run_load(r, run, NULL) < 0 || !run->is_hidden; }
 
+static _Thread_local const steplog_reader *sorting_reader;
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(sorting_reader->runs.items[*(const uint32_t *)a].id.bytes,
+                  sorting_reader->runs.items[*(const uint32_t *)b].id.bytes, 16);
+}
+
+/* Loads all runs in the order of segments, so that each page is read once. What fails will fail again where it is asked
+ * for. */
+static void load_all(steplog_reader *r)
+{
+    uint32_t *order = r->runs.count ? sl_alloc(r->runs.count * sizeof *order) : NULL;
+    if (!order) return;
+    for (uint32_t i = 0; i < r->runs.count; i++) order[i] = i;
+    sorting_reader = r;
+    qsort(order, r->runs.count, sizeof *order, compare_ids);
+    for (size_t i = 0; i < r->runs.count; i++) (void)sl_run_load(r, &r->runs.items[order[i]], NULL);
+    sl_free(order);
+}
+
 /* Finds out which runs are shown, once after each snapshot. 1, or 0 when out of memory. */
 static int list_shown(steplog_reader *r)
 {
     if (r->has_shown) return 1;
+    load_all(r);
     r->shown.count = 0;
     for (uint32_t i = 0; i < r->runs.count; i++)
         if (is_shown(r, &r->runs.items[i]) && !SL_VEC_PUSH(&r->shown, i)) return 0;

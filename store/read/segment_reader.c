@@ -251,6 +251,7 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
     sl_page_walk_init(&s->pages, read_file, s, s->file_key, s->file_bytes);
     steplog_id name_id;
     if (sl_segment_name_parse(base_name(name), &name_id)) settle_id(s, &name_id);
+    sl_page_walk_init(&s->facts_pages, read_file, s, s->file_key, s->file_bytes);
     int result = read_directory(s);
     if (result == 0) {
         clear_tables(s);
@@ -292,6 +293,7 @@ void sl_segment_release(sl_segment *s)
     SL_VEC_FREE(&s->records);
     SL_VEC_FREE(&s->rebuilt_chunks);
     sl_page_walk_free(&s->pages);
+    sl_page_walk_free(&s->facts_pages);
     sl_free(s);
 }
 
@@ -309,12 +311,9 @@ steplog_status sl_segment_settle_page(sl_segment *s, uint64_t offset, unsigned k
                    (unsigned long long)offset, what);
 }
 
-/* A page that is read again and again stays as it is: the facts of many short runs stand in one, compressed. */
 static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
 {
-    if (s->last_page.kind != SL_PAGE_ITEM_PAGE || s->last_page.offset != offset)
-        sl_page_read_one(&s->pages, offset, &s->last_page);
-    *item = s->last_page;
+    sl_page_read_one(&s->pages, offset, item);
     return sl_segment_settle_page(s, offset, kind, item, err);
 }
 
@@ -385,8 +384,11 @@ int sl_segment_ranges(const sl_segment *s, uint32_t writer, sl_ranges *held, sl_
 steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl_record_prefix *prefix,
                                  const uint8_t **content, steplog_error *err)
 {
-    sl_page_item item;
-    steplog_status status = read_page(s, entry->page_offset, SL_PAGE_FACTS, &item, err);
+    /* The facts of many short runs stand in one page, compressed: it stays as it is for the next of them. */
+    if (s->facts.kind != SL_PAGE_ITEM_PAGE || s->facts.offset != entry->page_offset)
+        sl_page_read_one(&s->facts_pages, entry->page_offset, &s->facts);
+    const sl_page_item item = s->facts;
+    steplog_status status = sl_segment_settle_page(s, entry->page_offset, SL_PAGE_FACTS, &item, err);
     if (status >= 0 &&
         (entry->content_offset < SL_RECORD_PREFIX_BYTES || entry->content_offset > item.content_bytes ||
          entry->bytes > item.content_bytes - entry->content_offset ||

@@ -57,7 +57,8 @@ typedef struct sl_segment {
     sl_schema_names *names; /* one for each schema */
     sl_writer_check *checks; /* one for each writer, once one was asked for */
     sl_page_walk pages;     /* for reading single pages */
-    sl_page_item last_page; /* what it holds, once the tables were read */
+    sl_page_walk facts_pages; /* the same, for pages of facts */
+    sl_page_item facts;     /* the last one */
     sl_damage_list *damage; /* the owner's; may change */
 } sl_segment;
 
