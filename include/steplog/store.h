@@ -17,8 +17,8 @@ enum {
     STEPLOG_NO_THREAD = 4,    /* no background thread; tick(), sync() and close() do its work */
     STEPLOG_FORCE_PWRITE = 8, /* write logs with pwrite where they could be mapped */
     STEPLOG_NO_ADOPT = 16,    /* do not seal logs that dead writers left behind */
-    STEPLOG_MAP_SEGMENTS = 32 /* readers map segments instead of reading them, which is faster. For files
-                                 on local disks that nobody makes shorter: who does ends this process
+    STEPLOG_MAP_READS = 32    /* readers map files instead of reading them, which is faster. For local
+                                 disks whose files nobody makes shorter: who does ends this process
                                  (SIGBUS), as does a disk that can not be read. Default: pread */
 };
 

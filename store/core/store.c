@@ -145,7 +145,7 @@ static void know_machine(steplog_store *s)
 static steplog_status check_options(const steplog_store_options *o, steplog_error *err)
 {
     uint32_t known = STEPLOG_CREATE | STEPLOG_READ_ONLY | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE | STEPLOG_NO_ADOPT |
-                     STEPLOG_MAP_SEGMENTS;
+                     STEPLOG_MAP_READS;
     if (o->size_bytes < sizeof *o) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: size_bytes is not set");
     if (o->flags & ~known)
         return sl_fail(err, STEPLOG_MISUSE, -1, "store options: unknown flags %#x", (unsigned)(o->flags & ~known));
@@ -276,7 +276,7 @@ sl_read_context sl_store_read_context(steplog_store *s)
 {
     return (sl_read_context){
         .store_dir = s->store_dir, .host_id = s->host_id, .boot_id = s->boot_id, .is_local = s->file_system.is_local,
-        .is_mapping = (s->flags & STEPLOG_MAP_SEGMENTS) != 0};
+        .is_mapping = (s->flags & STEPLOG_MAP_READS) != 0};
 }
 
 static void count_reader(steplog_store *s, int change)

@@ -243,12 +243,22 @@ static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *it
     return status != STEPLOG_CORRUPT;
 }
 
+/* 1 when nothing was read yet and there is nothing to read: a word, where a window would be read in vain. */
+static int is_nothing_there(sl_log_walk *walk)
+{
+    if (!walk->live || walk->window_bytes || walk->offset < walk->mark_offset || walk->offset + 8 > walk->capacity_bytes)
+        return 0;
+    if (__atomic_load_n((const uint64_t *)(const void *)(walk->live + walk->offset), __ATOMIC_ACQUIRE) != 0) return 0;
+    walk->is_torn = 0;
+    return 1;
+}
+
 void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item)
 {
     sl_record record;
     int os_errno = -1;
     *item = (sl_log_item){.kind = SL_ITEM_END, .offset = walk->offset, .sequence = walk->next_sequence};
-    if (walk->offset >= walk->capacity_bytes) return;
+    if (walk->offset >= walk->capacity_bytes || is_nothing_there(walk)) return;
     sl_record_state state = decode_at(walk, walk->offset, &record, &os_errno);
     if (state == SL_RECORD_SHORT) {
         item->kind = SL_ITEM_ERROR;

@@ -28,6 +28,7 @@ static int allocate_columns(sl_batch_arrays *b, size_t count)
     if (present_pointers) b->present_pointers = present_pointers;
     if (!values || !present || !value_pointers || !present_pointers) return 0;
     b->column_capacity = count;
+    b->used_rows = b->rows_max; /* it holds anything */
     return 1;
 }
 
@@ -56,6 +57,7 @@ steplog_status sl_batch_grow(sl_batch_arrays *b, size_t column_count, steplog_er
 {
     if (column_count > b->column_capacity && !allocate_columns(b, column_count * 2)) return no_memory(err);
     b->column_count = column_count;
+    b->used_rows = b->rows_max; /* the new columns hold anything */
     sl_batch_start(b);
     return STEPLOG_OK;
 }
@@ -67,12 +69,15 @@ void sl_batch_start(sl_batch_arrays *b)
     b->given_times = b->times;
     b->given_sequences = b->sequences;
     b->is_filled = 0;
-    memset(b->present, 0, b->column_count * b->words * sizeof *b->present);
-    memset(b->values, 0, b->column_count * b->rows_max * sizeof *b->values);
     for (size_t c = 0; c < b->column_count; c++) {
+        if (b->used_rows) {
+            memset(b->present + c * b->words, 0, (b->used_rows + 63) / 64 * sizeof *b->present);
+            memset(b->values + c * b->rows_max, 0, b->used_rows * sizeof *b->values);
+        }
         b->value_pointers[c] = b->values + c * b->rows_max;
         b->present_pointers[c] = b->present + c * b->words;
     }
+    b->used_rows = 0;
 }
 
 void sl_batch_free(sl_batch_arrays *b)
@@ -357,6 +362,7 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
     b->given_times = rows->times + from;
     b->given_sequences = (const uint64_t *)rows->sequences + from; /* numbers are never negative */
     fill_writer(b, piece->origin->attempt, piece->origin->writer);
+    if (count > b->used_rows) b->used_rows = count; /* of presence */
     b->row_count = count;
 }
 

@@ -7,6 +7,7 @@
 /* The arrays of a batch. Columns may grow (following). */
 typedef struct sl_batch_arrays {
     uint32_t rows_max, row_count;
+    uint32_t used_rows; /* rows from here on are zero in all columns */
     size_t column_count, column_capacity;
     int64_t *steps, *times;
     uint32_t *attempts, *writers;
@@ -34,6 +35,7 @@ void sl_batch_give(const sl_batch_arrays *batch, steplog_batch *out);
 /* Puts one value at a row that exists. */
 static inline void sl_batch_put(sl_batch_arrays *batch, uint32_t row, size_t column, double value)
 {
+    if (row >= batch->used_rows) batch->used_rows = row + 1;
     batch->values[column * batch->rows_max + row] = value;
     batch->present[column * batch->words + row / 64] |= (uint64_t)1 << (row % 64);
 }

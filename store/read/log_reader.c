@@ -1,4 +1,5 @@
-/* read/log_reader.c: logs are read with pread, never mapped: no one else's truncation can end the reading process.
+/* read/log_reader.c: logs are read with pread: no one else's truncation can end the reading process. Where the caller says that
+ * nobody truncates they are mapped, but rows are copied all the same before they are checked: the owner may recycle the file.
  *
  * A log is walked once as it grows; what is kept is an index of stretches of rows, the facts, and how many points
  * each metric has. Rows are decoded again when they are asked for. The owner may recycle the file at any time: its id
@@ -16,7 +17,14 @@
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
-    return sl_os_read(((sl_log *)context)->fd, buffer, bytes, offset);
+    const sl_log *log = context;
+    if (!log->map) return sl_os_read(log->fd, buffer, bytes, offset);
+    uint64_t left = offset < log->header.capacity_bytes ? log->header.capacity_bytes - offset : 0;
+    if (bytes > left) bytes = (size_t)left;
+    /* The word at the front first: what it says is there is there before it. */
+    if (bytes >= 8) (void)__atomic_load_n((const uint64_t *)(const void *)(log->map + offset), __ATOMIC_ACQUIRE);
+    memcpy(buffer, log->map + offset, bytes);
+    return (int64_t)bytes;
 }
 
 static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what, int is_notice)
@@ -80,7 +88,7 @@ static int read_slots(sl_log *log)
 }
 
 steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *host_id, const steplog_id *boot_id,
-                           int is_local, sl_damage_list *damage, sl_log **out, steplog_error *err)
+                           int is_local, int is_mapping, sl_damage_list *damage, sl_log **out, steplog_error *err)
 {
     *out = NULL;
     sl_log *log = sl_alloc_zero(1, sizeof *log);
@@ -103,11 +111,17 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
     int is_this_host = is_local && sl_id_equal(&log->header.host_id, host_id);
     log->is_same_boot = is_this_host && sl_id_equal(&log->header.boot_id, boot_id) && !sl_id_is_zero(boot_id);
     sl_os_stat stat;
-    int is_original = !log->header.inode || sl_os->stat(log->fd, &stat) < 0 || stat.inode == log->header.inode;
+    int has_stat = sl_os->stat(log->fd, &stat) >= 0;
+    int is_original = !log->header.inode || !has_stat || stat.inode == log->header.inode;
+    void *map;
+    if (is_mapping && has_stat && stat.bytes >= log->header.capacity_bytes &&
+        sl_os->map(log->fd, log->header.capacity_bytes, 0, &map) == 0)
+        log->map = map;
     if (is_this_host && is_original) log->lock = sl_os->probe(log->fd);
     sl_log_walk_init(&log->walk, read_file, log, log->file_key, log->header.capacity_bytes, log->header.first_sequence,
                      log->mark.offset, &log->dictionary);
     log->walk.is_same_boot = log->is_same_boot;
+    log->walk.live = log->map;
     *out = log;
     return STEPLOG_OK;
 failed:
@@ -121,6 +135,7 @@ void sl_log_release(sl_log *log)
 {
     if (!log || --log->reference_count > 0) return;
     if (log->fd >= 0) sl_os->close(log->fd);
+    if (log->map) sl_os->unmap((void *)(uintptr_t)log->map, log->header.capacity_bytes);
     sl_log_walk_free(&log->walk);
     sl_dictionary_free(&log->dictionary);
     for (size_t i = 0; i < log->texts.count; i++) sl_free(log->texts.items[i].content);
@@ -134,7 +149,11 @@ void sl_log_release(sl_log *log)
 int sl_log_is_still_itself(sl_log *log)
 {
     uint8_t id[16];
-    if (sl_os_read_full(log->fd, id, sizeof id, log->header_at + 16) < 0 || !sl_id_equal(id, &log->header.log_id))
+    if (log->map) {
+        __atomic_thread_fence(__ATOMIC_ACQUIRE); /* after what was read of it */
+        memcpy(id, log->map + log->header_at + 16, sizeof id);
+    }
+    if ((!log->map && sl_os_read_full(log->fd, id, sizeof id, log->header_at + 16) < 0) || !sl_id_equal(id, &log->header.log_id))
         log->is_gone = 1;
     return !log->is_gone;
 }
@@ -276,6 +295,7 @@ void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_poi
     walk->offset = offset;
     walk->is_replay = 1;
     walk->is_same_boot = log->is_same_boot;
+    walk->live = log->map;
     if (base) walk->base = *base;
 }
 

@@ -36,6 +36,7 @@ typedef struct sl_log {
     unsigned reference_count;
     char name[80]; /* relative to the store */
     int fd;
+    const uint8_t *map; /* the whole log, or NULL: it is read */
     sl_log_header header;
     uint32_t header_at; /* where that one stands: the copy counts when the first is damaged */
     uint64_t file_key;
@@ -61,7 +62,7 @@ typedef struct sl_log {
 
 /* Opens a log and reads its header. MISSING for a spare, a file that is gone. */
 steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *host_id, const steplog_id *boot_id, int is_local,
-                           sl_damage_list *damage, sl_log **out, steplog_error *err);
+                           int is_mapping, sl_damage_list *damage, sl_log **out, steplog_error *err);
 void sl_log_retain(sl_log *log);
 void sl_log_release(sl_log *log);
 

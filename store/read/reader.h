@@ -109,7 +109,7 @@ typedef struct sl_read_context {
     int store_dir;
     steplog_id host_id, boot_id;
     int is_local; /* locks and host ids mean something on this file system */
-    int is_mapping; /* segments are mapped */
+    int is_mapping; /* files are mapped */
     void (*closed)(void *store);
     void *store;
 } sl_read_context;

@@ -94,7 +94,7 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
     }
     steplog_error why;
     steplog_status status = sl_log_open(r->context.store_dir, path, &r->context.host_id, &r->context.boot_id,
-                                        r->context.is_local, &r->damage, &log, &why);
+                                        r->context.is_local, r->context.is_mapping, &r->damage, &log, &why);
     if (status == STEPLOG_MISSING) return why.os_errno == ENOENT ? STEPLOG_MISSING : STEPLOG_OK; /* gone, or a spare */
     if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) { /* left out, and named */
         report_file(r, path, why.text, status == STEPLOG_NEWER);
