@@ -1,0 +1,88 @@
+/* bench/peers/peers_steps.c: steps handed over one by one, so that they survive kill -9.
+ *
+ * Each peer runs in a process of its own, in turn, several rounds. Paced: 64 steps, then a pause of a millisecond in
+ * which background work may go on, as between the steps of a job; the median of the chunks. Flat out: as many steps as
+ * the loop can, stalls for background work and growth included; their mean. Then the process kills itself, without
+ * closing anything, and another process must read back every step it handed over. */
+#include "peers.h"
+
+#include "bench.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WARM_UP_STEPS 4096u
+#define CHUNKS 300u
+#define CHUNK_STEPS 64u
+#define FLAT_STEPS 60000u
+#define STEPS (WARM_UP_STEPS + CHUNKS * CHUNK_STEPS + FLAT_STEPS)
+
+typedef struct steps_context {
+    const peer *p;
+    const char *directory;
+    const peer_data *data;
+    struct steps_times {
+        double chunk_ns[CHUNKS]; /* of a step */
+        double flat_ns;
+    } * times;
+} steps_context;
+
+static void hand_over(const steps_context *c, void *handle, size_t *row, size_t count)
+{
+    for (size_t end = *row + count; *row < end; ++*row)
+        c->p->step(handle, c->data->steps[*row], c->data->times_ns[*row], peer_row(c->data, *row));
+}
+
+static void run_steps(void *context)
+{
+    const steps_context *c = context;
+    const struct timespec pause = {0, 1000000};
+    void *handle = c->p->open(c->directory, c->data);
+    size_t row = 0;
+    hand_over(c, handle, &row, WARM_UP_STEPS);
+    for (uint32_t i = 0; i < CHUNKS; i++) {
+        nanosleep(&pause, NULL);
+        int64_t begin = monotonic_ns();
+        hand_over(c, handle, &row, CHUNK_STEPS);
+        c->times->chunk_ns[i] = (double)(monotonic_ns() - begin) / CHUNK_STEPS;
+    }
+    int64_t begin = monotonic_ns();
+    hand_over(c, handle, &row, FLAT_STEPS);
+    c->times->flat_ns = (double)(monotonic_ns() - begin) / FLAT_STEPS;
+    kill(getpid(), SIGKILL);
+}
+
+static void run_workload(const char *parent, workload_kind kind, uint32_t round_count)
+{
+    static rounds paced[PEERS_MAX], flat[PEERS_MAX];
+    const peer_data *data = peers_make_data(kind, STEPS);
+    struct steps_times *times = peers_shared_memory(sizeof *times);
+    char directory[1024];
+    for (size_t i = 0; i < peers_linked_count; i++) paced[i].count = flat[i].count = 0;
+    for (uint32_t round = 0; round < round_count; round++)
+        for (size_t i = 0; i < peers_linked_count; i++) {
+            const peer *p = peers_linked[i];
+            if (!p->open) continue;
+            peers_fresh_directory(directory, parent, p);
+            peers_run_child(run_steps, &(steps_context){p, directory, data, times}, 1);
+            peers_check(p, directory, data, STEPS);
+            remove_directory(directory);
+            for (uint32_t chunk = 0; chunk < CHUNKS; chunk++) rounds_add(&paced[i], times->chunk_ns[chunk]);
+            rounds_add(&flat[i], times->flat_ns);
+        }
+    for (size_t i = 0; i < peers_linked_count; i++) {
+        if (!peers_linked[i]->open) continue;
+        peers_json(peers_linked[i], "step, paced", kind, "ns", rounds_spread(&paced[i]),
+                   (size_t)round_count * CHUNKS * CHUNK_STEPS);
+        peers_json(peers_linked[i], "step, flat out", kind, "ns", rounds_spread(&flat[i]), (size_t)round_count * FLAT_STEPS);
+    }
+    peers_free_data(data);
+}
+
+void peers_steps(const char *parent, const effort *e)
+{
+    run_workload(parent, W20, e->step_rounds);
+    run_workload(parent, W1_US, (e->step_rounds + 2) / 3);
+}
