@@ -206,23 +206,20 @@ class Aim:
 
     def load_reader(self):
         from aim import Repo
-        from aim.sdk.sequences.sequence_collection import QuerySequenceCollection
-        from aim.sdk.types import QueryReportMode
-        self.Repo, self.silent = Repo, QueryReportMode.DISABLED
-        _ = QuerySequenceCollection
+        self.Repo = Repo
 
     def read(self, directory, name):
-        repo = self.Repo.from_path(directory)
-        found = repo.query_metrics(f"metric.name == {name!r}", report_mode=self.silent)
-        for run in found.iter_runs():
-            for metric in run.iter():
+        repo = self.Repo(directory)
+        run = next(iter(repo.iter_runs()))
+        for metric in run.metrics():
+            if metric.name == name:
                 steps, values = metric.values.sparse_numpy()
                 return list(zip(steps.tolist(), values.tolist()))
         return []
 
 
 class Trackio:
-    title, package, steps = "Trackio", "trackio", 3000
+    title, package, steps = "Trackio", "trackio", 10000
     durability = "kill: all but the last half second; power: up to the last checkpoint (SQLite, WAL)"
     is_float32 = False
 
