@@ -28,7 +28,14 @@ typedef struct point {
     double value;
 } point;
 
-static const char *version(void) { return mdb_version(NULL, NULL, NULL); }
+static const char *version(void)
+{
+    static char text[32];
+    int major, minor, patch;
+    mdb_version(&major, &minor, &patch);
+    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+    return text;
+}
 
 static void must(int answer, const char *what)
 {

@@ -4,6 +4,7 @@
  *   bench-peers load OUT.json       bulk load, size after compaction, scan of one series by another process
  *   bench-peers tracker OUT.json ROWS REPEATS    steplog measured as trackers.py measures the trackers
  *   bench-peers columns OUT ROWS    the rows of W20 as raw columns for columns.py: steps, times, values by metric
+ *   bench-peers machine OUT         what print_machine() says, and the seed
  *
  * OUT.json gets an object a measurement. FULL=1 in the environment does more rounds and more rows. */
 #include "peers.h"
@@ -176,7 +177,7 @@ static void write_columns(const char *path, size_t row_count)
 
 static _Noreturn void usage(void)
 {
-    fputs("usage: bench-peers steps|load OUT.json | tracker OUT.json ROWS REPEATS | columns OUT ROWS\n", stderr);
+    fputs("usage: bench-peers steps|load OUT.json | tracker OUT.json ROWS REPEATS | columns OUT ROWS | machine OUT\n", stderr);
     exit(2);
 }
 
@@ -190,7 +191,7 @@ static unsigned long number(const char *text)
 
 int main(int argc, char **argv)
 {
-    const effort quick = {3, 3, 500000}, full = {9, 7, 2000000};
+    const effort quick = {3, 3, 200000}, full = {9, 7, 2000000};
     const char *environment = getenv("FULL");
     const effort *e = environment && *environment && strcmp(environment, "0") != 0 ? &full : &quick;
     char parent[512];
@@ -198,6 +199,12 @@ int main(int argc, char **argv)
     find_peers();
     if (strcmp(argv[1], "columns") == 0 && argc == 4) {
         write_columns(argv[2], number(argv[3]));
+        return 0;
+    }
+    if (strcmp(argv[1], "machine") == 0 && argc == 3) {
+        if (!freopen(argv[2], "w", stdout)) die("cannot make '%s'", argv[2]);
+        print_machine();
+        printf("seed      %u\n", BENCH_SEED);
         return 0;
     }
     scratch_directory(parent, sizeof parent);

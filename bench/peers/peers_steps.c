@@ -2,7 +2,7 @@
  *
  * Each peer runs in a process of its own, in turn, several rounds. Paced: 64 steps, then a pause of a millisecond in
  * which background work may go on, as between the steps of a job; the median of the chunks. Flat out: as many steps as
- * the loop can, stalls for background work and growth included; their mean. Then the process kills itself, without
+ * the loop can; their mean, stalls for background work and growth included, and the median of the chunks. Then the process kills itself, without
  * closing anything, and another process must read back every step it handed over. */
 #include "peers.h"
 
@@ -16,7 +16,8 @@
 #define WARM_UP_STEPS 4096u
 #define CHUNKS 300u
 #define CHUNK_STEPS 64u
-#define FLAT_STEPS 60000u
+#define FLAT_CHUNKS 1000u
+#define FLAT_STEPS (FLAT_CHUNKS * CHUNK_STEPS)
 #define STEPS (WARM_UP_STEPS + CHUNKS * CHUNK_STEPS + FLAT_STEPS)
 
 typedef struct steps_context {
@@ -24,8 +25,9 @@ typedef struct steps_context {
     const char *directory;
     const peer_data *data;
     struct steps_times {
-        double chunk_ns[CHUNKS]; /* of a step */
-        double flat_ns;
+        double paced_ns[CHUNKS]; /* of a step */
+        double flat_ns[FLAT_CHUNKS];
+        double flat_mean_ns;
     } * times;
 } steps_context;
 
@@ -46,21 +48,26 @@ static void run_steps(void *context)
         nanosleep(&pause, NULL);
         int64_t begin = monotonic_ns();
         hand_over(c, handle, &row, CHUNK_STEPS);
-        c->times->chunk_ns[i] = (double)(monotonic_ns() - begin) / CHUNK_STEPS;
+        c->times->paced_ns[i] = (double)(monotonic_ns() - begin) / CHUNK_STEPS;
     }
-    int64_t begin = monotonic_ns();
-    hand_over(c, handle, &row, FLAT_STEPS);
-    c->times->flat_ns = (double)(monotonic_ns() - begin) / FLAT_STEPS;
+    int64_t flat_begin = monotonic_ns(), begin = flat_begin;
+    for (uint32_t i = 0; i < FLAT_CHUNKS; i++) {
+        hand_over(c, handle, &row, CHUNK_STEPS);
+        int64_t now = monotonic_ns();
+        c->times->flat_ns[i] = (double)(now - begin) / CHUNK_STEPS;
+        begin = now;
+    }
+    c->times->flat_mean_ns = (double)(begin - flat_begin) / FLAT_STEPS;
     kill(getpid(), SIGKILL);
 }
 
 static void run_workload(const char *parent, workload_kind kind, uint32_t round_count)
 {
-    static rounds paced[PEERS_MAX], flat[PEERS_MAX];
+    static rounds paced[PEERS_MAX], flat[PEERS_MAX], mean[PEERS_MAX];
     const peer_data *data = peers_make_data(kind, STEPS);
     struct steps_times *times = peers_shared_memory(sizeof *times);
     char directory[1024];
-    for (size_t i = 0; i < peers_linked_count; i++) paced[i].count = flat[i].count = 0;
+    for (size_t i = 0; i < peers_linked_count; i++) paced[i].count = flat[i].count = mean[i].count = 0;
     for (uint32_t round = 0; round < round_count; round++)
         for (size_t i = 0; i < peers_linked_count; i++) {
             const peer *p = peers_linked[i];
@@ -69,13 +76,16 @@ static void run_workload(const char *parent, workload_kind kind, uint32_t round_
             peers_run_child(run_steps, &(steps_context){p, directory, data, times}, 1);
             peers_check(p, directory, data, STEPS);
             remove_directory(directory);
-            for (uint32_t chunk = 0; chunk < CHUNKS; chunk++) rounds_add(&paced[i], times->chunk_ns[chunk]);
-            rounds_add(&flat[i], times->flat_ns);
+            for (uint32_t chunk = 0; chunk < CHUNKS; chunk++) rounds_add(&paced[i], times->paced_ns[chunk]);
+            for (uint32_t chunk = 0; chunk < FLAT_CHUNKS; chunk += 4) rounds_add(&flat[i], times->flat_ns[chunk]);
+            rounds_add(&mean[i], times->flat_mean_ns);
         }
     for (size_t i = 0; i < peers_linked_count; i++) {
         if (!peers_linked[i]->open) continue;
         peers_json(peers_linked[i], "step, paced", kind, "ns", rounds_spread(&paced[i]),
                    (size_t)round_count * CHUNKS * CHUNK_STEPS);
+        peers_json(peers_linked[i], "step, flat out, mean", kind, "ns", rounds_spread(&mean[i]),
+                   (size_t)round_count * FLAT_STEPS);
         peers_json(peers_linked[i], "step, flat out", kind, "ns", rounds_spread(&flat[i]), (size_t)round_count * FLAT_STEPS);
     }
     peers_free_data(data);

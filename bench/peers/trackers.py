@@ -188,12 +188,14 @@ class MlflowFiles(MlflowSqlite):
 
 
 class Aim:
-    title, package, steps = "Aim", "aim", 1000
+    title, package, steps = "Aim", "aim", 2000
     durability = "kill: what reached its RocksDB's log; power: nothing"
     is_float32 = False
 
     def prepare(self, directory):
         from aim import Run
+        from aim.sdk.index_manager import RepoIndexManager
+        self.IndexManager = RepoIndexManager
         self.run = Run(repo=directory, experiment=PROJECT, system_tracking_interval=None, log_system_params=False,
                        capture_terminal_logs=False)
 
@@ -203,18 +205,20 @@ class Aim:
 
     def finish(self):
         self.run.close()
+        # Readers find runs by an index, which its server or this call brings up to date.
+        self.IndexManager.get_index_manager(self.run.repo).index(self.run.hash)
 
     def load_reader(self):
-        from aim import Repo
-        self.Repo = Repo
+        from aim import Repo, Run
+        self.Repo, self.Run = Repo, Run
 
     def read(self, directory, name):
         repo = self.Repo(directory)
-        run = next(iter(repo.iter_runs()))
+        run = self.Run(repo.list_all_runs()[0], repo=repo, read_only=True)
         for metric in run.metrics():
             if metric.name == name:
-                steps, values = metric.values.sparse_numpy()
-                return list(zip(steps.tolist(), values.tolist()))
+                steps, columns = metric.data.numpy()  # values, epochs, times
+                return list(zip(steps.tolist(), columns[0].tolist()))
         return []
 
 
