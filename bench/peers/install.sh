@@ -60,7 +60,7 @@ if [ ! -x "$venv/bin/python" ] && ! python3 -m venv "$venv" >> "$log" 2>&1; then
     echo "skipped: the Python peers: python3 -m venv does not work here, see $log"
     exit 0
 fi
-for package in numpy pcodec pyarrow duckdb tensorboardX tensorboard wandb mlflow aim trackio; do
+for package in numpy pcodec pyarrow duckdb tensorboardX crc32c tensorboard wandb mlflow aim trackio; do
     "$venv/bin/python" -c 'import importlib.metadata as m, sys; m.version(sys.argv[1])' "$package" 2> /dev/null && continue
     echo "installing with pip: $package"
     "$venv/bin/pip" install -q --disable-pip-version-check --timeout 30 "$package" >> "$log" 2>&1 < /dev/null ||

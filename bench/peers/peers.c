@@ -191,7 +191,7 @@ static unsigned long number(const char *text)
 
 int main(int argc, char **argv)
 {
-    const effort quick = {3, 3, 200000}, full = {9, 7, 2000000};
+    const effort quick = {3, 3, 200000}, full = {9, 5, 1000000};
     const char *environment = getenv("FULL");
     const effort *e = environment && *environment && strcmp(environment, "0") != 0 ? &full : &quick;
     char parent[512];

@@ -189,7 +189,7 @@ class MlflowFiles(MlflowSqlite):
 
 class Aim:
     title, package, steps = "Aim", "aim", 2000
-    durability = "kill: what reached its RocksDB's log; power: nothing"
+    durability = "kill: what its queue has handed to RocksDB; power: nothing"
     is_float32 = False
 
     def prepare(self, directory):
