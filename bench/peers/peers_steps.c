@@ -1,9 +1,9 @@
 /* bench/peers/peers_steps.c: steps handed over one by one, so that they survive kill -9.
  *
  * Each peer runs in a process of its own, in turn, several rounds. Paced: 64 steps, then a pause of a millisecond in
- * which background work may go on, as between the steps of a job; the median of the chunks. Flat out: as many steps as
- * the loop can; their mean, stalls for background work and growth included, and the median of the chunks. Then the process kills itself, without
- * closing anything, and another process must read back every step it handed over. */
+ * which background work may go on, as between the steps of a job; the median of the chunks. Flat out: chunk after
+ * chunk; their median, and their mean with every stall for background work and growth. Then the process kills itself,
+ * without closing anything, and another process must read back every step it handed over. */
 #include "peers.h"
 
 #include "bench.h"
@@ -31,10 +31,20 @@ typedef struct steps_context {
     } * times;
 } steps_context;
 
-static void hand_over(const steps_context *c, void *handle, size_t *row, size_t count)
+/* Hands over a chunk; ns of a step. The rows are copied before the clock starts: a loop has what it logs in its cache,
+ * while the array they come from would be read from memory. */
+static double hand_over(const steps_context *c, void *handle, size_t *row)
 {
-    for (size_t end = *row + count; *row < end; ++*row)
-        c->p->step(handle, c->data->steps[*row], c->data->times_ns[*row], peer_row(c->data, *row));
+    static double values[CHUNK_STEPS * WORKLOAD_METRICS_MAX];
+    int64_t steps[CHUNK_STEPS], times_ns[CHUNK_STEPS];
+    uint32_t count = c->data->metric_count;
+    memcpy(steps, c->data->steps + *row, sizeof steps);
+    memcpy(times_ns, c->data->times_ns + *row, sizeof times_ns);
+    memcpy(values, peer_row(c->data, *row), CHUNK_STEPS * count * sizeof *values);
+    int64_t begin = monotonic_ns();
+    for (uint32_t i = 0; i < CHUNK_STEPS; i++) c->p->step(handle, steps[i], times_ns[i], values + i * count);
+    *row += CHUNK_STEPS;
+    return (double)(monotonic_ns() - begin) / CHUNK_STEPS;
 }
 
 static void run_steps(void *context)
@@ -43,21 +53,14 @@ static void run_steps(void *context)
     const struct timespec pause = {0, 1000000};
     void *handle = c->p->open(c->directory, c->data);
     size_t row = 0;
-    hand_over(c, handle, &row, WARM_UP_STEPS);
+    double sum = 0;
+    for (uint32_t i = 0; i < WARM_UP_STEPS / CHUNK_STEPS; i++) hand_over(c, handle, &row);
     for (uint32_t i = 0; i < CHUNKS; i++) {
         nanosleep(&pause, NULL);
-        int64_t begin = monotonic_ns();
-        hand_over(c, handle, &row, CHUNK_STEPS);
-        c->times->paced_ns[i] = (double)(monotonic_ns() - begin) / CHUNK_STEPS;
+        c->times->paced_ns[i] = hand_over(c, handle, &row);
     }
-    int64_t flat_begin = monotonic_ns(), begin = flat_begin;
-    for (uint32_t i = 0; i < FLAT_CHUNKS; i++) {
-        hand_over(c, handle, &row, CHUNK_STEPS);
-        int64_t now = monotonic_ns();
-        c->times->flat_ns[i] = (double)(now - begin) / CHUNK_STEPS;
-        begin = now;
-    }
-    c->times->flat_mean_ns = (double)(begin - flat_begin) / FLAT_STEPS;
+    for (uint32_t i = 0; i < FLAT_CHUNKS; i++) sum += c->times->flat_ns[i] = hand_over(c, handle, &row);
+    c->times->flat_mean_ns = sum / FLAT_CHUNKS;
     kill(getpid(), SIGKILL);
 }
 
