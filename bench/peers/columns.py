@@ -8,6 +8,8 @@ again, every series a column of its own, the steps and times of series that shar
 Values are read back by another process and compared bit for bit. README.md tells what each setting is for.
 """
 import csv
+import importlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -124,7 +126,8 @@ def directory_bytes(directory):
 
 
 def package_version(module):
-    return __import__(module).__version__ if module != "pcodec" else __import__("importlib.metadata").metadata.version(module)
+    importlib.import_module(module)
+    return importlib.metadata.version(module)
 
 
 def measure_w20(build, scratch, out):
@@ -217,8 +220,8 @@ def measure_logs(build, scratch, title, files, out):
     if not points:
         return
     stored = directory_bytes(store)
-    print(f"  {title:22} {len(files):5} files {series_count:6} series {points:9} points   pcodec {values / points:6.3f} + axis "
-          f"{axis / points:6.3f}   steplog {stored / points:6.3f} bytes/point   ratio {stored / (values + axis):.2f}",
+    print(f"  {title:22} {len(files):5} files {series_count:6} series {points:9} points   pcodec {values / points:6.3f} + "
+          f"axis {axis / points:6.3f}   steplog {stored / points:6.3f} bytes/point   ratio {stored / (values + axis):.2f}",
           file=sys.stderr)
     common = {"workload": title, "measure": "size", "unit": "bytes/point", "n": points, "series": series_count}
     out.append({**common, "name": "pcodec, whole columns", "group": "columns", "value": (values + axis) / points,

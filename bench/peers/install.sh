@@ -27,7 +27,8 @@ find_missing() {
 }
 
 apt() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" < /dev/null >> "$log" 2>&1
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" \
+        < /dev/null >> "$log" 2>&1
 }
 install_each() { # one that cannot be had must not keep the others away
     local package
@@ -61,7 +62,8 @@ if [ ! -x "$venv/bin/python" ] && ! python3 -m venv "$venv" >> "$log" 2>&1; then
     exit 0
 fi
 for package in numpy pcodec pyarrow duckdb tensorboardX crc32c tensorboard wandb mlflow aim trackio; do
-    "$venv/bin/python" -c 'import importlib.metadata as m, sys; m.version(sys.argv[1])' "$package" 2> /dev/null && continue
+    "$venv/bin/python" -c 'import importlib.metadata as m, sys; m.version(sys.argv[1])' "$package" 2> /dev/null &&
+        continue
     echo "installing with pip: $package"
     "$venv/bin/pip" install -q --disable-pip-version-check --timeout 30 "$package" >> "$log" 2>&1 < /dev/null ||
         echo "skipped (pip could not install): $package, see $log"

@@ -58,7 +58,10 @@ static inline uint64_t peer_bits(double value)
     return bits;
 }
 
-static inline const double *peer_row(const peer_data *data, size_t row) { return data->values + row * data->metric_count; }
+static inline const double *peer_row(const peer_data *data, size_t row)
+{
+    return data->values + row * data->metric_count;
+}
 
 static inline void peer_sink_row(peer_sink *s, int64_t step, int64_t time_ns, double value)
 {
@@ -106,7 +109,8 @@ static inline uint64_t peer_get_big_endian(const void *in)
 
 /* A step as a record of a key-value store: its key is the step, its value the time and the values. */
 #define PEER_RECORD_VALUES_MAX (1 + WORKLOAD_METRICS_MAX)
-static inline size_t peer_record(double out[PEER_RECORD_VALUES_MAX], int64_t time_ns, const double *values, uint32_t count)
+static inline size_t peer_record(double out[PEER_RECORD_VALUES_MAX], int64_t time_ns, const double *values,
+                                 uint32_t count)
 {
     memcpy(out, &time_ns, sizeof time_ns);
     memcpy(out + 1, values, count * sizeof *values);

@@ -2,8 +2,8 @@
  * step.
  *
  * Steps: one put a step, sync=false: the log is written by the time put returns. Load: a table file written in key
- * order and ingested, which its documentation says is the fastest way in. Its tuning guide's options: LZ4 above, zstd at
- * the bottom level, 32 KiB blocks, background work on every core; read-ahead for scans. */
+ * order and ingested, which its documentation says is the fastest way in. Its tuning guide's options: LZ4 above, zstd
+ * at the bottom level, 32 KiB blocks, background work on every core; read-ahead for scans. */
 #include "peer.h"
 
 #include "timing.h"

@@ -30,7 +30,8 @@ static sqlite3 *open_database(const char *directory, int flags)
     char path[1024];
     sqlite3 *db;
     peer_path(path, directory, "rows.db");
-    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) die("SQLite: %s", sqlite3_errmsg(db));
+    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        die("SQLite: %s", sqlite3_errmsg(db));
     return db;
 }
 
@@ -105,8 +106,7 @@ static void load(const char *directory, const peer_data *data)
     begin_load(&d, directory);
     create_wide(&d, data);
     run(d.db, "BEGIN");
-    for (size_t i = 0; i < data->row_count; i++)
-        insert_row(&d, data->steps[i], data->times_ns[i], peer_row(data, i));
+    for (size_t i = 0; i < data->row_count; i++) insert_row(&d, data->steps[i], data->times_ns[i], peer_row(data, i));
     end_load(&d, directory);
 }
 

@@ -91,7 +91,8 @@ static void scan(void *reader, uint32_t metric, peer_sink *out)
     steplog_cursor *cursor;
     steplog_batch batch;
     size_t found;
-    check(steplog_reader_find(r->reader, &r->run, r->data->names[metric], &series, 1, &found, &err), &err, "reader_find");
+    check(steplog_reader_find(r->reader, &r->run, r->data->names[metric], &series, 1, &found, &err), &err,
+          "reader_find");
     check(steplog_cursor_open(r->reader, &series, 1, NULL, &cursor, &err), &err, "cursor_open");
     for (;;) {
         steplog_status status = steplog_cursor_next(cursor, &batch, 0, &err);

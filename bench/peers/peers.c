@@ -31,9 +31,9 @@ static int json_count;
 
 static void find_peers(void)
 {
-    const peer *const all[] = {&peer_steplog,        &peer_sqlite,  &peer_sqlite_points,  &peer_lmdb,   &peer_lmdb_series,
-                               &peer_leveldb,        &peer_leveldb_points, &peer_rocksdb, &peer_rocksdb_points,
-                               &peer_binary,         &peer_jsonl};
+    const peer *const all[] = {&peer_steplog,        &peer_sqlite,  &peer_sqlite_points,  &peer_lmdb,
+                               &peer_lmdb_series,    &peer_leveldb, &peer_leveldb_points, &peer_rocksdb,
+                               &peer_rocksdb_points, &peer_binary,  &peer_jsonl};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]) peers_linked[peers_linked_count++] = all[i];
 }
@@ -108,7 +108,8 @@ void peers_run_child(void (*run)(void *context), void *context, int is_killed)
     }
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) die("waitpid failed");
-    if (is_killed ? !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) : !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+    if (is_killed ? !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+                  : !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
         die("a child did not end as it should (status %d)", status);
 }
 
@@ -151,7 +152,10 @@ void peers_json(const peer *p, const char *measure, workload_kind kind, const ch
     fprintf(json,
             "%s  {\"name\": \"%s\", \"group\": \"%s\", \"workload\": \"%s\", \"measure\": \"%s\", \"value\": %.6g, "
             "\"unit\": \"%s\", \"p10\": %.6g, \"p90\": %.6g, \"durability\": \"%s\", \"version\": \"%s\", \"n\": %zu}",
-            json_count++ ? ",\n" : "", p->name, p == &peer_steplog ? "steplog" : p->is_floor ? "floor" : "c-store",
+            json_count++ ? ",\n" : "", p->name,
+            p == &peer_steplog ? "steplog"
+            : p->is_floor      ? "floor"
+                               : "c-store",
             workload_name(kind), measure, value.median, unit, value.p10, value.p90, p->durability, p->version(), count);
 }
 
@@ -177,7 +181,8 @@ static void write_columns(const char *path, size_t row_count)
 
 static _Noreturn void usage(void)
 {
-    fputs("usage: bench-peers steps|load OUT.json | tracker OUT.json ROWS REPEATS | columns OUT ROWS | machine OUT\n", stderr);
+    fputs("usage: bench-peers steps|load OUT.json | tracker OUT.json ROWS REPEATS | columns OUT ROWS | machine OUT\n",
+          stderr);
     exit(2);
 }
 

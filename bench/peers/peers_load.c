@@ -1,9 +1,9 @@
-/* bench/peers/peers_load.c: many rows at the best batching, bytes after the store's own compaction, one series read back
- * by another process; and steplog as the Python trackers are measured.
+/* bench/peers/peers_load.c: many rows at the best batching, bytes after the store's own compaction, one series
+ * read back by another process; and steplog as the Python trackers are measured.
  *
- * Every step of every round runs in a process of its own. A load ends when its data is on the disk. A scan's first pass
- * includes opening; later passes are of the open store in the same process. All passes add up every step, time and value
- * and must come to the right sums; one pass of the first round compares every value of every metric. */
+ * Every step of every round runs in a process of its own. A load ends when its data is on the disk. A scan's first
+ * pass includes opening; later passes are of the open store in the same process. All passes add up every step, time
+ * and value and must come to the right sums; one pass of the first round compares every value of every metric. */
 #include "peers.h"
 
 #include "bench.h"
@@ -130,11 +130,12 @@ static void run_tracker(void *context)
     check(steplog_store_open(c->directory, &options, &store, &err), &err, "store_open");
     check(steplog_writer_open(store, NULL, &writer, &err), &err, "writer_open");
     for (uint32_t i = 0; i < c->data->metric_count; i++)
-        check(steplog_writer_metric(writer, c->data->names[i], strlen(c->data->names[i]), &metrics[i], &err), &err, "metric");
+        check(steplog_writer_metric(writer, c->data->names[i], strlen(c->data->names[i]), &metrics[i], &err), &err,
+              "metric");
     check(steplog_writer_schema(writer, metrics, c->data->metric_count, &schema, &err), &err, "schema");
     for (size_t i = 0; i < c->data->row_count; i++)
-        check(steplog_writer_append(writer, schema, c->data->steps[i], c->data->times_ns[i], peer_row(c->data, i)), NULL,
-              "append");
+        check(steplog_writer_append(writer, schema, c->data->steps[i], c->data->times_ns[i], peer_row(c->data, i)),
+              NULL, "append");
     check(steplog_writer_close(writer, 0, &err), &err, "writer_close");
     check(steplog_store_close(store, &err), &err, "store_close");
     c->times->cpu_ns = cpu_ns() - cpu_begin;

@@ -89,7 +89,8 @@ static void run_workload(const char *parent, workload_kind kind, uint32_t round_
                    (size_t)round_count * CHUNKS * CHUNK_STEPS);
         peers_json(peers_linked[i], "step, flat out, mean", kind, "ns", rounds_spread(&mean[i]),
                    (size_t)round_count * FLAT_STEPS);
-        peers_json(peers_linked[i], "step, flat out", kind, "ns", rounds_spread(&flat[i]), (size_t)round_count * FLAT_STEPS);
+        peers_json(peers_linked[i], "step, flat out", kind, "ns", rounds_spread(&flat[i]),
+                   (size_t)round_count * FLAT_STEPS);
     }
     peers_free_data(data);
 }

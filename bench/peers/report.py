@@ -46,10 +46,10 @@ def titles(items, groups):
 
 def print_stores(items, workload):
     print(f"\n{workload}: C stores, and plain files as floors; ratio: to steplog, above 1 where steplog is ahead")
-    print(f"{'':26} {'paced':>8} {'ratio':>6} {'flat out':>8} {'ratio':>6} {'mean':>8} {'ratio':>6} {'bulk':>8} {'size':>8} "
-          f"{'ratio':>6} {'scan':>8} {'ratio':>6} {'with open':>9}")
-    print(f"{'':26} {'ns/step':>8} {'':6} {'ns/step':>8} {'':6} {'ns/step':>8} {'':6} {'Mpoint/s':>8} {'bytes/pt':>8} {'':6} "
-          f"{'Mpoint/s':>8} {'':6} {'Mpoint/s':>9}")
+    print(f"{'':26} {'paced':>8} {'ratio':>6} {'flat out':>8} {'ratio':>6} {'mean':>8} {'ratio':>6} {'bulk':>8} "
+          f"{'size':>8} {'ratio':>6} {'scan':>8} {'ratio':>6} {'with open':>9}")
+    print(f"{'':26} {'ns/step':>8} {'':6} {'ns/step':>8} {'':6} {'ns/step':>8} {'':6} {'Mpoint/s':>8} "
+          f"{'bytes/pt':>8} {'':6} {'Mpoint/s':>8} {'':6} {'Mpoint/s':>9}")
     ours = lambda measure: value(items, "steplog", measure, workload)
     for name in titles(items, ("steplog", "c-store", "floor", "columns")):
         get = lambda measure: value(items, name, measure, workload)
@@ -67,10 +67,10 @@ def print_trackers(items):
     if not found:
         return
     print("\nW20: Python trackers, beside steplog's C API on as many points: until another process has read it")
-    print(f"{'':18} {'points':>8} {'wall':>8} {'cpu':>8} {'steplog':>8} {'ratio':>7} {'size':>8} {'steplog':>8} {'ratio':>6} "
-          f"{'read':>8} {'steplog':>8} {'ratio':>7}")
-    print(f"{'':18} {'':8} {'us/pt':>8} {'us/pt':>8} {'us/pt':>8} {'':7} {'bytes/pt':>8} {'bytes/pt':>8} {'':6} {'us/pt':>8} "
-          f"{'us/pt':>8}")
+    print(f"{'':18} {'points':>8} {'wall':>8} {'cpu':>8} {'steplog':>8} {'ratio':>7} {'size':>8} {'steplog':>8} "
+          f"{'ratio':>6} {'read':>8} {'steplog':>8} {'ratio':>7}")
+    print(f"{'':18} {'':8} {'us/pt':>8} {'us/pt':>8} {'us/pt':>8} {'':7} {'bytes/pt':>8} {'bytes/pt':>8} "
+          f"{'':6} {'us/pt':>8} {'us/pt':>8}")
     for name, first in found.items():
         get = lambda measure: value(items, name, measure)
         ours = lambda measure: value(items, "steplog", measure, beside=name)
@@ -97,7 +97,8 @@ def print_line(text, figure, wanted, is_most=False):
         print(f"  {'not run':8} {text}")
         return
     held = figure <= wanted if is_most else figure >= wanted
-    print(f"  {'held' if held else 'MISSED':8} {text}: {figure:.3g} x, wanted {'at most' if is_most else 'at least'} {wanted:g} x")
+    bound = "at most" if is_most else "at least"
+    print(f"  {'held' if held else 'MISSED':8} {text}: {figure:.3g} x, wanted {bound} {wanted:g} x")
 
 
 def print_lines(items):
@@ -106,8 +107,10 @@ def print_lines(items):
     names = list(titles(items, ("c-store",)))
     for store in STORES:
         shapes = [n for n in names if n.startswith(store)]
-        best = lambda measure, choose: choose((v for n in shapes if (v := value(items, n, measure)) is not None), default=None)
-        for measure, what in (("step, paced", "a step handed over, paced"), ("step, flat out", "the same flat out, median")):
+        best = lambda measure, choose: choose((v for n in shapes if (v := value(items, n, measure)) is not None),
+                                              default=None)
+        for measure, what in (("step, paced", "a step handed over, paced"),
+                              ("step, flat out", "the same flat out, median")):
             print_line(f"{store}: {what}", ratio(best(measure, min), ours(measure)), 10)
         print_line(f"{store}: size, its smallest shape", ratio(best("size", min), ours("size")), 2)
         print_line(f"{store}: scan of a series, its fastest shape", ratio(ours("scan"), best("scan", max)), 8)
@@ -115,8 +118,8 @@ def print_lines(items):
         beside = lambda measure: ratio(value(items, name, measure), value(items, "steplog", measure, beside=name))
         print_line(f"{name}: processor time per point", beside("cpu"), 100)
         print_line(f"{name}: bytes per point", beside("size"), 10)
-    print_line("WR: store to pcodec and axis", ratio(value(items, "steplog", "size", "WR"),
-                                                     value(items, "pcodec, whole columns", "size", "WR")), 1.10, is_most=True)
+    pcodec = value(items, "pcodec, whole columns", "size", "WR")
+    print_line("WR: store to pcodec and axis", ratio(value(items, "steplog", "size", "WR"), pcodec), 1.10, is_most=True)
 
 
 def print_notes(items):

@@ -13,12 +13,13 @@ PEER_LIBS := $(foreach p,$(PEER_STORES),-l$(word 3,$(subst :, ,$p)))
 $(eval $(call program_rule,release,$(B)/bench-peers,$(call objects,release,$(PEER_SOURCES)),$(PEER_LIBS)))
 
 # No C header of RocksDB tells its version.
-$(B)/release/bench/peers/peer_rocksdb.o: release_CFLAGS += -DROCKSDB_VERSION='"$(shell $(PKG_CONFIG) --modversion rocksdb 2>/dev/null)"'
+ROCKSDB_VERSION = $(shell $(PKG_CONFIG) --modversion rocksdb 2>/dev/null)
+$(B)/release/bench/peers/peer_rocksdb.o: release_CFLAGS += -DROCKSDB_VERSION='"$(ROCKSDB_VERSION)"'
 
 .PHONY: bench-peers bench-peers-build $(if $(PEER_STORES),$(B)/bench-peers)
 bench-peers-build: $(B)/bench-peers tool
 
-bench-peers: ## beside SQLite, LMDB, LevelDB, RocksDB, trackers, Parquet: build/peers.json; FULL=1 longer, DATA=dir real logs
+bench-peers: ## beside SQLite, LMDB, LevelDB, RocksDB, trackers; build/peers.json; FULL=1 longer, DATA=dir logs
 	@bench/peers/install.sh $(B)
 	@+$(MAKE) --no-print-directory -j$(JOBS) bench-peers-build
 	@FULL=$(FULL) bench/peers/run.sh $(B) $(DATA)

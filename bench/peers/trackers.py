@@ -5,8 +5,8 @@
 
 Each tracker logs in a process of its own (`write`), which waits for a word after its imports and its init, and again
 when everything is handed over and flushed; then another process reads a series back (`read`) and compares it. Between
-the two words the clock runs, and the processor time of every process that descends from the measuring one: services that a
-tracker starts are counted, also when they leave their parent. README.md tells what each setting is for.
+the two words the clock runs, and the processor time of every process that descends from the measuring one: services
+that a tracker starts are counted, also when they leave their parent. README.md tells what each setting is for.
 """
 import array
 import ctypes
@@ -92,7 +92,8 @@ class Wandb:
         import wandb
         self.run = wandb.init(project=PROJECT, dir=directory, mode="offline",
                               settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False,
-                                                      x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True))
+                                                      x_disable_stats=True, x_disable_meta=True,
+                                                      x_disable_machine_info=True))
 
     def log(self, data):
         for i, step in enumerate(data.steps):
@@ -124,7 +125,8 @@ class Wandb:
                 parts = []
 
     def read(self, directory, name):
-        path = next(os.path.join(where, f) for where, _, files in os.walk(directory) for f in files if f.endswith(".wandb"))
+        path = next(os.path.join(where, f) for where, _, files in os.walk(directory) for f in files
+                    if f.endswith(".wandb"))
         points = []
         for record in self.records(path):
             r = self.Record.FromString(record)
@@ -353,8 +355,8 @@ def end_descendants():
 def environment(home):
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
     kept.update(HOME=home, XDG_CACHE_HOME=home, XDG_CONFIG_HOME=home, DO_NOT_TRACK="1", PYTHONWARNINGS="ignore",
-                WANDB_MODE="offline", WANDB_ERROR_REPORTING="false", MLFLOW_DISABLE_TELEMETRY="true", HF_HUB_OFFLINE="1",
-                HF_HUB_DISABLE_TELEMETRY="1", GRADIO_ANALYTICS_ENABLED="False", AIM_UI_TELEMETRY_ENABLED="0",
+                WANDB_MODE="offline", WANDB_ERROR_REPORTING="false", MLFLOW_DISABLE_TELEMETRY="true",
+                HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", GRADIO_ANALYTICS_ENABLED="False", AIM_UI_TELEMETRY_ENABLED="0",
                 http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9", no_proxy="127.0.0.1,localhost")
     return kept
 
@@ -381,9 +383,9 @@ def measure_round(python, name, scratch, columns, row_count, log):
     for d in (directory, home):
         shutil.rmtree(d, ignore_errors=True)
         os.makedirs(d)
-    start = lambda what: subprocess.Popen([python, os.path.abspath(__file__), what, name, directory, columns, str(row_count)],
-                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=scratch,
-                                          env=environment(home))
+    arguments = [name, directory, columns, str(row_count)]
+    start = lambda what: subprocess.Popen([python, os.path.abspath(__file__), what, *arguments], stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE, stderr=log, cwd=scratch, env=environment(home))
     writer = start("write")
     try:
         answer(writer)
@@ -402,7 +404,8 @@ def measure_round(python, name, scratch, columns, row_count, log):
     if left:
         print(f"  {name}: {left} processes had to be ended", file=sys.stderr)
     points = row_count * 20
-    return {"wall": wall * 1e6 / points, "cpu": cpu * 1e6 / points, "size": size / points, "read": read * 1e6 / row_count}
+    return {"wall": wall * 1e6 / points, "cpu": cpu * 1e6 / points, "size": size / points,
+            "read": read * 1e6 / row_count}
 
 
 UNITS = {"wall": "us/point", "cpu": "us/point", "size": "bytes/point", "read": "us/point"}
