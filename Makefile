@@ -188,8 +188,8 @@ $(B)/steplog.pc: steplog.pc.in
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	     -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE_LIBS@|$(strip $(LIBS))|' $< > $@
 
-# Parts of tests/ that need rules of their own.
-include $(wildcard tests/*/rules.mk)
+# Parts of tests/ and bench/ that need rules of their own.
+include $(wildcard tests/*/rules.mk bench/*/rules.mk)
 
 # ---- what people run ----
 
@@ -242,7 +242,7 @@ clean: ## remove build/
 
 help: ## this list
 	@echo 'steplog $(VERSION)'
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile tests/*/rules.mk | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile tests/*/rules.mk bench/*/rules.mk | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR JOBS; V=1 shows commands, WERROR=-Werror stops at warnings.'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
