@@ -12,6 +12,10 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
+#if SL_HAS_WIDE_LOOPS
+#include <immintrin.h>
+#endif
+
 #define LANES SL_PACK_LANES
 #define ROWS SL_PACK_LANE_ROWS
 #define LANE_ROW_BYTES (8u * LANES)
@@ -44,24 +48,59 @@ static void pack_lanes(const uint64_t *values, unsigned width, uint8_t *out)
     }
 }
 
+/* Each way to unpack returns the values, or-ed, before the base is added. */
 SL_VECTORISED
-static void unpack_lanes(const uint8_t *in, unsigned width, uint64_t *values)
+static uint64_t unpack_lanes(const uint8_t *in, unsigned width, uint64_t base, uint64_t *values)
 {
     const uint64_t mask = mask_of(width);
+    uint64_t any[LANES] = {0}, all = 0;
     for (unsigned row = 0; row < ROWS; row++, values += LANES) {
         unsigned shift = row * width % 64;
         const uint8_t *low = in + (size_t)(row * width / 64) * LANE_ROW_BYTES;
         if (shift + width <= 64) {
-            for (unsigned lane = 0; lane < LANES; lane++) values[lane] = sl_load64(low + 8 * lane) >> shift & mask;
+            for (unsigned lane = 0; lane < LANES; lane++) {
+                uint64_t value = sl_load64(low + 8 * lane) >> shift & mask;
+                any[lane] |= value;
+                values[lane] = value + base;
+            }
         } else {
             const uint8_t *high = low + LANE_ROW_BYTES;
             for (unsigned lane = 0; lane < LANES; lane++) {
-                values[lane] =
+                uint64_t value =
                     (sl_load64(low + 8 * lane) >> shift | sl_load64(high + 8 * lane) << (64 - shift)) & mask;
+                any[lane] |= value;
+                values[lane] = value + base;
             }
         }
     }
+    for (unsigned lane = 0; lane < LANES; lane++) all |= any[lane];
+    return all;
 }
+
+#if SL_HAS_WIDE_LOOPS
+SL_WITH_AVX512
+static uint64_t unpack_lanes_avx512(const uint8_t *in, unsigned width, uint64_t base, uint64_t *values)
+{
+    const int low_or_high_and_mask = 0xa8; /* (a | b) & c */
+    const __m512i mask = _mm512_set1_epi64((long long)mask_of(width)), from = _mm512_set1_epi64((long long)base);
+    __m512i any[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (unsigned row = 0, bit = 0; row < ROWS; row++, bit += width) {
+        /* Where nothing lies in the next word the same one is taken again: what it gives is masked away. */
+        const unsigned shift = bit % 64, is_split = shift + width > 64;
+        const uint8_t *low = in + (size_t)(bit / 64) * LANE_ROW_BYTES, *high = low + (size_t)is_split * LANE_ROW_BYTES;
+        const __m512i right = _mm512_set1_epi64((long long)shift);
+        const __m512i left = _mm512_set1_epi64((long long)(64 - shift)); /* by 64: zero */
+        for (unsigned half = 0; half < 2; half++, low += 64, high += 64, values += 8) {
+            __m512i value = _mm512_ternarylogic_epi64(_mm512_srlv_epi64(_mm512_loadu_si512(low), right),
+                                                      _mm512_sllv_epi64(_mm512_loadu_si512(high), left), mask,
+                                                      low_or_high_and_mask);
+            any[half] = _mm512_or_si512(any[half], value);
+            _mm512_storeu_si512(values, _mm512_add_epi64(value, from));
+        }
+    }
+    return (uint64_t)_mm512_reduce_or_epi64(_mm512_or_si512(any[0], any[1]));
+}
+#endif
 
 static void pack_string(const uint64_t *values, size_t count, unsigned width, uint8_t *out)
 {
@@ -80,26 +119,26 @@ static void pack_string(const uint64_t *values, size_t count, unsigned width, ui
 }
 
 SL_VECTORISED
-static void unpack_string(const uint8_t *in, size_t count, unsigned width, uint64_t *values)
+static uint64_t unpack_string(const uint8_t *in, size_t count, unsigned width, uint64_t base, uint64_t *values)
 {
     const uint64_t mask = mask_of(width);
     size_t bit = 0;
+    uint64_t all = 0;
     if (width <= 57) {
-        for (size_t i = 0; i < count; i++, bit += width) values[i] = sl_load64(in + bit / 8) >> bit % 8 & mask;
-        return;
+        for (size_t i = 0; i < count; i++, bit += width) {
+            uint64_t value = sl_load64(in + bit / 8) >> bit % 8 & mask;
+            all |= value;
+            values[i] = value + base;
+        }
+        return all;
     }
     for (size_t i = 0; i < count; i++, bit += width) {
         /* Two shifts, because shifting by 64 is undefined when the value starts on a byte. */
         uint64_t high = (uint64_t)in[bit / 8 + 8] << 1 << (63 - bit % 8);
-        values[i] = (sl_load64(in + bit / 8) >> bit % 8 | high) & mask;
+        uint64_t value = (sl_load64(in + bit / 8) >> bit % 8 | high) & mask;
+        all |= value;
+        values[i] = value + base;
     }
-}
-
-SL_VECTORISED
-static uint64_t or_all(const uint64_t *values, size_t count)
-{
-    uint64_t all = 0;
-    for (size_t i = 0; i < count; i++) all |= values[i];
     return all;
 }
 
@@ -115,20 +154,29 @@ size_t sl_pack(const uint64_t *values, size_t count, unsigned width, uint8_t *ou
     return sl_pack_bytes(count, width);
 }
 
-int sl_unpack(const uint8_t *in, size_t count, unsigned width, uint64_t *values)
+static uint64_t unpack(const uint8_t *in, size_t count, unsigned width, uint64_t base, uint64_t *values)
+{
+    if (count != SL_PACK_LANED_COUNT) return unpack_string(in, count, width, base, values);
+#if SL_HAS_WIDE_LOOPS
+    if (sl_has_avx512()) return unpack_lanes_avx512(in, width, base, values);
+#endif
+    return unpack_lanes(in, width, base, values);
+}
+
+int sl_unpack_from(const uint8_t *in, size_t count, unsigned width, uint64_t base, uint64_t *values)
 {
     SL_ASSERT(width <= 64);
     if (width == 0 || count == 0) {
-        memset(values, 0, count * sizeof *values);
+        for (size_t i = 0; i < count; i++) values[i] = base;
         return width == 0;
     }
-    if (count == SL_PACK_LANED_COUNT) {
-        unpack_lanes(in, width, values);
-    } else {
-        unpack_string(in, count, width, values);
-    }
-    uint64_t all = or_all(values, count);
+    uint64_t all = unpack(in, count, width, base, values);
     size_t spare = sl_pack_bytes(count, width) * 8 - count * width;
     int is_padding_zero = spare == 0 || in[sl_pack_bytes(count, width) - 1] >> (8 - spare) == 0;
     return is_padding_zero && all >> (width - 1) != 0;
+}
+
+int sl_unpack(const uint8_t *in, size_t count, unsigned width, uint64_t *values)
+{
+    return sl_unpack_from(in, count, width, 0, values);
 }

@@ -21,6 +21,20 @@
 #define SL_VECTORISED
 #endif
 
+/* A few loops are written for 512-bit vectors by hand: put SL_WITH_AVX512 before them and call them only where
+ * sl_has_avx512() says so. -DSL_NO_CLONES leaves them out too. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(SL_NO_CLONES)
+#define SL_HAS_WIDE_LOOPS 1
+#define SL_WITH_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
+static inline int sl_has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+}
+#else
+#define SL_HAS_WIDE_LOOPS 0
+#endif
+
 #define SL_PACK_LANES 16u
 #define SL_PACK_LANE_ROWS 64u
 #define SL_PACK_LANED_COUNT (SL_PACK_LANES * SL_PACK_LANE_ROWS)
@@ -44,5 +58,8 @@ size_t sl_pack(const uint64_t *values, size_t count, unsigned width, uint8_t *ou
 /* Unpacks count values. in must be readable for 16 bytes past sl_pack_bytes(). Returns 1 when the
  * packing is canonical: padding bits are zero, and some value needs all width bits. */
 int sl_unpack(const uint8_t *in, size_t count, unsigned width, uint64_t *values);
+
+/* The same, and adds base, wrapping, to each value. */
+int sl_unpack_from(const uint8_t *in, size_t count, unsigned width, uint64_t base, uint64_t *values);
 
 #endif

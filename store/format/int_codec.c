@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "format/bit_pack.h"
 #include "format/int_stream.h"
 
 #include <stdio.h>
@@ -94,6 +95,7 @@ size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
     return (size_t)(at - out);
 }
 
+SL_VECTORISED
 static const char *multiply(uint64_t *integers, size_t count, uint64_t factor, uint64_t first)
 {
     const uint64_t limit = (uint64_t)INT64_MAX / factor;

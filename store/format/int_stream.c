@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "format/bit_pack.h"
+#include "format/differences.h"
 
 #define COUNT_MAX SL_STREAM_COUNT_MAX
 #define ORDERS (SL_STREAM_ORDER_MAX + 1)
@@ -532,41 +533,6 @@ static const char *apply_patches(const uint8_t *in, const sl_stream_plan *plan, 
     return highs[entries - 1] == 0 ? "the last patch only skips" : NULL;
 }
 
-/* Makes values of offsets, in place. */
-SL_VECTORISED
-static void undo_differences(const sl_stream_plan *plan, uint64_t *values)
-{
-    const uint64_t base = plan->base;
-    const size_t count = plan->count;
-    uint64_t value = plan->heads[0], first = plan->heads[1], second = plan->heads[2];
-    switch (plan->order) {
-    case 0:
-        for (size_t i = 0; i < count; i++) values[i] += base;
-        return;
-    case 1:
-        for (size_t i = 1; i < count; i++) values[i - 1] = value, value += values[i] + base;
-        break;
-    case 2:
-        values[0] = value;
-        value += first;
-        for (size_t i = 2; i < count; i++) values[i - 1] = value, first += values[i] + base, value += first;
-        break;
-    default:
-        values[0] = value;
-        values[1] = value += first;
-        first += second;
-        value += first;
-        for (size_t i = 3; i < count; i++) {
-            values[i - 1] = value;
-            second += values[i] + base;
-            first += second;
-            value += first;
-        }
-        break;
-    }
-    values[count - 1] = value;
-}
-
 int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has_patches, uint64_t *values)
 {
     sl_stream_plan plan;
@@ -575,21 +541,28 @@ int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has
         input->what = "the length differs from what the header says";
         return 0;
     }
+    if (plan.width == 0 && order <= 1 && !has_patches) {
+        sl_affine_fill(values, count, order == 0 ? plan.base : plan.heads[0], order == 0 ? 0 : plan.base);
+        input->at = input->end;
+        return order == 0 ? SL_STREAM_IS_CONSTANT : 1;
+    }
+    _Alignas(64) uint64_t room[SL_DIFFERENCES_BEFORE + COUNT_MAX];
+    uint64_t *differences = order == 0 ? values : room + SL_DIFFERENCES_BEFORE;
     const size_t packed = packed_count(count, order);
     const size_t skipped = count - packed;
     uint64_t unused = 0;
-    if (!sl_unpack(input->at, packed, plan.width, values + skipped)) {
+    if (!sl_unpack_from(input->at, packed, plan.width, plan.base, differences + skipped)) {
         input->what = "the packed values are not in their narrowest form";
         return 0;
     }
-    for (size_t i = skipped; i < order; i++) unused |= values[i];
+    for (size_t i = skipped; i < order; i++) unused |= differences[i] ^ plan.base;
     if (unused != 0) {
         input->what = "the packed places of the first differences are not zero";
         return 0;
     }
-    if (has_patches) input->what = apply_patches(input->at + sl_pack_bytes(packed, plan.width), &plan, values);
+    if (has_patches) input->what = apply_patches(input->at + sl_pack_bytes(packed, plan.width), &plan, differences);
     if (input->what != NULL) return 0;
-    undo_differences(&plan, values);
+    if (order > 0) sl_differences_undo(differences, count, order, plan.heads, values);
     input->at = input->end;
     return 1;
 }

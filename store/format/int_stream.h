@@ -74,7 +74,9 @@ int sl_stream_read_header(sl_stream_input *input, size_t count, unsigned order, 
                           sl_stream_plan *plan);
 
 /* Reads count values and requires that the input ends with them. 64 bytes past its end must be
- * readable, values must have room for 1024. Returns 1 or, with input->what set, 0. */
+ * readable, values must have room for 1024. Returns 1; SL_STREAM_IS_CONSTANT when the header alone says that all
+ * values are the same; or, with input->what set, 0. */
+#define SL_STREAM_IS_CONSTANT 2
 int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has_patches, uint64_t *values);
 
 #endif

@@ -20,6 +20,9 @@
 #include "format/int_stream.h"
 
 #include <stdio.h>
+#if SL_HAS_WIDE_LOOPS
+#include <immintrin.h>
+#endif
 
 #define COUNT_MAX SL_BLOCK_VALUES_MAX
 #define EXPONENT_MAX 22u
@@ -399,6 +402,43 @@ static void insert_exceptions(const exception_list *list, size_t count, double *
 }
 
 SL_VECTORISED
+static void fill(double *values, size_t count, double value)
+{
+    for (size_t i = 0; i < count; i++) values[i] = value;
+}
+
+#if SL_HAS_WIDE_LOOPS
+/* Divides by multiplying with the rounded inverse and correcting once by the exact remainder (P. Markstein, 1990).
+ * The product q is within 1.5 units in the last place of the quotient; the remainder m - q * power is exact, as
+ * power has at most 52 bits before its zeros; and the corrected quotient before its one rounding is off
+ * by less than 2^-52.4 units. A quotient of an integer below 2^51 and 10^22 or less cannot lie so near to the middle of
+ * two doubles without lying on it, nor lie on it: from the middle it is 2^-52.1 units or more (1 / (2 * 5^22)).
+ * So the rounding is that of the division. */
+SL_WITH_AVX512
+static void divide_avx512(const uint64_t *integers, size_t count, double divisor, double *values)
+{
+    const __m512d power = _mm512_set1_pd(divisor), inverse = _mm512_set1_pd(1 / divisor);
+    for (size_t i = 0; i + 8 <= count; i += 8) {
+        __m512d m = _mm512_cvtepi64_pd(_mm512_loadu_si512(integers + i)), q = _mm512_mul_pd(m, inverse);
+        _mm512_storeu_pd(values + i, _mm512_fmadd_pd(_mm512_fnmadd_pd(q, power, m), inverse, q));
+    }
+    for (size_t i = count - count % 8; i < count; i++) values[i] = from_decimal(integers[i], divisor, 0);
+}
+
+SL_WITH_AVX512
+static void round_to_floats_avx512(double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) values[i] = (double)(float)values[i];
+}
+#endif
+
+SL_VECTORISED
+static void convert_raw(const uint8_t *in, size_t count, double *values)
+{
+    for (size_t i = 0; i < count; i++) values[i] = sl_double_of(sl_load64(in + 8 * i));
+}
+
+SL_VECTORISED
 static const char *convert_decimal(const uint64_t *integers, size_t count, unsigned exponent, int is_float,
                                    double *values)
 {
@@ -411,6 +451,13 @@ static const char *convert_decimal(const uint64_t *integers, size_t count, unsig
     }
     if (outside != 0) return "a decimal integer is out of range";
     if (all == 0 && exponent != 0) return "zeros have an exponent";
+#if SL_HAS_WIDE_LOOPS
+    if (exponent > 0 && sl_has_avx512()) {
+        divide_avx512(integers, count, power, values);
+        if (is_float) round_to_floats_avx512(values, count);
+        return NULL;
+    }
+#endif
     if (is_float) {
         for (size_t i = 0; i < count; i++) values[i] = from_decimal(integers[i], power, 1);
     } else if (exponent == 0) {
@@ -439,7 +486,7 @@ static const char *convert_ordered(const uint64_t *integers, size_t count, unsig
 
 static const char *decode_stream(sl_stream_input *input, unsigned tag, size_t count, double *values)
 {
-    uint64_t integers[COUNT_MAX];
+    _Alignas(64) uint64_t integers[COUNT_MAX];
     exception_list list;
     const unsigned codec = tag & SL_TAG_CODEC;
     unsigned parameter = sl_stream_take_byte(input, codec == CODEC_ORDERED ? 63 : EXPONENT_MAX,
@@ -448,12 +495,13 @@ static const char *decode_stream(sl_stream_input *input, unsigned tag, size_t co
     if (tag & SL_TAG_EXCEPTIONS) read_exceptions(input, count, &list);
     if (input->what != NULL) return input->what;
     size_t kept = count - list.value_count;
-    if (!sl_stream_read(input, kept, sl_tag_order(tag), (tag & SL_TAG_PATCHES) != 0, integers)) {
-        return input->what;
-    }
+    int read = sl_stream_read(input, kept, sl_tag_order(tag), (tag & SL_TAG_PATCHES) != 0, integers);
+    if (!read) return input->what;
+    size_t different = read == SL_STREAM_IS_CONSTANT ? 1 : kept;
     const char *what = codec == CODEC_ORDERED
-                           ? convert_ordered(integers, kept, parameter, values)
-                           : convert_decimal(integers, kept, parameter, codec == CODEC_DECIMAL_FLOAT, values);
+                           ? convert_ordered(integers, different, parameter, values)
+                           : convert_decimal(integers, different, parameter, codec == CODEC_DECIMAL_FLOAT, values);
+    if (different < kept) fill(values, kept, values[0]);
     if (what == NULL && list.run_count > 0) insert_exceptions(&list, count, values);
     return what;
 }
@@ -467,11 +515,11 @@ static const char *decode(const uint8_t *in, size_t bytes, size_t count, double 
     switch (in[0] & 0x7f) {
     case CODEC_RAW:
         if (bytes != 1 + 8 * count) return "the length is not that of raw values";
-        for (size_t i = 0; i < count; i++) values[i] = sl_double_of(sl_load64(in + 1 + 8 * i));
+        convert_raw(in + 1, count, values);
         return NULL;
     case CODEC_CONSTANT:
         if (bytes != 9) return "the length is not that of a constant";
-        for (size_t i = 0; i < count; i++) values[i] = sl_double_of(sl_load64(in + 1));
+        fill(values, count, sl_double_of(sl_load64(in + 1)));
         return NULL;
     default:
         break;
