@@ -41,10 +41,6 @@ void sl_log_walk_free(sl_log_walk *walk)
 /* Makes the bytes at offset available: up to wanted, fewer at the end of the file. NULL: error. */
 static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, size_t *available, int *os_errno)
 {
-    if (walk->mapped) {
-        *available = offset < walk->capacity_bytes ? (size_t)(walk->capacity_bytes - offset) : 0;
-        return walk->mapped + (*available ? offset : 0);
-    }
     uint64_t end = walk->window_offset + walk->window_bytes;
     int is_at_end = walk->window && (end >= walk->capacity_bytes || walk->is_window_short);
     if (!walk->window || offset < walk->window_offset || offset >= end || (offset + wanted > end && !is_at_end)) {

@@ -54,8 +54,6 @@ typedef struct sl_log_walk {
     sl_log_dictionary *dictionary; /* looked up, and filled unless is_replay */
     int is_replay;    /* this stretch was walked before: the dictionary is complete */
     int is_same_boot; /* no power cut can have happened since: a hole above the mark is damage too */
-    const uint8_t *mapped; /* the whole log, readable as long as the walk; set by a caller that has it: nothing is copied */
-    const uint8_t *live; /* the log where it is mapped and written to; only asked whether anything came */
     int is_torn;      /* END was because of a broken record at or above the mark */
     uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
     uint8_t *window;

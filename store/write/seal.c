@@ -75,12 +75,8 @@ static steplog_status seal_row(sealing *s, const sl_log_item *item, steplog_erro
     uint64_t present[STEPLOG_ROW_METRICS_MAX / 64];
     const uint8_t *at = item->values;
     if (!item->presence) {
-        const double *values = s->values;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        if ((uintptr_t)at % sizeof(double) == 0) values = (const double *)(const void *)at; /* as they stand in the log */
-#endif
-        for (uint32_t i = 0; values == s->values && i < count; i++) s->values[i] = sl_double_of(sl_load64(at + 8 * i));
-        return sl_segment_writer_row(s->writer, *slot, item->step, item->time_ns, item->sequence, values, NULL, err);
+        for (uint32_t i = 0; i < count; i++, at += 8) s->values[i] = sl_double_of(sl_load64(at));
+        return sl_segment_writer_row(s->writer, *slot, item->step, item->time_ns, item->sequence, s->values, NULL, err);
     }
     for (uint32_t i = 0; i < count; i++) {
         if (i % 64 == 0) present[i / 64] = sl_load64(item->presence + i / 8);
@@ -141,7 +137,6 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
     sl_log_walk_init(&walk, source->read, source->context, sl_file_key(&source->header.log_id),
                      source->header.capacity_bytes, source->header.first_sequence, source->mark_offset, &s->dictionary);
     walk.is_same_boot = source->is_same_boot;
-    walk.mapped = source->mapped;
     for (;;) {
         sl_log_walk_next(&walk, &item);
         if (item.kind == SL_ITEM_END) break;

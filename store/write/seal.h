@@ -10,7 +10,6 @@
 typedef struct sl_seal_source {
     sl_log_read read;
     void *context;
-    const uint8_t *mapped; /* the log where this process has it mapped, or NULL: read is asked */
     sl_log_header header;
     uint64_t mark_offset;
     sl_log_gap gap;   /* counter 0: none */
