@@ -12,8 +12,6 @@
 #define COMPACT_INTERVAL_NS 2000000000ll
 #define PAUSE_NS_MAX 1000000000ll /* between tries of what a full disk, or another failure, does not let be done */
 
-int sl_background_is_running(steplog_store *s) { return s->has_thread; }
-
 void sl_background_wake(steplog_store *s)
 {
     if (!s->has_thread || atomic_exchange_explicit(&s->is_awake, 1, memory_order_relaxed)) return;

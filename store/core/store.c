@@ -225,7 +225,6 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
                                   .next_lamport = sl_store_next_lamport,
                                   .is_sealed = sl_store_is_sealed,
                                   .wake = sl_background_wake,
-                                  .has_thread = sl_background_is_running,
                                   .after_fork = sl_store_after_fork};
     s->last_sync_ns = sl_os->monotonic_time_ns();
     atomic_init(&s->last_compact_ns, s->last_sync_ns);

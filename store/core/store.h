@@ -56,7 +56,6 @@ static inline uint64_t sl_store_generation(const steplog_store *store)
 /* background.c */
 steplog_status sl_background_start(steplog_store *store, steplog_error *err);
 void sl_background_stop(steplog_store *store);
-int sl_background_is_running(steplog_store *store);
 void sl_background_wake(steplog_store *store);
 /* One round: spares, syncs that are due, sealing; with light compaction and recovery while budget is left.
  * WAIT when work is left. */

@@ -20,7 +20,6 @@ typedef struct sl_write_context {
     steplog_status (*is_sealed)(steplog_store *store, const sl_log_header *log, const sl_ranges *numbers, int *yes,
                                 steplog_error *err);
     void (*wake)(steplog_store *store);       /* there is background work: a log to seal, a spare to make */
-    int (*has_thread)(steplog_store *store);  /* somebody does that work, whatever the writer does */
     /* In a child: forget the parent's threads and locks. */
     void (*after_fork)(steplog_store *store);
 } sl_write_context;

@@ -108,22 +108,6 @@ static uint64_t log_bytes_for(const steplog_writer *w, uint64_t bytes)
     return least > w->wanted_log_bytes ? least : w->wanted_log_bytes;
 }
 
-/* A writer that is far ahead of the sealer gives it time, for a while: its next spare comes from there. NULL: none came. */
-static sl_row_log *wait_for_spare(steplog_writer *w, uint64_t wanted)
-{
-    if (!w->context->has_thread || !w->context->has_thread(w->context->store)) return NULL;
-    int64_t begin = sl_os->monotonic_time_ns();
-    while (atomic_load_explicit(&w->waiting_count, memory_order_relaxed) >= SL_WAITING_MAX &&
-           sl_os->monotonic_time_ns() - begin < SL_WAIT_NS_MAX) {
-        w->context->wake(w->context->store);
-        sl_os->sleep_ns(200000);
-        sl_row_log *spare = sl_writer_take_spare(w);
-        if (spare && spare->capacity_bytes >= wanted) return spare;
-        if (spare) sl_row_log_remove(spare, w->context->log_dir, NULL);
-    }
-    return NULL;
-}
-
 /* Gives a log that is ready to be activated: the spare when it is large enough, else a new one. */
 static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **out, steplog_error *err)
 {
@@ -134,14 +118,12 @@ static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **o
         sl_row_log_remove(spare, w->context->log_dir, NULL);
     }
     w->slow_append_count++;
-    if ((*out = wait_for_spare(w, wanted)) != NULL) return STEPLOG_OK;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
     return sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal, wanted, w->context->is_mapped, out, err);
 }
 
 static void push_sealing(steplog_writer *w, sl_row_log *log)
 {
-    atomic_fetch_add_explicit(&w->waiting_count, 1, memory_order_relaxed);
     sl_row_log *head = atomic_load_explicit(&w->sealing, memory_order_relaxed);
     do log->next = head;
     while (!atomic_compare_exchange_weak_explicit(&w->sealing, &head, log, memory_order_release, memory_order_relaxed));
@@ -373,7 +355,6 @@ static steplog_status become_another(steplog_writer *w, uint64_t generation)
     w->row_count = w->refused_count = w->slow_append_count = 0;
     w->state = SL_WRITER_OPEN;
     atomic_store(&w->sealed_sequence, 0);
-    atomic_store(&w->waiting_count, 0);
     atomic_store(&w->synced_sequence, 0);
     atomic_store(&w->next_ordinal, 1);
     w->unrecorded = (sl_log_gap){0};

@@ -28,11 +28,6 @@ typedef struct sl_names_list {
  * costs a tenth of fresh ones. As many are sealed together. */
 #define SL_SPARES_MAX 4u
 
-/* How many full logs may wait for the sealer before a writer gives it time. A log that is used again costs a third of a
- * fresh one, so a writer that runs far ahead of the sealer is no faster for it. */
-#define SL_WAITING_MAX 8u
-#define SL_WAIT_NS_MAX 100000000 /* then the writer makes a log itself: the sealer may be stuck on a full disk */
-
 enum { SL_WRITER_OPEN = 0, SL_WRITER_GAP = 1, SL_WRITER_FAILED = 2 };
 
 struct steplog_writer {
@@ -63,7 +58,6 @@ struct steplog_writer {
     /* shared with the background work */
     sl_row_log *_Atomic spares[SL_SPARES_MAX]; /* made or recycled by it, taken by append */
     sl_row_log *_Atomic sealing;   /* pushed by append, taken by it: newest first */
-    _Atomic uint32_t waiting_count; /* pushed and not sealed yet */
     _Atomic uint64_t sealed_sequence; /* published: survives a power cut */
     _Atomic uint64_t synced_sequence;
     _Atomic uint32_t next_ordinal;

@@ -115,7 +115,6 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
         sl_row_log *log = atomic_exchange(&w->log, NULL);
         *end = log;
         if (log) log->next = NULL;
-        if (log) atomic_fetch_add_explicit(&w->waiting_count, 1, memory_order_relaxed);
     }
     for (sl_row_log *log = w->sealing_taken; log && (with_active || count < SL_SPARES_MAX); log = log->next) count++;
     sl_seal_source *sources = count ? sl_alloc_zero(count, sizeof *sources) : NULL;
@@ -138,7 +137,6 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
         SL_KILL_POINT("retire.next_log");
         sl_row_log *log = w->sealing_taken;
         w->sealing_taken = log->next;
-        atomic_fetch_sub_explicit(&w->waiting_count, 1, memory_order_relaxed);
         if (result.damaged_count)
             sl_row_log_close(log); /* what could be read is in the segment; the rest may be wanted */
         else
