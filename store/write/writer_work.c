@@ -126,6 +126,7 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
     for (sl_row_log *log = w->sealing_taken; i < count; log = log->next, i++)
         sources[i] = (sl_seal_source){.read = sl_row_log_read,
                                       .context = log,
+                                      .memory = log->base,
                                       .header = log->header,
                                       .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire),
                                       .gap = log->gap};
