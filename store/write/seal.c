@@ -207,6 +207,7 @@ static steplog_status look_elsewhere(const sl_write_context *context, const seal
 {
     int yes = 0;
     steplog_error why;
+    if (!context->is_sealed) return STEPLOG_MISSING; /* the caller cannot wait for an answer */
     steplog_status status = context->is_sealed(context->store, log, &s->held, &yes, &why);
     if (status >= 0) return yes ? STEPLOG_OK : STEPLOG_MISSING; /* err says what is gone */
     if (err) *err = why;
