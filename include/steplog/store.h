@@ -31,6 +31,13 @@ typedef struct steplog_store_options {
                                   the disk, more steps at risk in a power cut. */
     uint64_t log_bytes;        /* size of one log; 0 is 8 MiB, 64 KiB to 1 GiB. Larger:
                                   fewer and larger segments, more disk held while writing. */
+    uint64_t backlog_bytes;    /* how much of a writer's full logs may wait to be sealed; 0 is
+                                  32 MiB or four logs, whichever is more; UINT64_MAX is no
+                                  limit. Beyond it an append that begins another log waits
+                                  up to 50 ms for the background thread; beyond four times
+                                  as much, and without a thread, it seals a log itself. Both
+                                  count as slow. Larger: longer bursts at full speed (8 MiB
+                                  are 900,000 values), more disk and page cache held. */
 } steplog_store_options;
 
 /* Opens a store.

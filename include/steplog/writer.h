@@ -34,7 +34,8 @@ typedef struct steplog_writer_stats {
     size_t size_bytes;           /* sizeof, set by the caller */
     uint64_t row_count;          /* rows and points appended */
     uint64_t refused_count;      /* points refused since opening (disk full) */
-    uint64_t slow_append_count;  /* appends that had to prepare a log themselves */
+    uint64_t slow_append_count;  /* appends that had to prepare or seal a log themselves,
+                                    or waited for the sealer */
     uint64_t last_sequence;      /* of the last record appended */
     uint64_t durable_sequence;   /* everything up to here survives a power cut */
     uint32_t attempt;            /* that this writer writes to */

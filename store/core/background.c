@@ -45,6 +45,7 @@ static steplog_status make_files(steplog_store *s, steplog_writer *w, steplog_er
         SL_TRY(sl_writer_seal(w, 0, err));
         s->sealed_count++;
     }
+    s->sealed_count += atomic_exchange_explicit(&w->helped_count, 0, memory_order_relaxed);
     return status;
 }
 

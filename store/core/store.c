@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #define LOG_BYTES_DEFAULT (8u << 20)
+#define BACKLOG_BYTES_DEFAULT (32u << 20)
 
 typedef struct directory_look {
     int has_store_file, has_other;
@@ -146,7 +147,8 @@ static steplog_status check_options(const steplog_store_options *o, steplog_erro
 {
     uint32_t known = STEPLOG_CREATE | STEPLOG_READ_ONLY | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE | STEPLOG_NO_ADOPT |
                      STEPLOG_MAP_READS;
-    if (o->size_bytes < sizeof *o) return sl_fail(err, STEPLOG_MISUSE, -1, "store options: size_bytes is not set");
+    if (o->size_bytes < offsetof(steplog_store_options, backlog_bytes))
+        return sl_fail(err, STEPLOG_MISUSE, -1, "store options: size_bytes is not set");
     if (o->flags & ~known)
         return sl_fail(err, STEPLOG_MISUSE, -1, "store options: unknown flags %#x", (unsigned)(o->flags & ~known));
     if ((o->flags & STEPLOG_CREATE) && (o->flags & STEPLOG_READ_ONLY))
@@ -155,6 +157,14 @@ static steplog_status check_options(const steplog_store_options *o, steplog_erro
         return sl_fail(err, STEPLOG_MISUSE, -1, "store options: log_bytes is %llu: expected %u to %u",
                        (unsigned long long)o->log_bytes, SL_LOG_BYTES_MIN, SL_LOG_BYTES_MAX);
     return STEPLOG_OK;
+}
+
+static void bound_backlog(sl_write_context *write, const steplog_store_options *o)
+{
+    uint64_t bytes = o->backlog_bytes;
+    if (bytes == 0) bytes = 4 * o->log_bytes > BACKLOG_BYTES_DEFAULT ? 4 * o->log_bytes : BACKLOG_BYTES_DEFAULT;
+    write->backlog_bytes = write->help_bytes = bytes;
+    if (!(o->flags & STEPLOG_NO_THREAD)) write->help_bytes = bytes > UINT64_MAX / 4 ? UINT64_MAX : 4 * bytes;
 }
 
 static void free_store(steplog_store *s)
@@ -181,7 +191,7 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_open: path is NULL or empty, or out is NULL");
     if (options) {
         SL_TRY(check_options(options, err));
-        o = *options;
+        memcpy(&o, options, options->size_bytes < sizeof o ? options->size_bytes : sizeof o);
     }
     steplog_store *s = sl_alloc_zero(1, sizeof *s);
     if (!s) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a store");
@@ -226,6 +236,7 @@ steplog_status steplog_store_open(const char *path, const steplog_store_options 
                                   .is_sealed = sl_store_is_sealed,
                                   .wake = sl_background_wake,
                                   .after_fork = sl_store_after_fork};
+    bound_backlog(&s->write, &o);
     s->last_sync_ns = sl_os->monotonic_time_ns();
     atomic_init(&s->last_compact_ns, s->last_sync_ns);
     sl_fork_register(s); /* before there is a thread that opens logs */

@@ -41,6 +41,10 @@ void sl_log_walk_free(sl_log_walk *walk)
 /* Makes the bytes at offset available: up to wanted, fewer at the end of the file. NULL: error. */
 static const uint8_t *look(sl_log_walk *walk, uint64_t offset, size_t wanted, size_t *available, int *os_errno)
 {
+    if (walk->memory) {
+        *available = (size_t)(walk->capacity_bytes - offset);
+        return walk->memory + offset;
+    }
     uint64_t end = walk->window_offset + walk->window_bytes;
     int is_at_end = walk->window && (end >= walk->capacity_bytes || walk->is_window_short);
     if (!walk->window || offset < walk->window_offset || offset >= end || (offset + wanted > end && !is_at_end)) {
@@ -291,6 +295,37 @@ void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item)
     }
     walk->next_sequence += numbers;
     if (item->kind == SL_ITEM_TEXT) item->bytes = walk->offset - item->offset;
+}
+
+uint32_t sl_log_walk_rows(sl_log_walk *walk, sl_log_rows *rows)
+{
+    const uint8_t *memory = walk->memory;
+    uint64_t offset = walk->offset, sequence = walk->next_sequence;
+    rows->count = 0;
+    if (!memory || offset + SL_RECORD_HEAD_BYTES > walk->capacity_bytes) return 0;
+    uint64_t head = sl_load64(memory + offset);
+    uint32_t bytes = (uint32_t)(head & 0xffff) * 8;
+    rows->index = (uint32_t)(head >> 32);
+    if (head != sl_record_head(bytes, SL_RECORD_ROW, 0, rows->index)) return 0;
+    const sl_dictionary_schema *schema = sl_dictionary_schema_of(walk->dictionary, rows->index);
+    if (!schema || bytes != SL_ROW_BYTES(schema->count)) return 0;
+    rows->sequence = sequence;
+    while (rows->count < SL_LOG_ROWS_MAX && offset + bytes <= walk->capacity_bytes) {
+        const uint8_t *p = memory + offset;
+        if (sl_load64(p) != head) break;
+        uint64_t hash = sl_hash(p + SL_RECORD_HEAD_BYTES, bytes - SL_RECORD_HEAD_BYTES);
+        if (sl_record_sequence(sl_load64(p + 8), hash, walk->file_key, offset, head) != sequence) break;
+        rows->bodies[rows->count++] = p + SL_RECORD_HEAD_BYTES;
+        offset += bytes;
+        sequence++;
+    }
+    if (rows->count == 0) return 0;
+    walk->offset = offset;
+    walk->next_sequence = sequence;
+    walk->base.is_valid = 0;
+    walk->text_parts = 0;
+    walk->is_torn = 0;
+    return rows->count;
 }
 
 uint64_t sl_log_walk_salvageable(sl_log_walk *walk)

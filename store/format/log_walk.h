@@ -54,7 +54,9 @@ typedef struct sl_log_walk {
     sl_log_dictionary *dictionary; /* looked up, and filled unless is_replay */
     int is_replay;    /* this stretch was walked before: the dictionary is complete */
     int is_same_boot; /* no power cut can have happened since: a hole above the mark is damage too */
+    const uint8_t *live; /* the log where it is mapped and written to; only asked whether anything came */
     int is_torn;      /* END was because of a broken record at or above the mark */
+    const uint8_t *memory; /* set after init when the whole log stands in memory and no one changes it: no window then */
     uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
     uint8_t *window;
     uint64_t window_offset;
@@ -73,6 +75,20 @@ void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64
 
 /* Gives the next item. After END it may be called again: new records may have come. */
 void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item);
+
+#define SL_LOG_ROWS_MAX 32u
+
+/* Rows that follow each other, of one schema, with all its values. */
+typedef struct sl_log_rows {
+    uint32_t index; /* of the schema */
+    uint32_t count;
+    uint64_t sequence; /* of the first; the others have the next ones */
+    const uint8_t *bodies[SL_LOG_ROWS_MAX]; /* step, time, values: in the log */
+} sl_log_rows;
+
+/* Gives as many such rows as come next, each one checked, and how many they are. 0: something else is next, which
+ * sl_log_walk_next() tells; always where the log is not in memory. */
+uint32_t sl_log_walk_rows(sl_log_walk *walk, sl_log_rows *rows);
 
 /* Looks for valid records behind a torn end, for people: how many numbered ones there are. */
 uint64_t sl_log_walk_salvageable(sl_log_walk *walk);

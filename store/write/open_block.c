@@ -63,6 +63,41 @@ int sl_open_block_add(sl_open_block *block, int64_t step, int64_t time_ns, uint6
     return 1;
 }
 
+#define ROWS_TOGETHER 8u /* of doubles: a line of the cache */
+
+/* A line of each column at a time: value by value each store would go to another line, and each line be fetched once
+ * for each of its values. */
+static void put_rows_together(double *to, size_t stride, uint32_t column_count, const uint8_t *const *bodies)
+{
+    for (uint32_t c = 0; c < column_count; c++, to += stride) {
+        uint64_t line[ROWS_TOGETHER];
+        for (uint32_t r = 0; r < ROWS_TOGETHER; r++) line[r] = sl_load64(bodies[r] + 16 + 8 * (size_t)c);
+        memcpy(to, line, sizeof line);
+    }
+}
+
+uint32_t sl_open_block_add_rows(sl_open_block *block, const uint8_t *const *bodies, uint32_t count, uint64_t sequence)
+{
+    uint32_t first = block->row_count, i = 0;
+    if (count > block->rows_max - first) count = block->rows_max - first;
+    while (first + count > block->row_capacity)
+        if (!grow(block)) return 0;
+    for (; i + ROWS_TOGETHER <= count; i += ROWS_TOGETHER)
+        put_rows_together(block->values + first + i, block->column_stride, block->column_count, bodies + i);
+    for (; i < count; i++)
+        for (uint32_t c = 0; c < block->column_count; c++)
+            block->values[c * block->column_stride + first + i] = sl_double_of(sl_load64(bodies[i] + 16 + 8 * (size_t)c));
+    for (i = 0; i < count; i++) {
+        uint32_t row = first + i;
+        block->steps[row] = (int64_t)sl_load64(bodies[i]);
+        block->times[row] = (int64_t)sl_load64(bodies[i] + 8);
+        block->sequences[row] = (int64_t)(sequence + i);
+        block->whole_rows[row / 64] |= (uint64_t)1 << (row % 64);
+    }
+    block->row_count += count;
+    return count;
+}
+
 void sl_open_block_finish(sl_open_block *block)
 {
     for (uint32_t c = 0; c < block->column_count; c++)

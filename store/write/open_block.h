@@ -29,6 +29,9 @@ void sl_open_block_init(sl_open_block *block, uint32_t schema, uint32_t column_c
 /* Adds a row; the block must not be full. 1, or 0 when out of memory. */
 int sl_open_block_add(sl_open_block *block, int64_t step, int64_t time_ns, uint64_t sequence, const double *values,
                       const uint64_t *present);
+/* Adds whole rows with ascending sequences, from bodies of log records: step, time, values. Gives how many there was
+ * room for; 0 when out of memory. */
+uint32_t sl_open_block_add_rows(sl_open_block *block, const uint8_t *const *bodies, uint32_t count, uint64_t sequence);
 /* Makes present say the same of whole rows as of all others. */
 void sl_open_block_finish(sl_open_block *block);
 static inline int sl_open_block_is_full(const sl_open_block *block) { return block->row_count == block->rows_max; }

@@ -88,6 +88,21 @@ static steplog_status seal_row(sealing *s, const sl_log_item *item, steplog_erro
     return sl_segment_writer_row(s->writer, *slot, item->step, item->time_ns, item->sequence, s->values, present, err);
 }
 
+static steplog_status seal_rows(sealing *s, const sl_log_rows *rows, steplog_error *err)
+{
+    uint32_t *slot = slot_of(s, 0, rows->index);
+    if (!slot) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
+    if (*slot == UINT32_MAX) {
+        const sl_dictionary_schema *schema = sl_dictionary_schema_of(&s->dictionary, rows->index);
+        SL_TRY(ordinal_of(s, schema->metrics, schema->count, slot, err));
+    }
+    SL_TRY(sl_segment_writer_rows(s->writer, *slot, rows->bodies, rows->count, rows->sequence, err));
+    s->next_number = rows->sequence + rows->count;
+    return sl_ranges_add(&s->held, rows->sequence, s->next_number)
+               ? STEPLOG_OK
+               : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
+}
+
 /* A gap that a full disk opened tells in the header of its log how much was refused. */
 static steplog_status seal_fact(sealing *s, const sl_log_item *item, steplog_error *err)
 {
@@ -131,13 +146,20 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
 {
     sl_log_walk walk;
     sl_log_item item;
+    sl_log_rows rows;
     steplog_status status = STEPLOG_OK;
     s->source = source;
     s->schema_ordinals.count = s->point_ordinals.count = 0;
     sl_log_walk_init(&walk, source->read, source->context, sl_file_key(&source->header.log_id),
                      source->header.capacity_bytes, source->header.first_sequence, source->mark_offset, &s->dictionary);
     walk.is_same_boot = source->is_same_boot;
+    walk.memory = source->memory;
     for (;;) {
+        /* Nearly all that a log holds. With the number that is expected they are no hole and not there already. */
+        if (*has_begun && !s->is_cut && walk.next_sequence == s->next_number && sl_log_walk_rows(&walk, &rows)) {
+            SL_TRY_DONE(seal_rows(s, &rows, err));
+            continue;
+        }
         sl_log_walk_next(&walk, &item);
         if (item.kind == SL_ITEM_END) break;
         if (item.kind == SL_ITEM_ERROR) {
@@ -185,6 +207,7 @@ static steplog_status look_elsewhere(const sl_write_context *context, const seal
 {
     int yes = 0;
     steplog_error why;
+    if (!context->is_sealed) return STEPLOG_MISSING; /* the caller cannot wait for an answer */
     steplog_status status = context->is_sealed(context->store, log, &s->held, &yes, &why);
     if (status >= 0) return yes ? STEPLOG_OK : STEPLOG_MISSING; /* err says what is gone */
     if (err) *err = why;

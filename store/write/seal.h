@@ -10,6 +10,7 @@
 typedef struct sl_seal_source {
     sl_log_read read;
     void *context;
+    const uint8_t *memory; /* see log_walk.h; NULL where the log is read */
     sl_log_header header;
     uint64_t mark_offset;
     sl_log_gap gap;   /* counter 0: none */

@@ -436,6 +436,23 @@ steplog_status sl_segment_writer_row(sl_segment_writer *w, uint32_t schema, int6
     return sl_open_block_is_full(block) ? flush_block(w, block, err) : STEPLOG_OK;
 }
 
+steplog_status sl_segment_writer_rows(sl_segment_writer *w, uint32_t schema, const uint8_t *const *bodies,
+                                      uint32_t count, uint64_t sequence, steplog_error *err)
+{
+    SL_ASSERT(w->is_in_writer && schema < w->index.schemas.count);
+    sl_open_block *block = find_block(w, schema);
+    if (!block) return no_memory(err);
+    while (count > 0) {
+        uint32_t taken = sl_open_block_add_rows(block, bodies, count, sequence);
+        if (taken == 0) return no_memory(err);
+        if (sl_open_block_is_full(block)) SL_TRY(flush_block(w, block, err));
+        bodies += taken;
+        count -= taken;
+        sequence += taken;
+    }
+    return STEPLOG_OK;
+}
+
 steplog_status sl_segment_writer_block(sl_segment_writer *w, uint32_t schema, uint32_t row_count, const int64_t *steps,
                                        const int64_t *times, const int64_t *sequences, const sl_column_info *infos,
                                        const uint8_t *const *payloads, const sl_stats_entry *stats, steplog_error *err)

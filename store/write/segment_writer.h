@@ -29,6 +29,10 @@ steplog_status sl_segment_writer_row(sl_segment_writer *writer, uint32_t schema,
                                      uint64_t sequence, const double *values, const uint64_t *present,
                                      steplog_error *err);
 
+/* Adds whole rows of ascending sequences, from bodies of log records (open_block.h). */
+steplog_status sl_segment_writer_rows(sl_segment_writer *writer, uint32_t schema, const uint8_t *const *bodies,
+                                      uint32_t count, uint64_t sequence, steplog_error *err);
+
 /* Adds a whole block that is already encoded: the axis decoded, the columns' payloads as stored. Rows that are
  * waiting in an open block of the schema are written first. payloads[i] may be NULL where infos[i].flags is 0; stats[i] are the column's statistics. */
 steplog_status sl_segment_writer_block(sl_segment_writer *writer, uint32_t schema, uint32_t row_count,

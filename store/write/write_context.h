@@ -12,6 +12,8 @@ typedef struct sl_write_context {
     int store_dir, log_dir;
     int is_mapped;
     uint64_t log_bytes;                  /* largest log */
+    uint64_t backlog_bytes;              /* of a writer's full logs: from here on appends let the sealer catch up */
+    uint64_t help_bytes;                 /* from here on they seal themselves */
     const _Atomic uint64_t *alive_page;  /* the process's generation: another one in a forked child */
     steplog_store *store;
     /* A Lamport number above every fact of the run that can be seen now. */

@@ -19,6 +19,9 @@
 #include <stdio.h>
 
 #define FIRST_LOG_BYTES (1u << 20)
+#define CATCH_UP_NS_MAX 50000000ll
+#define CATCH_UP_TURN_NS 1000000ll
+#define HELP_PAUSE_NS 1000000000ll
 
 static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_relaxed); }
 
@@ -124,9 +127,33 @@ static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **o
 
 static void push_sealing(steplog_writer *w, sl_row_log *log)
 {
+    atomic_fetch_add_explicit(&w->waiting_bytes, log->capacity_bytes, memory_order_relaxed);
     sl_row_log *head = atomic_load_explicit(&w->sealing, memory_order_relaxed);
     do log->next = head;
     while (!atomic_compare_exchange_weak_explicit(&w->sealing, &head, log, memory_order_release, memory_order_relaxed));
+}
+
+/* Before an append begins one more log than may wait: it lets the sealer have the time, or, when that is not enough,
+ * seals the oldest one itself. It waits for no lock, and for the sealer CATCH_UP_NS_MAX at most, once a log: a disk that
+ * hangs does not stop the training. 1: the append was slow. */
+static int let_sealer_catch_up(steplog_writer *w)
+{
+    const sl_write_context *context = w->context;
+    if (atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed) < context->backlog_bytes) return 0;
+    int64_t now = sl_os->monotonic_time_ns(), until = now + CATCH_UP_NS_MAX;
+    if (now < w->help_retry_ns) return 0;
+    if (context->wake) context->wake(context->store);
+    do {
+        steplog_status status = STEPLOG_WAIT;
+        if (atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed) >= context->help_bytes)
+            status = sl_writer_help_seal(w);
+        SL_KILL_POINT("append.helped");
+        if (status < 0) w->help_retry_ns = now + HELP_PAUSE_NS; /* a full disk: refused appends come often */
+        if (status != STEPLOG_WAIT) break;
+        sl_os->sleep_ns(CATCH_UP_TURN_NS);
+    } while (atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed) >= context->backlog_bytes &&
+             sl_os->monotonic_time_ns() < until);
+    return 1;
 }
 
 /* Replaces the active log by a new one whose first record will have first_sequence. The old one is handed to the
@@ -331,6 +358,7 @@ void sl_writer_leave_parent(steplog_writer *w)
             next = log->next;
             forget_log(log);
         }
+    atomic_store(&w->waiting_bytes, 0);
     w->scratch = (sl_buffer){0}; /* it may have been growing: leaked */
     pthread_mutex_init(&w->sync_lock, NULL);
 }
@@ -388,7 +416,10 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
     sl_row_log *log = active_log(w);
     atomic_thread_fence(memory_order_acquire); /* a limit of zero was stored after is_frozen */
     int is_frozen = atomic_load_explicit(&log->is_frozen, memory_order_acquire);
+    uint64_t slow_before = w->slow_append_count;
+    int has_waited = !is_frozen && let_sealer_catch_up(w);
     steplog_status status = is_frozen ? move_from_frozen(w) : rotate(w, bytes, w->next_sequence, NULL, &w->error);
+    if (has_waited && w->slow_append_count == slow_before) w->slow_append_count++;
     if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
     if (status < 0) return status;
     w->state = SL_WRITER_OPEN;

@@ -53,11 +53,14 @@ struct steplog_writer {
     sl_buffer scratch;
     steplog_error error;
     uint64_t row_count, refused_count, slow_append_count;
+    int64_t help_retry_ns; /* when to try again to seal in an append, after it could not be done */
     sl_log_gap unrecorded; /* refused while not even a gap record could be written */
 
     /* shared with the background work */
     sl_row_log *_Atomic spares[SL_SPARES_MAX]; /* made or recycled by it, taken by append */
     sl_row_log *_Atomic sealing;   /* pushed by append, taken by it: newest first */
+    _Atomic uint32_t helped_count; /* segments that appends made themselves, for the background to count */
+    _Atomic uint64_t waiting_bytes; /* of the logs that were pushed and are not sealed yet */
     _Atomic uint64_t sealed_sequence; /* published: survives a power cut */
     _Atomic uint64_t synced_sequence;
     _Atomic uint32_t next_ordinal;
@@ -154,6 +157,10 @@ steplog_status sl_writer_sync_logs(steplog_writer *writer, steplog_error *err);
  * are recycled or removed. */
 steplog_status sl_writer_seal(steplog_writer *writer, int with_active, steplog_error *err);
 int sl_writer_has_work(steplog_writer *writer);
+
+/* For an append that ran far ahead of the sealer: seals the oldest full log now. WAIT when somebody is sealing or
+ * syncing: it never waits for a lock. */
+steplog_status sl_writer_help_seal(steplog_writer *writer);
 
 /* 1 in a child made by fork(), until the writer has started over there. */
 static inline int sl_writer_is_of_parent(const steplog_writer *writer)

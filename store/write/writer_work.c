@@ -102,12 +102,13 @@ static int compare_sources(const void *a, const void *b)
     return x->header.ordinal < y->header.ordinal ? -1 : x->header.ordinal > y->header.ordinal;
 }
 
-steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error *err)
+/* Under sync_lock. Seals the oldest logs, at most most of them. */
+static steplog_status seal_oldest(steplog_writer *w, size_t most, int with_active, const sl_write_context *context,
+                                  steplog_error *err)
 {
     sl_seal_result result;
     steplog_status status = STEPLOG_OK;
     size_t count = 0;
-    pthread_mutex_lock(&w->sync_lock);
     take_sealing(w);
     if (with_active) {
         sl_row_log **end = &w->sealing_taken;
@@ -116,7 +117,7 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
         *end = log;
         if (log) log->next = NULL;
     }
-    for (sl_row_log *log = w->sealing_taken; log && (with_active || count < SL_SPARES_MAX); log = log->next) count++;
+    for (sl_row_log *log = w->sealing_taken; log && count < most; log = log->next) count++;
     sl_seal_source *sources = count ? sl_alloc_zero(count, sizeof *sources) : NULL;
     if (!sources) {
         if (count) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal logs");
@@ -126,17 +127,19 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
     for (sl_row_log *log = w->sealing_taken; i < count; log = log->next, i++)
         sources[i] = (sl_seal_source){.read = sl_row_log_read,
                                       .context = log,
+                                      .memory = log->base,
                                       .header = log->header,
                                       .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire),
                                       .gap = log->gap};
     qsort(sources, count, sizeof *sources, compare_sources);
     SL_KILL_POINT("seal.logs_taken");
-    SL_TRY_DONE(sl_seal_logs(w->context, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
+    SL_TRY_DONE(sl_seal_logs(context, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
     if (result.is_published) raise_number(&w->sealed_sequence, result.sequence_end - 1);
     for (; count > 0; count--) {
         SL_KILL_POINT("retire.next_log");
         sl_row_log *log = w->sealing_taken;
         w->sealing_taken = log->next;
+        if (!with_active) atomic_fetch_sub_explicit(&w->waiting_bytes, log->capacity_bytes, memory_order_relaxed);
         if (result.damaged_count)
             sl_row_log_close(log); /* what could be read is in the segment; the rest may be wanted */
         else
@@ -144,7 +147,25 @@ steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error 
     }
 done:
     sl_free(sources);
+    return status;
+}
+
+steplog_status sl_writer_seal(steplog_writer *w, int with_active, steplog_error *err)
+{
+    pthread_mutex_lock(&w->sync_lock);
+    steplog_status status = seal_oldest(w, with_active ? SIZE_MAX : SL_SPARES_MAX, with_active, w->context, err);
     pthread_mutex_unlock(&w->sync_lock);
+    return status;
+}
+
+steplog_status sl_writer_help_seal(steplog_writer *w)
+{
+    sl_write_context context = *w->context;
+    context.is_sealed = NULL; /* takes locks: a segment that is gone at once is the background's to think about */
+    if (pthread_mutex_trylock(&w->sync_lock) != 0) return STEPLOG_WAIT;
+    steplog_status status = seal_oldest(w, 1, 0, &context, NULL);
+    pthread_mutex_unlock(&w->sync_lock);
+    if (status >= 0) atomic_fetch_add_explicit(&w->helped_count, 1, memory_order_relaxed);
     return status;
 }
 

@@ -99,3 +99,121 @@ Test(background, on_a_full_disk_tries_less_and_less_often_and_goes_on_when_there
     steplog_store_close(store, NULL); /* tells what failed meanwhile */
     sl_os = &sl_os_posix;
 }
+
+/* ---- appends that run ahead of the sealer ---- */
+
+enum { AHEAD_COLUMNS = 64, AHEAD_LOG_BYTES = 262144, AHEAD_BACKLOG_BYTES = 4 * AHEAD_LOG_BYTES };
+
+static steplog_store *open_bounded(const char *path, uint32_t flags, uint64_t backlog_bytes)
+{
+    steplog_store_options options = {.size_bytes = sizeof options,
+                                     .flags = STEPLOG_CREATE | flags,
+                                     .log_bytes = AHEAD_LOG_BYTES,
+                                     .backlog_bytes = backlog_bytes};
+    steplog_store *store;
+    OK(steplog_store_open(path, &options, &store, &kit_error));
+    return store;
+}
+
+static uint64_t count_files(const char *directory)
+{
+    uint64_t count = 0;
+    DIR *dir = opendir(directory);
+    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) count += entry->d_name[0] != '.';
+    if (dir) closedir(dir);
+    return count;
+}
+
+/* Appends rows and gives the most logs that there were. */
+static uint64_t run_ahead(steplog_writer *writer, steplog_schema schema, const char *logs, int64_t row_count)
+{
+    double values[AHEAD_COLUMNS];
+    uint64_t most = 0;
+    for (int64_t step = 0; step < row_count; step++) {
+        for (int c = 0; c < AHEAD_COLUMNS; c++) values[c] = (double)(step * c);
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+        uint64_t count = step % 50 ? 0 : count_files(logs);
+        if (count > most) most = count;
+    }
+    return most;
+}
+
+static void close_and_count(steplog_store *store, steplog_writer *writer, const char *path, int64_t row_count)
+{
+    steplog_id run = kit_run_of(writer);
+    kit_writer_close(writer);
+    kit_rows rows = kit_read_store(path, &run, "m63", 0);
+    cr_assert_eq(rows.row_count, (size_t)row_count);
+    for (size_t i = 0; i < rows.row_count; i++) cr_assert(rows.steps[i] == (int64_t)i && rows.values[i] == 63.0 * (double)i);
+    kit_rows_free(&rows);
+    kit_store_close(store);
+    kit_verify(path);
+}
+
+Test(background, without_one_appends_seal_what_is_more_than_may_wait, .timeout = 60)
+{
+    const char *path = test_path(test_temp_dir(), "store"), *logs = test_path(path, "log");
+    steplog_store *store = open_bounded(path, STEPLOG_NO_THREAD, AHEAD_BACKLOG_BYTES);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    uint64_t most = run_ahead(writer, kit_schema(writer, "m", AHEAD_COLUMNS), logs, 10000);
+    /* Four that wait, the active one, and one that was sealed and is the next. */
+    cr_assert_leq(most, 6, "%llu logs", (unsigned long long)most);
+    cr_assert_geq(kit_stats(writer).slow_append_count, 12);
+    cr_assert(has_segment(test_path(path, "seg/0")));
+    close_and_count(store, writer, path, 10000);
+}
+
+Test(background, without_a_bound_nothing_is_sealed_by_appends, .timeout = 60)
+{
+    const char *path = test_path(test_temp_dir(), "store"), *logs = test_path(path, "log");
+    steplog_store *store = open_bounded(path, STEPLOG_NO_THREAD, UINT64_MAX);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    uint64_t most = run_ahead(writer, kit_schema(writer, "m", AHEAD_COLUMNS), logs, 10000);
+    cr_assert_geq(most, 20, "%llu logs", (unsigned long long)most);
+    cr_assert(!has_segment(test_path(path, "seg/0")));
+    close_and_count(store, writer, path, 10000);
+}
+
+Test(background, with_one_appends_and_it_keep_the_bound_together, .timeout = 60)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = open_bounded(path, 0, AHEAD_BACKLOG_BYTES);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    run_ahead(writer, kit_schema(writer, "m", AHEAD_COLUMNS), test_path(path, "log"), 20000);
+    close_and_count(store, writer, path, 20000);
+}
+
+static atomic_int is_hanging, has_hung;
+
+static int sync_or_hang(int fd)
+{
+    while (atomic_load(&is_hanging)) {
+        atomic_store(&has_hung, 1);
+        usleep(1000);
+    }
+    return sl_os_posix.sync_data(fd);
+}
+
+Test(background, that_hangs_in_a_sync_does_not_stop_appends, .timeout = 60)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    sl_os_table table = sl_os_posix;
+    table.sync_data = sync_or_hang;
+    sl_os = &table;
+    steplog_store *store = open_bounded(path, 0, AHEAD_BACKLOG_BYTES);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "m", AHEAD_COLUMNS);
+    atomic_store(&is_hanging, 1);
+    run_ahead(writer, schema, test_path(path, "log"), 600); /* a full log, which the background begins to seal */
+    while (!atomic_load(&has_hung)) usleep(1000);
+    for (int64_t step = 600; step < 20000; step++) { /* much more than may wait */
+        double values[AHEAD_COLUMNS];
+        for (int c = 0; c < AHEAD_COLUMNS; c++) values[c] = (double)(step * c);
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    }
+    cr_assert(atomic_load(&has_hung) && !has_segment(test_path(path, "seg/0")));
+    cr_assert_geq(kit_stats(writer).slow_append_count, 8);
+    atomic_store(&is_hanging, 0);
+    close_and_count(store, writer, path, 20000);
+    sl_os = &sl_os_posix;
+}

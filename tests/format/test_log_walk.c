@@ -173,6 +173,51 @@ static void go_on(sl_log_walk *walk)
     got.next_sequence = walk->next_sequence;
 }
 
+static size_t rows_together; /* by the last walk in memory */
+
+/* A log that stands in memory gives the same items, whole rows of one schema several at a time. */
+static void walk_in_memory(void)
+{
+    sl_log_walk walk;
+    sl_log_dictionary dictionary = {0};
+    sl_log_item item = {.kind = SL_ITEM_OTHER};
+    sl_log_rows rows;
+    size_t i = 0;
+    sl_log_walk_init(&walk, NULL, NULL, KEY, built.capacity, built.first_sequence, built.mark, &dictionary);
+    walk.is_same_boot = built.is_same_boot;
+    walk.memory = built.bytes;
+    rows_together = 0;
+    while (item.kind != SL_ITEM_END && item.kind != SL_ITEM_ERROR) {
+        uint32_t count = sl_log_walk_rows(&walk, &rows);
+        cr_assert_eq(count, rows.count);
+        for (uint32_t r = 0; r < count; r++, i++) {
+            const sl_log_item *other = &got.items[i];
+            cr_assert_eq(other->kind, SL_ITEM_ROW);
+            cr_assert_null(other->presence);
+            cr_assert_eq(other->index, rows.index);
+            cr_assert_eq(other->sequence, rows.sequence + r);
+            cr_assert_eq(other->step, (int64_t)sl_load64(rows.bodies[r]));
+            cr_assert_eq(other->time_ns, (int64_t)sl_load64(rows.bodies[r] + 8));
+            cr_assert_eq(other->offset, (uint64_t)(rows.bodies[r] - built.bytes) - SL_RECORD_HEAD_BYTES);
+        }
+        rows_together += count;
+        if (count) continue;
+        sl_log_walk_next(&walk, &item);
+        if (item.kind == SL_ITEM_OTHER) continue;
+        cr_assert_eq(got.items[i].kind, item.kind);
+        cr_assert_eq(got.items[i].offset, item.offset);
+        cr_assert_eq(got.items[i].sequence, item.sequence);
+        cr_assert_eq(got.items[i].sequence_count, item.sequence_count);
+        i++;
+    }
+    cr_assert_eq(i, got.count);
+    cr_assert_eq(walk.is_torn, got.is_torn);
+    cr_assert_eq(walk.next_sequence, got.next_sequence);
+    cr_assert_eq(sl_log_walk_salvageable(&walk), got.salvageable);
+    sl_log_walk_free(&walk);
+    sl_dictionary_free(&dictionary);
+}
+
 static void walk_all(void)
 {
     sl_log_walk walk;
@@ -180,6 +225,9 @@ static void walk_all(void)
     go_on(&walk);
     got.salvageable = sl_log_walk_salvageable(&walk);
     sl_log_walk_free(&walk);
+    if (!built.read_fails && !built.late_reads && built.file_bytes == built.capacity &&
+        got.items[got.count - 1].kind == SL_ITEM_END)
+        walk_in_memory();
 }
 
 static size_t count_of(sl_log_item_kind kind)
@@ -755,4 +803,23 @@ Test(log_walk, gives_the_errors_of_reading_and_of_memory)
     cr_expect_eq(count_of(SL_ITEM_POINT), 1u);
     sl_log_walk_free(&walk);
     sl_dictionary_free(&got.dictionary);
+}
+
+Test(log_walk, gives_rows_in_memory_many_at_a_time)
+{
+    double values[2] = {1.5, 2.5};
+    usual_log();
+    put_schema(1, (const uint32_t[]){2}, 1);
+    for (int64_t row = 0; row < 100; row++) put_row(0, row, -row, values, 2);
+    for (int64_t row = 0; row < 40; row++) put_row(1, row, 0, values, 1);
+    put_point(0, 7, 0, 1);
+    for (int64_t row = 0; row < 5; row++) put_row(0, row, 0, values, 2);
+    walk_all();
+    cr_assert_eq(count_of(SL_ITEM_ROW), 145);
+    cr_assert_eq(rows_together, 145);
+    built.bytes[SL_LOG_HEADER_BYTES + 1500] ^= 1; /* in one of the first rows */
+    built.mark = built.end;
+    walk_all();
+    cr_assert_eq(count_of(SL_ITEM_DAMAGE), 1);
+    cr_assert_eq(rows_together, 144);
 }
