@@ -1,4 +1,4 @@
-/* core/dump_chunk.c: a chunk field by field: head, axis parts, directory entries with statistics, and how each is encoded. */
+/* core/dump_chunk.c: a chunk field by field: head, axis parts, directory entries, and how each is encoded. */
 #include "core/dump.h"
 
 #include "base/error.h"

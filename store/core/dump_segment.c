@@ -54,6 +54,35 @@ static const sl_dump_field record_fields[] = {{0, 4, 'u', "writer"},
                                               {32, 8, 'u', "lamport"},
                                               {40, 4, 'u', "sequence count"},
                                               {44, 4, 'z', ""}};
+static const sl_dump_field node_fields[] = {
+    {0, 4, 'u', "flags"},           {4, 4, 'z', ""},          {8, 8, 'u', "row count"}, {16, 8, 'u', "sequence first"},
+    {24, 8, 'u', "sequence last"}, {32, 8, 'i', "step min"}, {40, 8, 'i', "step max"}};
+static const sl_dump_field stats_fields[] = {
+    {0, 8, 'f', "first"},
+    {8, 8, 'f', "last"},
+    {16, 8, 'f', "smallest"},
+    {24, 8, 'f', "largest"},
+    {32, 4, 'u', "first distance"},
+    {36, 4, 'u', "last distance"},
+    {40, 4, 'u', "smallest distance"},
+    {44, 4, 'u', "largest distance"},
+    {48, 2, 'u', "value count"},
+    {50, 2, 'u', "nan count"},
+    {52, 2, 'u', "positive inf count"},
+    {54, 2, 'u', "negative inf count"}};
+static const sl_dump_field node_stats_fields[] = {
+    {0, 8, 'f', "first"},
+    {8, 8, 'f', "last"},
+    {16, 8, 'f', "smallest"},
+    {24, 8, 'f', "largest"},
+    {32, 8, 'i', "first step"},
+    {40, 8, 'i', "last step"},
+    {48, 8, 'i', "smallest step"},
+    {56, 8, 'i', "largest step"},
+    {64, 4, 'u', "value count"},
+    {68, 4, 'u', "nan count"},
+    {72, 4, 'u', "positive inf count"},
+    {76, 4, 'u', "negative inf count"}};
 
 #define COUNTED(fields) fields, sizeof(fields) / sizeof *(fields)
 static const struct {
@@ -62,7 +91,9 @@ static const struct {
     size_t count;
 } tables[SL_TABLE_COUNT] = {{"writer entry", COUNTED(writer_fields)}, {"schema entry", COUNTED(schema_fields)},
                             {"group entry", COUNTED(group_fields)},   {"chunk entry", COUNTED(chunk_fields)},
-                            {"range entry", COUNTED(range_fields)},   {"record entry", COUNTED(record_fields)}};
+                            {"range entry", COUNTED(range_fields)},   {"record entry", COUNTED(record_fields)},
+                            {"node entry", COUNTED(node_fields)},     {"statistics entry", COUNTED(stats_fields)},
+                            {"node statistics entry", COUNTED(node_stats_fields)}};
 
 static void dump_table(sl_dump *d, int table, const sl_page_item *item, uint64_t offset)
 {
@@ -78,13 +109,33 @@ static void dump_table(sl_dump *d, int table, const sl_page_item *item, uint64_t
 static void dump_trailer(sl_dump *d, const sl_page_item *item, uint64_t offset)
 {
     static const sl_dump_field fields[] = {
-        {0, 8, 'u', "file bytes"},           {8, 8, 'u', "writers offset"},       {16, 8, 'u', "writers entry count"},
-        {24, 8, 'u', "schemas offset"},      {32, 8, 'u', "schemas entry count"}, {40, 8, 'u', "groups offset"},
-        {48, 8, 'u', "groups entry count"},  {56, 8, 'u', "chunks offset"},       {64, 8, 'u', "chunks entry count"},
-        {72, 8, 'u', "ranges offset"},       {80, 8, 'u', "ranges entry count"},  {88, 8, 'u', "records offset"},
-        {96, 8, 'u', "records entry count"}, {104, 8, 'u', "row count"},          {112, 8, 'u', "value count"},
-        {120, 8, 'u', "lamport max"},        {128, 8, 'i', "step min"},           {136, 8, 'i', "step max"},
-        {144, 8, 't', "time min"},           {152, 8, 't', "time max"},           {160, 72, 'z', ""}};
+        {0, 8, 'u', "file bytes"},
+        {8, 8, 'u', "writers offset"},
+        {16, 8, 'u', "writers entry count"},
+        {24, 8, 'u', "schemas offset"},
+        {32, 8, 'u', "schemas entry count"},
+        {40, 8, 'u', "groups offset"},
+        {48, 8, 'u', "groups entry count"},
+        {56, 8, 'u', "chunks offset"},
+        {64, 8, 'u', "chunks entry count"},
+        {72, 8, 'u', "ranges offset"},
+        {80, 8, 'u', "ranges entry count"},
+        {88, 8, 'u', "records offset"},
+        {96, 8, 'u', "records entry count"},
+        {104, 8, 'u', "nodes offset"},
+        {112, 8, 'u', "nodes entry count"},
+        {120, 8, 'u', "statistics offset"},
+        {128, 8, 'u', "statistics entry count"},
+        {136, 8, 'u', "node statistics offset"},
+        {144, 8, 'u', "node statistics entry count"},
+        {152, 8, 'u', "row count"},
+        {160, 8, 'u', "value count"},
+        {168, 8, 'u', "lamport max"},
+        {176, 8, 'i', "step min"},
+        {184, 8, 'i', "step max"},
+        {192, 8, 't', "time min"},
+        {200, 8, 't', "time max"},
+        {208, 24, 'z', ""}};
     sl_trailer trailer;
     sl_dump_begin(d, "trailer", offset, item->content_bytes);
     if (item->content_bytes != SL_TRAILER_CONTENT_BYTES) {
@@ -152,6 +203,9 @@ static const char *page_name(uint8_t kind)
     case SL_PAGE_CHUNK_TABLE: return "CHUNK_TABLE";
     case SL_PAGE_RANGE_TABLE: return "RANGE_TABLE";
     case SL_PAGE_RECORD_TABLE: return "RECORD_TABLE";
+    case SL_PAGE_NODE_TABLE: return "NODE_TABLE";
+    case SL_PAGE_STATS_TABLE: return "STATS_TABLE";
+    case SL_PAGE_NODE_STATS_TABLE: return "NODE_STATS_TABLE";
     case SL_PAGE_TRAILER: return "TRAILER";
     default: return "unknown";
     }
@@ -188,7 +242,7 @@ static void dump_page(segment_dump *s, const sl_page_item *item)
         dump_blob_page(d, item, offset);
     else if (kind == SL_PAGE_TRAILER)
         dump_trailer(d, item, offset);
-    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_RECORD_TABLE)
+    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_NODE_STATS_TABLE)
         dump_table(d, (int)(kind - SL_PAGE_WRITER_TABLE), item, offset);
 }
 

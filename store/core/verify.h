@@ -38,6 +38,7 @@ steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *
 typedef struct sl_found_chunk {
     uint32_t writer, schema;
     sl_chunk_entry entry;
+    uint64_t stats_sum; /* of sl_verify_stats_hash() of each column; 0: a column could not be decoded */
 } sl_found_chunk;
 
 typedef struct sl_found_numbers {
@@ -48,8 +49,9 @@ typedef struct sl_found_numbers {
 typedef SL_VEC(sl_found_numbers) sl_found_number_list;
 
 typedef struct sl_found_column {
-    uint64_t offset;
+    uint64_t offset, bytes;
     uint32_t index;
+    uint32_t named_by; /* 1 + which chunk of the stripe names it; 0: none so far */
 } sl_found_column;
 
 struct sl_page_walk;
@@ -58,12 +60,14 @@ typedef struct sl_chunk_check {
     uint64_t offset, bytes;     /* of the chunk page */
     const uint8_t *content;
     uint32_t content_bytes;
-    const sl_found_column *columns; /* COLUMN pages that stand directly before it */
+    sl_found_column *columns; /* COLUMN pages of its stripe, ascending; named_by is set */
     size_t column_count;
+    uint32_t number;         /* which chunk of the stripe it is */
+    int is_beside_damage;    /* pages of the stripe are damaged: that columns are not there was told, or will be */
     uint32_t name_count;           /* receives: columns, as many as the schema has names */
     uint64_t block_count;          /* receives: columns that have values */
     sl_found_chunk found;           /* receives what its entry has to say */
-    int64_t sequences[SL_CHUNK_ROWS_MAX];
+    int64_t steps[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
     /* Called for each broken rule; column -1: the chunk as a whole. offset 0, bytes 0: the chunk page. */
     void (*report)(void *context, struct sl_chunk_check *check, int64_t column, uint64_t offset, uint64_t bytes,
                    const char *what);
@@ -74,5 +78,8 @@ typedef struct sl_chunk_check {
 /* Decodes everything in a chunk. 1 when its axis is good, so that found is whole; 0 when it was reported as damaged;
  * -1 when reading failed: os_errno, or 0 for no memory. */
 int sl_verify_chunk(sl_chunk_check *check, int *os_errno);
+
+/* The statistics of a column of a chunk as one number, so that those of all columns can be kept as their sum. */
+uint64_t sl_verify_stats_hash(uint32_t column, const uint8_t *entry);
 
 #endif

@@ -2,9 +2,11 @@
 #include "core/verify.h"
 
 #include "base/error.h"
+#include "format/checksum.h"
 #include "format/chunk_codec.h"
 #include "format/int_codec.h"
 #include "format/page_walk.h"
+#include "format/stats_codec.h"
 
 static void report(sl_chunk_check *c, int64_t column, uint64_t offset, uint64_t bytes, const char *what)
 {
@@ -58,9 +60,10 @@ static int decode_part(sl_chunk_check *c, const sl_chunk_head *head, int part, s
     return 0;
 }
 
-static void describe_rows(sl_chunk_check *c, const sl_chunk_head *head, const int64_t *steps, const int64_t *times)
+static void describe_rows(sl_chunk_check *c, const sl_chunk_head *head, const int64_t *times)
 {
     sl_chunk_entry *entry = &c->found.entry;
+    const int64_t *steps = c->steps;
     int is_sorted = 1;
     entry->step_min = INT64_MAX;
     entry->step_max = INT64_MIN;
@@ -81,11 +84,11 @@ static void describe_rows(sl_chunk_check *c, const sl_chunk_head *head, const in
 /* 1 good, 0 reported, -1 error. */
 static int check_axis(sl_chunk_check *c, const sl_chunk_head *head, int *os_errno)
 {
-    int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX];
+    int64_t times[SL_CHUNK_ROWS_MAX];
     sl_buffer referenced = {0};
-    int result = decode_part(c, head, SL_PART_STEPS, &referenced, steps, os_errno);
+    int result = decode_part(c, head, SL_PART_STEPS, &referenced, c->steps, os_errno);
     if (result == 1) result = decode_part(c, head, SL_PART_TIMES, &referenced, times, os_errno);
-    if (result == 1) describe_rows(c, head, steps, times);
+    if (result == 1) describe_rows(c, head, times);
     if (result == 1) result = decode_part(c, head, SL_PART_SEQUENCES, &referenced, c->sequences, os_errno);
     sl_buffer_free(&referenced);
     if (result != 1) return result;
@@ -128,7 +131,19 @@ static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info
     return 1;
 }
 
-/* -1 error, else 0. */
+uint64_t sl_verify_stats_hash(uint32_t column, const uint8_t *entry)
+{
+    return XXH3_64bits_withSeed(entry, SL_STATS_ENTRY_BYTES, column);
+}
+
+static void sum_stats(sl_chunk_check *c, uint32_t column, const sl_stats_entry *stats)
+{
+    uint8_t entry[SL_STATS_ENTRY_BYTES];
+    sl_stats_entry_encode(stats, entry);
+    c->found.stats_sum += sl_verify_stats_hash(column, entry);
+}
+
+/* 1 good, 0 reported, -1 error. */
 static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t column, const sl_column_info *info,
                         sl_buffer *own, int *os_errno)
 {
@@ -136,7 +151,11 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
     uint64_t present[SL_PRESENT_WORDS];
     const uint8_t *payload;
     const char *what = "column is damaged";
-    if (!(info->flags & SL_COLUMN_HAS_VALUES)) return 0;
+    sl_stats_entry stats = {0};
+    if (!(info->flags & SL_COLUMN_HAS_VALUES)) {
+        sum_stats(c, column, &stats);
+        return 1;
+    }
     c->found.entry.value_count += info->value_count;
     c->block_count++;
     int found = find_payload(c, column, info, own, &payload, os_errno);
@@ -144,16 +163,31 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
     int is_own = (info->flags & SL_COLUMN_IS_OWN_PAGE) != 0;
     uint64_t offset = is_own ? c->offset - info->page_distance : c->offset;
     uint64_t bytes = is_own ? SL_PAGE_HEAD_BYTES + SL_PAD8(info->payload_bytes) : c->bytes;
-    if (sl_column_decode(info, payload, head->row_count, values, present, &what) < 0)
+    if (sl_column_decode(info, payload, head->row_count, values, present, &what) < 0) {
         report(c, column, offset, bytes, what);
-    return 0;
+        return 0;
+    }
+    if (c->has_steps) {
+        sl_stats_make(values, present, head->row_count, c->steps, &stats);
+        sum_stats(c, column, &stats);
+    }
+    return 1;
 }
 
-/* The COLUMN pages before the chunk are those that it names, in the order of columns. */
-static void check_column_pages(sl_chunk_check *c, size_t used, int is_in_order)
+/* Finds the COLUMN page among those of the stripe and takes it for this chunk. 0: it is not there, or not this chunk's. */
+static int take_column_page(sl_chunk_check *c, uint32_t column, uint64_t offset)
 {
-    if (!is_in_order || used != c->column_count)
-        report(c, -1, 0, 0, "the COLUMN pages before the chunk are not those that it names");
+    size_t low = 0, high = c->column_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->columns[middle].offset < offset) low = middle + 1;
+        else high = middle;
+    }
+    if (low == c->column_count || c->columns[low].offset != offset || c->columns[low].index != column ||
+        c->columns[low].named_by)
+        return 0;
+    c->columns[low].named_by = c->number + 1;
+    return 1;
 }
 
 static int check_columns(sl_chunk_check *c, const sl_chunk_head *head, int *os_errno)
@@ -161,24 +195,23 @@ static int check_columns(sl_chunk_check *c, const sl_chunk_head *head, int *os_e
     sl_chunk_walk walk = sl_chunk_directory_begin(head);
     sl_column_info info;
     sl_buffer own = {0};
-    size_t used = 0;
-    int result = 0, is_in_order = 1;
-    for (uint32_t column = 0; result == 0 && sl_chunk_directory_next(&walk, &info); column++) {
+    int result = 1, is_whole = 1, are_pages_right = 1;
+    for (uint32_t column = 0; result >= 0 && sl_chunk_directory_next(&walk, &info); column++) {
         if (info.flags & SL_COLUMN_IS_OWN_PAGE) {
             uint64_t at = info.page_distance < c->offset ? c->offset - info.page_distance : 0;
             if (at < c->found.entry.extent_offset) c->found.entry.extent_offset = at;
-            if (used >= c->column_count || c->columns[used].offset != at || c->columns[used].index != column)
-                is_in_order = 0;
-            used++;
+            if (!take_column_page(c, column, at)) are_pages_right = 0;
         }
         result = check_column(c, head, column, &info, &own, os_errno);
+        if (result == 0) is_whole = 0;
     }
     sl_buffer_free(&own);
     if (result < 0) return result;
+    if (!is_whole || walk.is_bad || !c->has_steps) c->found.stats_sum = 0;
     if (walk.is_bad)
         report(c, -1, 0, 0, "the chunk's directory breaks a rule");
-    else
-        check_column_pages(c, used, is_in_order);
+    else if (!are_pages_right && !c->is_beside_damage)
+        report(c, -1, 0, 0, "COLUMN pages that the chunk names are not those of its stripe");
     return 0;
 }
 

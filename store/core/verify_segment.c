@@ -182,6 +182,52 @@ static void report_chunk(void *context, sl_chunk_check *chunk, int64_t column, u
     sl_free(series);
 }
 
+/* ---- stripes ---- */
+
+/* A chunk that names COLUMN pages is one of the first of its stripe, and all of a stripe are of one writer and schema. */
+static void check_stripe_chunk(sl_segment_check *c, sl_chunk_check *chunk)
+{
+    const sl_found_chunk *found = &chunk->found;
+    if (c->stripe_chunks == 0) {
+        c->stripe_writer = found->writer;
+        c->stripe_schema = found->schema;
+    }
+    if (found->entry.extent_offset == found->entry.page_offset || c->is_stripe_damaged) return;
+    if (c->stripe_chunks >= SL_STRIPE_CHUNKS_MAX)
+        report_chunk(c, chunk, -1, chunk->offset, chunk->bytes, "a stripe has more than 16 chunks");
+    if (found->writer != c->stripe_writer || found->schema != c->stripe_schema)
+        report_chunk(c, chunk, -1, chunk->offset, chunk->bytes, "a stripe has chunks of more than one writer and schema");
+}
+
+/* The COLUMN pages of a stripe stand column by column, within a column in the order of its chunks, and all are named. */
+static void end_stripe(sl_segment_check *c)
+{
+    for (size_t i = 0; i < c->columns.count && !c->is_stripe_damaged; i++) {
+        const sl_found_column *column = &c->columns.items[i], *before = i ? column - 1 : NULL;
+        const char *what = NULL;
+        if (!column->named_by)
+            what = "no chunk of the stripe names this COLUMN page";
+        else if (before && (before->index > column->index ||
+                            (before->index == column->index && before->named_by >= column->named_by)))
+            what = "the COLUMN pages of a stripe are not column by column, each in the order of the chunks";
+        if (what) sl_segment_check_damage(c, column->offset, column->bytes, what);
+        if (what && column->named_by) break; /* one is enough: those behind it are out of order with it */
+    }
+    c->columns.count = 0;
+    c->stripe_chunks = 0;
+}
+
+/* Called for each whole page: ends the stripe before it, begins the next. */
+static void advance_stripe(sl_segment_check *c, unsigned kind)
+{
+    int is_in_stripe = kind == SL_PAGE_CHUNK || (kind == SL_PAGE_COLUMN && c->stripe_chunks == 0);
+    if (!is_in_stripe) {
+        end_stripe(c);
+        c->is_stripe_damaged = c->is_after_damage;
+    }
+    c->is_after_damage = 0;
+}
+
 /* 1, or -1 with os_errno. */
 static int take_chunk(sl_segment_check *c, const sl_page_item *item, int *os_errno)
 {
@@ -192,13 +238,19 @@ static int take_chunk(sl_segment_check *c, const sl_page_item *item, int *os_err
                             .content_bytes = item->content_bytes,
                             .columns = c->columns.items,
                             .column_count = c->columns.count,
+                            .number = c->stripe_chunks,
+                            .is_beside_damage = c->is_stripe_damaged,
                             .report = report_chunk,
                             .context = c};
     *os_errno = 0;
     int result = sl_verify_chunk(&chunk, os_errno);
     c->verify->result.block_count += chunk.block_count;
-    if (result <= 0) return result < 0 ? -1 : 1;
+    if (result <= 0) {
+        c->is_stripe_damaged = 1;
+        return result < 0 ? -1 : 1;
+    }
     const sl_found_chunk *found = &chunk.found;
+    check_stripe_chunk(c, &chunk);
     if (item->head.index != found->schema)
         report_chunk(c, &chunk, -1, item->offset, item->bytes, "the index of the page is not the chunk's schema");
     if (found->writer >= c->writers.count || !c->writers.items[found->writer].attempt ||
@@ -218,13 +270,13 @@ static int take_chunk(sl_segment_check *c, const sl_page_item *item, int *os_err
 static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
 {
     uint32_t entry_bytes = sl_table_entry_bytes[table];
-    uint64_t before = c->tables[table].bytes;
     c->is_data_over = 1;
     for (int later = table + 1; later < SL_TABLE_COUNT; later++)
         if (c->table_pages[later])
             sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
     if (item->head.index != c->table_pages[table] ||
-        before != (uint64_t)item->head.index * sl_table_page_entries_max[table] * entry_bytes)
+        c->table_entries[table] != (uint64_t)item->head.index * sl_table_page_entries_max[table] ||
+        (item->head.index && item->offset + SL_PAGE_HEAD_BYTES != sl_verify_entry_offset(c, table, c->table_entries[table])))
         c->has_table_gap[table] = 1;
     if (c->regions.count == 0 && c->has_table_gap[table])
         sl_segment_check_damage(c, item->offset, item->bytes,
@@ -233,7 +285,9 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
         item->content_bytes / entry_bytes > sl_table_page_entries_max[table])
         sl_segment_check_damage(c, item->offset, item->bytes, "the page of a table does not hold whole entries");
     if (c->table_pages[table]++ == 0) c->table_offset[table] = item->offset;
-    sl_buffer_put(&c->tables[table], item->content, item->content_bytes);
+    c->table_entries[table] += item->content_bytes / entry_bytes;
+    if (table == SL_TABLE_STATS || table == SL_TABLE_NODE_STATS) return 1;
+    sl_buffer_put(&c->tables[table], item->content, item->content_bytes / entry_bytes * entry_bytes);
     return !c->tables[table].is_out_of_memory;
 }
 
@@ -250,14 +304,6 @@ static void take_trailer(sl_segment_check *c, const sl_page_item *item)
     memcpy(c->trailer, item->content, SL_TRAILER_CONTENT_BYTES);
 }
 
-static void forget_columns(sl_segment_check *c, const sl_page_item *item)
-{
-    if (c->columns.count && item->kind == SL_PAGE_ITEM_PAGE)
-        sl_segment_check_damage(c, c->columns.items[0].offset, 0,
-                                "COLUMN pages are not followed by the CHUNK page they belong to");
-    c->columns.count = 0;
-}
-
 static int take_page(sl_segment_check *c, const sl_page_item *item, int *os_errno)
 {
     unsigned kind = item->head.kind;
@@ -265,14 +311,14 @@ static int take_page(sl_segment_check *c, const sl_page_item *item, int *os_errn
     *os_errno = 0;
     if (c->is_data_over && kind >= SL_PAGE_WRITER && kind <= SL_PAGE_BLOB)
         sl_segment_check_damage(c, item->offset, item->bytes, "a page stands behind the tables");
+    advance_stripe(c, kind);
     if (kind == SL_PAGE_COLUMN)
-        return SL_VEC_PUSH(&c->columns, (sl_found_column){item->offset, item->head.index}) ? 1 : -1;
+        return SL_VEC_PUSH(&c->columns, (sl_found_column){item->offset, item->bytes, item->head.index, 0}) ? 1 : -1;
     if (kind == SL_PAGE_CHUNK) {
         result = take_chunk(c, item, os_errno);
-        c->columns.count = 0;
+        c->stripe_chunks++;
         return result;
     }
-    forget_columns(c, item);
     if (kind == SL_PAGE_WRITER)
         result = take_writer(c, item);
     else if (kind == SL_PAGE_SCHEMA)
@@ -281,7 +327,7 @@ static int take_page(sl_segment_check *c, const sl_page_item *item, int *os_errn
         return sl_verify_facts(c, item, os_errno);
     else if (kind == SL_PAGE_TRAILER)
         take_trailer(c, item);
-    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_RECORD_TABLE)
+    else if (kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_NODE_STATS_TABLE)
         result = take_table(c, (int)(kind - SL_PAGE_WRITER_TABLE), item);
     return result ? 1 : -1;
 }
@@ -292,6 +338,7 @@ static steplog_status walk_pages(sl_segment_check *c, steplog_error *err)
     for (;;) {
         sl_page_item item;
         sl_page_walk_next(&c->walk, &item);
+        if (item.kind == SL_PAGE_ITEM_END) end_stripe(c);
         if (item.kind == SL_PAGE_ITEM_END || c->verify->must_stop) return STEPLOG_OK;
         int result = 1;
         if (item.kind == SL_PAGE_ITEM_ERROR) {
@@ -300,6 +347,7 @@ static steplog_status walk_pages(sl_segment_check *c, steplog_error *err)
         } else if (item.kind == SL_PAGE_ITEM_DAMAGE) {
             /* Not named yet: the CHUNK page behind it, or the tables, may know what was there. */
             os_errno = 0;
+            c->is_stripe_damaged = c->is_after_damage = 1;
             if (!SL_VEC_PUSH(&c->regions, (sl_found_region){item.offset, item.bytes, item.what, 0})) result = -1;
         } else {
             result = take_page(c, &item, &os_errno);
@@ -356,8 +404,9 @@ static steplog_status check_file(sl_segment_check *c, steplog_error *err)
     sl_page_walk_init(&c->pages, read_file, c, c->file_key, c->file_bytes);
     steplog_status status = walk_pages(c, err);
     if (status < 0 || c->verify->must_stop) return status;
-    return sl_verify_tables(c) ? STEPLOG_OK
-                               : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify segment '%s'", c->name);
+    if (sl_verify_tables(c, &e) > 0) return STEPLOG_OK;
+    if (e) return sl_verify_refused(c->verify, c->name, e, 0, err);
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify segment '%s'", c->name);
 }
 
 steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *err)
@@ -382,6 +431,7 @@ steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *
     SL_VEC_FREE(&c.schemas);
     SL_VEC_FREE(&c.chunks);
     SL_VEC_FREE(&c.records);
+    SL_VEC_FREE(&c.nodes);
     SL_VEC_FREE(&c.columns);
     SL_VEC_FREE(&c.regions);
     SL_VEC_FREE(&c.numbers);

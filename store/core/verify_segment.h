@@ -4,6 +4,7 @@
 
 #include "core/verify.h"
 #include "format/page_walk.h"
+#include "format/stats_codec.h"
 
 typedef struct sl_found_region {
     uint64_t offset, bytes;
@@ -22,11 +23,16 @@ typedef struct sl_segment_check {
     SL_VEC(sl_schema_entry) schemas; /* name_count 0: likewise */
     SL_VEC(sl_found_chunk) chunks;
     SL_VEC(sl_record_entry) records;
-    SL_VEC(sl_found_column) columns; /* since the last page that is no COLUMN page */
+    SL_VEC(sl_node_entry) nodes;     /* made again from chunks, once these are sorted */
+    SL_VEC(sl_found_column) columns; /* of the stripe that is being walked over */
+    uint32_t stripe_chunks;          /* its CHUNK pages so far */
+    uint32_t stripe_writer, stripe_schema;
+    int is_stripe_damaged, is_after_damage; /* damage lies within it, or may; directly before the next page */
     SL_VEC(sl_found_region) regions; /* damage */
     sl_found_number_list numbers;
     size_t numbers_limit;            /* merge when there are more */
-    sl_buffer tables[SL_TABLE_COUNT];
+    sl_buffer tables[SL_TABLE_COUNT]; /* but for those of statistics, which are read again where they lie */
+    uint64_t table_entries[SL_TABLE_COUNT];
     uint64_t table_offset[SL_TABLE_COUNT], table_pages[SL_TABLE_COUNT];
     int has_table_gap[SL_TABLE_COUNT]; /* a page of it was not met where it should be */
     int has_trailer;
@@ -51,8 +57,18 @@ void sl_segment_check_damage(sl_segment_check *c, uint64_t offset, uint64_t byte
 void sl_segment_check_merge(sl_segment_check *c);
 
 /* verify_tables.c: compares the tables and the trailer with what was found, then tells of damaged regions, with what the
- * tables know of them. 1, or 0 when out of memory. */
-int sl_verify_tables(sl_segment_check *c);
+ * tables know of them. 1, or -1 when reading failed: os_errno, or 0 for no memory. */
+int sl_verify_tables(sl_segment_check *c, int *os_errno);
+uint64_t sl_verify_entry_offset(const sl_segment_check *c, int table, uint64_t entry);
+
+typedef SL_VEC(sl_group_entry) sl_found_group_list;
+
+/* verify_stats.c: makes the nodes, and says where the entries of groups begin in the tables of nodes and statistics; groups
+ * have statistics where the stored ones have them. 1, or 0 when out of memory. */
+int sl_verify_make_nodes(sl_segment_check *c, sl_found_group_list *groups, uint64_t *stats_count,
+                         uint64_t *node_stats_count);
+/* Compares the tables of statistics, which have as many entries as they should. As sl_verify_tables(): 1, or -1. */
+int sl_verify_stats(sl_segment_check *c, const sl_found_group_list *groups, int *os_errno);
 
 /* verify_facts.c: checks the entries of a FACTS page and the data of the blobs they name. As sl_verify_chunk(): 1, or -1. */
 int sl_verify_facts(sl_segment_check *c, const sl_page_item *item, int *os_errno);

@@ -41,11 +41,12 @@ static void encode(int table, const void *entry, uint8_t *out)
     case SL_TABLE_GROUPS: sl_group_entry_encode(entry, out); break;
     case SL_TABLE_CHUNKS: sl_chunk_entry_encode(entry, out); break;
     case SL_TABLE_RANGES: sl_range_entry_encode(entry, out); break;
-    default: sl_record_entry_encode(entry, out); break;
+    case SL_TABLE_RECORDS: sl_record_entry_encode(entry, out); break;
+    default: sl_node_entry_encode(entry, out); break;
     }
 }
 
-static uint64_t entry_offset(const sl_segment_check *c, int table, uint64_t entry)
+uint64_t sl_verify_entry_offset(const sl_segment_check *c, int table, uint64_t entry)
 {
     uint32_t bytes = sl_table_entry_bytes[table];
     uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)sl_table_page_entries_max[table] * bytes;
@@ -55,7 +56,7 @@ static uint64_t entry_offset(const sl_segment_check *c, int table, uint64_t entr
 
 static uint64_t stored_count(const sl_segment_check *c, int table)
 {
-    return c->tables[table].bytes / sl_table_entry_bytes[table];
+    return c->table_entries[table];
 }
 
 static void compare_entry(sl_segment_check *c, int table, uint64_t index, const void *entry, uint32_t writer)
@@ -73,7 +74,7 @@ static void compare_entry(sl_segment_check *c, int table, uint64_t index, const 
              (unsigned long long)index, table_names[table], at);
     sl_segment_check_report(
         c,
-        &(sl_segment_place){.offset = entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
+        &(sl_segment_place){.offset = sl_verify_entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
 }
 
 static void compare_count(sl_segment_check *c, int table, uint64_t expected)
@@ -87,9 +88,7 @@ static void compare_count(sl_segment_check *c, int table, uint64_t expected)
 
 /* ---- groups and chunks ---- */
 
-typedef SL_VEC(sl_group_entry) group_list;
-
-static int make_groups(sl_segment_check *c, group_list *groups)
+static int make_groups(sl_segment_check *c, sl_found_group_list *groups)
 {
     for (size_t i = 0; i < c->chunks.count; i++) {
         const sl_found_chunk *chunk = &c->chunks.items[i];
@@ -121,7 +120,7 @@ static int make_groups(sl_segment_check *c, group_list *groups)
 
 static void report_range(sl_segment_check *c, uint64_t index, const sl_range_entry *range, const char *what)
 {
-    sl_segment_check_report(c, &(sl_segment_place){.offset = entry_offset(c, SL_TABLE_RANGES, index),
+    sl_segment_check_report(c, &(sl_segment_place){.offset = sl_verify_entry_offset(c, SL_TABLE_RANGES, index),
                                                    .bytes = SL_RANGE_ENTRY_BYTES,
                                                    .what = what,
                                                    .writer = range->writer});
@@ -303,6 +302,21 @@ static uint32_t writer_of_chunk(const sl_segment_check *c, uint64_t chunk)
     return UINT32_MAX;
 }
 
+/* Whether a region lies in the pages of a chunk, or may. A chunk whose CHUNK page is whole told of its columns itself; the
+ * COLUMN pages of one whose CHUNK page is not lie anywhere between its first one and that. */
+static int is_of_chunk(const sl_segment_check *c, const sl_found_region *region, const sl_chunk_entry *chunk)
+{
+    size_t low = 0, high = c->chunks.count;
+    if (touches(region, chunk->page_offset, chunk->page_offset + chunk->page_bytes)) return 1;
+    if (!touches(region, chunk->extent_offset, chunk->page_offset)) return 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->chunks.items[middle].entry.page_offset < chunk->page_offset) low = middle + 1;
+        else high = middle;
+    }
+    return low == c->chunks.count || c->chunks.items[low].entry.page_offset != chunk->page_offset;
+}
+
 static void name_region(sl_segment_check *c, sl_found_region *region)
 {
     sl_writer_entry writer;
@@ -314,7 +328,7 @@ static void name_region(sl_segment_check *c, sl_found_region *region)
             tell(c, region, (uint32_t)i, NULL);
     for (uint64_t i = 0; i < stored_count(c, SL_TABLE_CHUNKS); i++)
         if (sl_chunk_entry_decode(c->tables[SL_TABLE_CHUNKS].data + i * SL_CHUNK_ENTRY_BYTES, &chunk) &&
-            touches(region, chunk.extent_offset, chunk.page_offset + chunk.page_bytes))
+            is_of_chunk(c, region, &chunk))
             tell(c, region, writer_of_chunk(c, i), &chunk);
     uint32_t told = UINT32_MAX;
     for (uint64_t i = 0; i < stored_count(c, SL_TABLE_RECORDS); i++)
@@ -463,39 +477,58 @@ static int compare_whole(sl_segment_check *c)
     return is_good;
 }
 
-int sl_verify_tables(sl_segment_check *c)
+/* Nodes follow from chunks, and statistics from values: for the latter the tables must be as long as they should be. */
+static int compare_stats(sl_segment_check *c, const sl_found_group_list *groups, const uint64_t *counts, int *os_errno)
 {
-    sl_segment_check_merge(c);
-    if (c->regions.count) {
-        for (size_t i = 0; i < c->regions.count; i++)
-            if (!c->regions.items[i].is_told) name_region(c, &c->regions.items[i]);
-        return compare_whole(c);
-    }
-    group_list groups = {0};
+    for (size_t i = 0; i < groups->count; i++)
+        if (groups->items[i].schema >= c->schemas.count) return 1;
+    for (int table = 0; table < SL_TABLE_COUNT; table++)
+        if (c->has_table_gap[table] || (table != SL_TABLE_RANGES && stored_count(c, table) != counts[table])) return 1;
+    return sl_verify_stats(c, groups, os_errno);
+}
+
+static int compare_all(sl_segment_check *c, sl_found_group_list *groups, int *os_errno)
+{
+    uint64_t counts[SL_TABLE_COUNT] = {c->writers.count, c->schemas.count, 0, c->chunks.count, 0, c->records.count};
     if (c->chunks.count) qsort(c->chunks.items, c->chunks.count, sizeof *c->chunks.items, compare_chunks);
     if (c->records.count) qsort(c->records.items, c->records.count, sizeof *c->records.items, compare_records);
-    int is_good = make_groups(c, &groups);
+    if (!make_groups(c, groups) ||
+        !sl_verify_make_nodes(c, groups, &counts[SL_TABLE_STATS], &counts[SL_TABLE_NODE_STATS]))
+        return -1;
+    counts[SL_TABLE_GROUPS] = groups->count;
+    counts[SL_TABLE_NODES] = c->nodes.count;
     for (size_t i = 0; i < c->records.count; i++)
         if (c->records.items[i].writer < c->writers.count &&
             c->writers.items[c->records.items[i].writer].record_count++ == 0)
             c->writers.items[c->records.items[i].writer].record_first = (uint32_t)i;
-    size_t counts[SL_TABLE_COUNT] = {c->writers.count, c->schemas.count, groups.count, c->chunks.count, 0,
-                                     c->records.count};
-    for (int table = 0; table < SL_TABLE_COUNT && is_good; table++)
+    for (int table = 0; table < SL_TABLE_COUNT; table++)
         if (table != SL_TABLE_RANGES) compare_count(c, table, counts[table]);
-    if (is_good) {
-        compare_ranges(c);
-        compare_writers(c);
-        for (size_t i = 0; i < c->schemas.count; i++)
-            compare_entry(c, SL_TABLE_SCHEMAS, i, &c->schemas.items[i], UINT32_MAX);
-        for (size_t i = 0; i < groups.count; i++)
-            compare_entry(c, SL_TABLE_GROUPS, i, &groups.items[i], groups.items[i].writer);
-        for (size_t i = 0; i < c->chunks.count; i++)
-            compare_entry(c, SL_TABLE_CHUNKS, i, &c->chunks.items[i].entry, c->chunks.items[i].writer);
-        for (size_t i = 0; i < c->records.count; i++)
-            compare_entry(c, SL_TABLE_RECORDS, i, &c->records.items[i], c->records.items[i].writer);
-        compare_trailer(c);
+    compare_ranges(c);
+    compare_writers(c);
+    for (size_t i = 0; i < c->schemas.count; i++)
+        compare_entry(c, SL_TABLE_SCHEMAS, i, &c->schemas.items[i], UINT32_MAX);
+    for (size_t i = 0; i < groups->count; i++)
+        compare_entry(c, SL_TABLE_GROUPS, i, &groups->items[i], groups->items[i].writer);
+    for (size_t i = 0; i < c->chunks.count; i++)
+        compare_entry(c, SL_TABLE_CHUNKS, i, &c->chunks.items[i].entry, c->chunks.items[i].writer);
+    for (size_t i = 0; i < c->records.count; i++)
+        compare_entry(c, SL_TABLE_RECORDS, i, &c->records.items[i], c->records.items[i].writer);
+    for (size_t i = 0; i < c->nodes.count; i++) compare_entry(c, SL_TABLE_NODES, i, &c->nodes.items[i], UINT32_MAX);
+    compare_trailer(c);
+    return compare_stats(c, groups, counts, os_errno);
+}
+
+int sl_verify_tables(sl_segment_check *c, int *os_errno)
+{
+    *os_errno = 0;
+    sl_segment_check_merge(c);
+    if (c->regions.count) {
+        for (size_t i = 0; i < c->regions.count; i++)
+            if (!c->regions.items[i].is_told) name_region(c, &c->regions.items[i]);
+        return compare_whole(c) ? 1 : -1;
     }
+    sl_found_group_list groups = {0};
+    int result = compare_all(c, &groups, os_errno);
     SL_VEC_FREE(&groups);
-    return is_good;
+    return result;
 }

@@ -91,7 +91,8 @@ enum {
     SL_COLUMN_HAS_POSITIONS = 8
 };
 
-#define SL_NODE_CHUNKS 64u /* chunks of a group that make a node */
+#define SL_STRIPE_CHUNKS_MAX 16u /* chunks whose columns stand together */
+#define SL_NODE_CHUNKS 64u       /* chunks of a group that make a node */
 #define SL_NO_STATS UINT32_MAX
 /* A group with fewer chunks, or chunks with fewer rows, carries no statistics. */
 #define SL_STATS_CHUNKS_MIN 4u

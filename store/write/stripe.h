@@ -5,8 +5,6 @@
 
 #include "format/stats_codec.h"
 
-#define SL_STRIPE_CHUNKS_MAX 16u
-
 typedef struct sl_stripe_chunk {
     uint32_t row_count;
     int64_t *axis;         /* steps, then times, then sequences: row_count of each */

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import lz4.block
 
-from . import tables
+from . import statistics, tables
 from .bodies import BlobHead, Record, Row, decode_blob_head, decode_fact, decode_writer
 from .checks import check, file_key, hash64, is_head_right
-from .codecs import bits_double, decode_doubles, decode_integers
-from .wire import NO_TIME, Broken, Cursor, Newer, is_time, is_zero, need, pad8, u16, u32, u64
+from .codecs import decode_doubles, decode_integers
+from .wire import NO_TIME, Broken, Cursor, Newer, is_time, is_zero, need, pad8, u32, u64
 
 MAGIC = b"SLSEGMNT"
 HEADER_BYTES, PAGE_HEAD_BYTES, TRAILER_BYTES = 64, 24, 256
@@ -44,6 +44,7 @@ class Chunk:
     extent: int
     value_count: int
     is_partial: bool
+    own: list           # of the columns with a page of their own: (number, file offset)
 
 
 @dataclass
@@ -100,6 +101,10 @@ def read_segment(path, name_id, data, report):
         for offset, text in tables.differences(segment):
             report.damage(path, offset, text)
         order_of_pages(segment, report)
+        if not segment.has_damaged_pages:
+            check_stripes(segment, report)
+            for offset, text in statistics.differences(segment):
+                report.damage(path, offset, text)
     return segment
 
 
@@ -138,7 +143,7 @@ def parse_page(data, at, key):
 
 
 def is_known(kind):
-    return 1 <= kind <= 6 or 16 <= kind <= 21 or kind == 31
+    return 1 <= kind <= 6 or 16 <= kind <= 24 or kind == 31
 
 
 def decompress(stored, raw_bytes):
@@ -291,11 +296,11 @@ def decode_chunk(segment, page, report):
     need(all(is_time(time) for time in times), "a time of -2^63")
     is_sorted = all(a <= b for a, b in zip(steps, steps[1:]))
     need(is_sorted == bool(head.flags & IS_SORTED), "the flag for sorted steps is wrong")
-    columns, distances, is_partial = [], [], False
+    columns, own, is_partial = [], [], False
     for number in range(head.column_count):
         column = ColumnEntry(head.directory, head.row_count)
         try:
-            columns.append(decode_column(segment, page, head, number, column, distances))
+            columns.append(decode_column(segment, page, head, number, column, own))
         except Broken as error:
             need(column.has_own_page, "column %d: %s" % (number, error))
             report.damage(segment.path, page.offset - column.distance, "column %d of the chunk at %d: %s"
@@ -304,7 +309,6 @@ def decode_chunk(segment, page, report):
             is_partial = True
     head.directory.done("the directory")
     head.payloads.done("the payloads")
-    check_column_places(segment, page, distances, is_partial)
     if head.schema not in segment.schemas:
         raise Broken("schema %d cannot be read; %d rows are lost" % (head.schema, head.row_count))
     names = segment.schemas[head.schema][1]
@@ -312,8 +316,8 @@ def decode_chunk(segment, page, report):
     rows = [Row(sequences[r], steps[r], times[r], names, tuple(column[r] for column in columns), is_partial)
             for r in range(head.row_count)]
     value_count = sum(value is not None for row in rows for value in row.values)
-    extent = page.offset - max(distances, default=0)
-    return Chunk(page, head.writer, head.schema, head.flags, rows, extent, value_count, is_partial)
+    extent = min([page.offset] + [offset for _, offset in own])
+    return Chunk(page, head.writer, head.schema, head.flags, rows, extent, value_count, is_partial, own)
 
 
 class ColumnEntry:
@@ -323,10 +327,10 @@ class ColumnEntry:
         flags = cursor.u8()
         self.is_empty = flags == 0
         self.has_own_page, self.has_bitmap, self.has_positions = (bool(flags & bit) for bit in (2, 4, 8))
-        self.statistics, self.distance = None, 0
+        self.distance = 0
         if self.is_empty:
             return
-        need(flags & 1 and flags >> 5 == 0, "a column with flags %02x" % flags)
+        need(flags & 1 and flags >> 4 == 0, "a column with flags %02x" % flags)
         need(not (self.has_bitmap and self.has_positions), "a column with bitmap and positions")
         self.payload_bytes = cursor.varint()
         need(1 <= self.payload_bytes <= PAYLOAD_BYTES_MAX, "a payload of %d bytes" % self.payload_bytes)
@@ -337,16 +341,14 @@ class ColumnEntry:
             self.value_count, self.presence_bytes = cursor.varint(), cursor.varint()
             need(1 <= self.value_count <= row_count - 1, "%d values in %d rows" % (self.value_count, row_count))
             need(self.presence_bytes < self.payload_bytes, "more presence than payload")
-        if flags & 16:
-            self.statistics = cursor.take(42)
 
 
-def decode_column(segment, page, head, number, column, distances):
+def decode_column(segment, page, head, number, column, own_pages):
     """The values of a column, row by row, None where there is none."""
     if column.is_empty:
         return [None] * head.row_count
     if column.has_own_page:
-        distances.append(column.distance)
+        own_pages.append((number, page.offset - column.distance))
         own = segment.pages.get(page.offset - column.distance)
         need(column.distance and own is not None and own.kind == COLUMN, "its page cannot be read")
         need(own.index == number, "its page is that of column %d" % own.index)
@@ -356,8 +358,6 @@ def decode_column(segment, page, head, number, column, distances):
         payload = head.payloads.take(column.payload_bytes)
     presence, encoded = payload[:column.presence_bytes], payload[column.presence_bytes:]
     values = decode_doubles(encoded, column.value_count)
-    if column.statistics is not None:
-        check_statistics(column.statistics, values)
     if not presence and not column.has_bitmap and not column.has_positions:
         return values
     rows = present_rows(column, presence, head.row_count)
@@ -380,33 +380,36 @@ def present_rows(column, presence, row_count):
     return rows
 
 
-def check_statistics(statistics, bits):
-    """What the directory says of a column is what its values say."""
-    values = [bits_double(number) for number in bits]
-    finite = [place for place, value in enumerate(values) if value - value == 0]
-    need((u64(statistics, 0), u64(statistics, 8)) == (bits[0], bits[-1]), "first or last of the statistics is wrong")
-    for at, place_at, choose in ((16, 32, min), (24, 34, max)):
-        place = u16(statistics, place_at)
-        if finite:
-            extreme = choose(values[i] for i in finite)
-            expected = next(i for i in finite if values[i] == extreme)
-            need(place == expected and u64(statistics, at) == bits[expected], "an extreme of the statistics is wrong")
-        else:
-            stated = bits_double(u64(statistics, at))
-            need(place == 0 and stated != stated, "an extreme of the statistics without finite values is wrong")
-    counts = (sum(v != v for v in values), values.count(float("inf")), values.count(float("-inf")))
-    need((u16(statistics, 36), u16(statistics, 38), u16(statistics, 40)) == counts, "counts of the statistics")
+# --- stripes (8.3) ---
+
+STRIPE_CHUNKS = 16
 
 
-def check_column_places(segment, page, distances, is_partial):
-    """The COLUMN pages of a chunk stand directly before it, in the order of columns."""
-    if is_partial:
-        return
-    at = page.offset - max(distances, default=0)
-    for distance in distances:
-        need(page.offset - distance == at, "the columns of the chunk are not in order")
-        at += segment.pages[at].bytes
-    need(at == page.offset, "something stands between the columns and the chunk")
+def check_stripes(segment, report):
+    """COLUMN pages are followed by the CHUNK pages that name them, and stand column by column, in their order."""
+    chunks = {chunk.page.offset: chunk for chunk in segment.chunks}
+    columns, run = [], []
+    for page in list(segment.pages.values()) + [None]:
+        kind = page.kind if page is not None else None
+        if kind != CHUNK and (kind != COLUMN or run):
+            check_stripe(segment, columns, run, report)
+            columns, run = [], []
+        if kind == COLUMN:
+            columns.append((page.index, page.offset))
+        if kind == CHUNK and page.offset in chunks:
+            run.append(chunks[page.offset])
+
+
+def check_stripe(segment, columns, run, report):
+    naming = [place for place, chunk in enumerate(run) if chunk.own]
+    named = sorted((number, place, offset) for place, chunk in enumerate(run) for number, offset in chunk.own)
+    if [(number, offset) for number, _, offset in named] != columns:
+        report.damage(segment.path, (columns or [(0, run[0].page.offset)])[0][1],
+                      "the COLUMN pages of a stripe are not those that its chunks name, in their order")
+    if any(place >= STRIPE_CHUNKS for place in naming):
+        report.damage(segment.path, run[0].page.offset, "a stripe of more than %d chunks" % STRIPE_CHUNKS)
+    if len({(run[place].writer, run[place].schema) for place in naming + ([0] if naming else [])}) > 1:
+        report.damage(segment.path, run[0].page.offset, "a stripe of more than one writer and schema")
 
 
 # --- facts and blobs (8.5) ---

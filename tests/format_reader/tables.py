@@ -2,12 +2,17 @@
 from dataclasses import dataclass
 
 from .bodies import Fact
-from .wire import NO_TIME, Cursor, need
+from .wire import NO_TIME, Broken, Cursor, is_zero, need
 
-WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE, TRAILER = 16, 17, 18, 19, 20, 21, 31
-TABLES = (WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE)
-ENTRY_BYTES = dict(zip(TABLES, (96, 16, 64, 80, 24, 48)))
-ENTRIES_IN_PAGE = 512
+WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE = 16, 17, 18, 19, 20, 21
+NODE_TABLE, STATS_TABLE, NODE_STATS_TABLE, TRAILER = 22, 23, 24, 31
+TABLES = (WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, RECORD_TABLE, NODE_TABLE, STATS_TABLE,
+          NODE_STATS_TABLE)
+# What a segment is read with; the others only tell sooner.
+NEEDED = TABLES[:6]
+ENTRY_BYTES = dict(zip(TABLES, (96, 16, 80, 80, 24, 48, 48, 56, 80)))
+ENTRIES_IN_PAGE = dict(zip(TABLES, (512, 512, 512, 64, 512, 512, 512, 64, 512)))
+NODE_CHUNKS, NO_STATS = 64, 2**32 - 1
 TRAILER_BYTES, TRAILER_CONTENT_BYTES, PAGE_HEAD_BYTES = 256, 232, 24
 HELD, DROPPED = 1, 2
 
@@ -56,6 +61,9 @@ class GroupEntry:
     step_max: int
     time_min: int
     time_max: int
+    node_first: int = 0
+    stats_first: int = NO_STATS
+    node_stats_first: int = NO_STATS
 
 
 @dataclass
@@ -72,6 +80,16 @@ class ChunkEntry:
     time_max: int
     value_count: int
     extent: int
+
+
+@dataclass
+class NodeEntry:
+    flags: int
+    row_count: int
+    sequence_first: int
+    sequence_last: int
+    step_min: int
+    step_max: int
 
 
 @dataclass
@@ -116,7 +134,9 @@ def decode_schema_entry(c):
 
 def decode_group_entry(c):
     entry = GroupEntry(c.u32(), c.u32(), (c.u32(), c.u32()), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(),
-                       c.i64())
+                       c.i64(), c.u32(), c.u32(), c.u32())
+    c.zeros(4, "bytes 76 to 79 of a group entry")
+    need((entry.stats_first == NO_STATS) == (entry.node_stats_first == NO_STATS), "half of a group's statistics")
     need(entry.chunks[1] >= 1 and entry.step_min <= entry.step_max, "a group entry is out of bounds")
     return entry
 
@@ -147,8 +167,43 @@ def decode_record_entry(c):
     return entry
 
 
+def decode_node_entry(c):
+    flags = c.u32()
+    c.zeros(4, "bytes 4 to 7 of a node entry")
+    entry = NodeEntry(flags, c.u64(), c.u64(), c.u64(), c.i64(), c.i64())
+    need(entry.flags <= 1 and 1 <= entry.row_count <= 65536 and 1 <= entry.sequence_first <= entry.sequence_last
+         and entry.step_min <= entry.step_max, "a node entry is out of bounds")
+    return entry
+
+
+def decode_stats_entry(c):
+    """The 56 bytes, which are compared as they are; here only what holds for any."""
+    entry = c.take(56)
+    rest = Cursor(entry)
+    rest.take(48)
+    counts = [rest.u16() for _ in range(4)]
+    return checked_stats(entry, 48, counts, 1024, 2**16 - 1)
+
+
+def decode_node_stats_entry(c):
+    entry = c.take(80)
+    rest = Cursor(entry)
+    rest.take(64)
+    counts = [rest.u32() for _ in range(4)]
+    return checked_stats(entry, 64, counts, 65536, 2**32 - 1)
+
+
+def checked_stats(entry, at, counts, most, none):
+    if counts[0] in (0, none):
+        need(is_zero(entry[:at]) and not any(counts[1:]), "statistics of nothing that say something")
+    else:
+        need(counts[0] <= most and sum(counts[1:]) <= counts[0], "counts of statistics are out of bounds")
+    return bytes(entry)
+
+
 DECODERS = dict(zip(TABLES, (decode_writer_entry, decode_schema_entry, decode_group_entry, decode_chunk_entry,
-                             decode_range_entry, decode_record_entry)))
+                             decode_range_entry, decode_record_entry, decode_node_entry, decode_stats_entry,
+                             decode_node_stats_entry)))
 
 
 # --- trailer and whole tables ---
@@ -161,25 +216,25 @@ def read_trailer(segment, data):
     need(c.u64() == len(data), "the trailer is that of a file of another size")
     places = [(c.u64(), c.u64()) for _ in TABLES]
     trailer = Trailer(places, c.u64(), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(), c.i64())
-    c.zeros(72, "the rest of the trailer")
+    c.zeros(24, "the rest of the trailer")
     need(page.index == 0, "the trailer has index %d" % page.index)
     at = places[0][0]
     for (offset, count), kind in zip(places, TABLES):
         need(count < 2**32, "a table of %d entries" % count)
         need(offset == at, "table %d is at %d, expected at %d" % (kind, offset, at))
-        at += table_bytes(count, ENTRY_BYTES[kind])
+        at += table_bytes(count, kind)
     need(at == page.offset, "the tables do not end at the trailer")
     return trailer
 
 
-def table_bytes(count, entry_bytes):
-    return -(-count // ENTRIES_IN_PAGE) * PAGE_HEAD_BYTES + count * entry_bytes
+def table_bytes(count, kind):
+    return -(-count // ENTRIES_IN_PAGE[kind]) * PAGE_HEAD_BYTES + count * ENTRY_BYTES[kind]
 
 
 def read_table(segment, kind, offset, count):
     entries, number = [], 0
     while len(entries) < count:
-        wanted = min(ENTRIES_IN_PAGE, count - len(entries))
+        wanted = min(ENTRIES_IN_PAGE[kind], count - len(entries))
         page = segment.pages.get(offset)
         need(page is not None and page.kind == kind and len(page.raw) == wanted * ENTRY_BYTES[kind],
              "page %d of table %d cannot be read" % (number, kind))
@@ -192,9 +247,17 @@ def read_table(segment, kind, offset, count):
 
 
 def read_tables(segment, data):
-    """Fills in the ranges from the tables; raises Broken when any of them cannot be read."""
+    """Fills in the ranges from the tables; raises Broken when any of those that are needed cannot be read."""
     trailer = read_trailer(segment, data)
-    tables = {kind: read_table(segment, kind, *place) for kind, place in zip(TABLES, trailer.places)}
+    tables = {}
+    for kind, place in zip(TABLES, trailer.places):
+        try:
+            tables[kind] = read_table(segment, kind, *place)
+        except Broken:
+            if kind in NEEDED:
+                raise
+            need(segment.has_damaged_pages, "table %d breaks a rule" % kind)
+            tables[kind] = None     # its damaged page was told of
     check_order(tables)
     segment.trailer, segment.tables = trailer, tables
     segment.stubs = dict(enumerate(tables[WRITER_TABLE]))
@@ -244,7 +307,7 @@ def rebuild(segment):
             for place in range(len(page.raw) // ENTRY_BYTES[page.kind]):
                 entry = DECODERS[page.kind](cursor)
                 if page.kind == WRITER_TABLE:
-                    segment.stubs[page.index * ENTRIES_IN_PAGE + place] = entry
+                    segment.stubs[page.index * ENTRIES_IN_PAGE[WRITER_TABLE] + place] = entry
                 elif entry.kind == DROPPED:
                     segment.dropped.setdefault(entry.writer, []).append((entry.begin, entry.end))
     numbers = {}
@@ -329,6 +392,32 @@ def chunk_differences(segment):
         if sums != (group.row_count, group.value_count, group.step_min, group.step_max, group.time_min,
                     group.time_max):
             yield 0, "a group differs from its chunks"
+    yield from node_differences(segment)
+
+
+def node_count(chunk_count):
+    """How many nodes have entries: none where there would be only one."""
+    return -(-chunk_count // NODE_CHUNKS) if chunk_count > NODE_CHUNKS else 0
+
+
+def node_differences(segment):
+    nodes = []
+    for group in segment.tables[GROUP_TABLE]:
+        first, count = group.chunks
+        if group.node_first != len(nodes):
+            yield 0, "the nodes of a group do not follow those before"
+        for begin in range(0, count if node_count(count) else 0, NODE_CHUNKS):
+            nodes.append(node_entry(segment.tables[CHUNK_TABLE][first + begin:first + min(count, begin + NODE_CHUNKS)]))
+    if segment.tables[NODE_TABLE] is not None and segment.tables[NODE_TABLE] != nodes:
+        yield segment.trailer.places[TABLES.index(NODE_TABLE)][0], "the node table differs from the chunks"
+
+
+def node_entry(chunks):
+    is_ascending = (all(chunk.flags & 1 for chunk in chunks)
+                    and all(a.step_max < b.step_min for a, b in zip(chunks, chunks[1:])))
+    return NodeEntry(int(is_ascending), sum(e.row_count for e in chunks), min(e.sequence_first for e in chunks),
+                     max(e.sequence_last for e in chunks), min(e.step_min for e in chunks),
+                     max(e.step_max for e in chunks))
 
 
 def chunk_entry(chunk):
