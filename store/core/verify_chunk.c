@@ -168,7 +168,7 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
         return 0;
     }
     if (c->has_steps) {
-        sl_stats_make(values, present, head->row_count, c->steps, &stats);
+        sl_stats_make(values, present, head->row_count, c->steps, c->found.entry.step_min, &stats);
         sum_stats(c, column, &stats);
     }
     return 1;
