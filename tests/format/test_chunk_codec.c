@@ -39,7 +39,6 @@ static void round_trip(uint32_t row_count, int is_sparse, sl_buffer *payload, sl
     cr_assert_eq(info->value_count, count);
     cr_assert_eq(info->payload_bytes, payload->bytes);
     cr_assert_eq(info->flags == 0, count == 0);
-    cr_assert_eq((info->flags & SL_COLUMN_HAS_STATS) != 0, count >= SL_CHUNK_STATS_VALUES_MIN);
     cr_assert_eq((info->flags & (SL_COLUMN_HAS_BITMAP | SL_COLUMN_HAS_POSITIONS)) != 0, count > 0 && count < row_count);
 }
 
@@ -255,6 +254,41 @@ Test(chunk_codec, chunks_return_and_refuse_cuts)
         cr_assert_not(is_chunk(out.data, out.bytes), "a byte behind the last payload");
         sl_buffer_free(&out);
     }
+}
+
+/* The directory of make_chunk(): flags, payload bytes in two, page distance in two; then flags, payload bytes. */
+Test(chunk_codec, refuses_directory_entries_that_break_a_rule)
+{
+    sl_buffer out = make_chunk(0);
+    size_t at = 32 + 5 + 6 + 7;
+    cr_assert_eq(out.data[at], SL_COLUMN_HAS_VALUES | SL_COLUMN_IS_OWN_PAGE);
+    static const uint8_t flags[] = {2, 3 | 16, 3 | 32, 3 | 64, 3 | 128, 3 | 12, 4, 8, 16};
+    for (size_t i = 0; i < sizeof flags; i++) {
+        out.data[at] = flags[i];
+        cr_expect_not(is_chunk(out.data, out.bytes), "flags %u", (unsigned)flags[i]);
+    }
+    sl_buffer_free(&out);
+}
+
+Test(chunk_codec, a_payload_has_at_most_65536_bytes)
+{
+    sl_column_info info = {.flags = SL_COLUMN_HAS_VALUES | SL_COLUMN_IS_OWN_PAGE, .value_count = 1024,
+                           .page_distance = 1 << 20};
+    cr_expect_eq(SL_COLUMN_PAYLOAD_BYTES_MAX, 65536u);
+    for (uint32_t over = 0; over < 2; over++) {
+        sl_buffer directory = {0};
+        sl_column_info out;
+        info.payload_bytes = SL_COLUMN_PAYLOAD_BYTES_MAX + over;
+        sl_chunk_directory_put(&directory, &info);
+        sl_chunk_head head = {.row_count = 1024, .column_count = 1, .directory = directory.data,
+                              .directory_bytes = (uint32_t)directory.bytes};
+        sl_chunk_walk walk = sl_chunk_directory_begin(&head);
+        int is_there = sl_chunk_directory_next(&walk, &out);
+        cr_expect_eq(is_there && !walk.is_bad, !over);
+        sl_buffer_free(&directory);
+    }
+    /* The longest that an encoder makes: as many values as can be, none of which shrink, and presence. */
+    cr_expect_leq(SL_VALUE_ENCODED_BYTES_MAX(SL_CHUNK_ROWS_MAX) + SL_CHUNK_ROWS_MAX / 8, SL_COLUMN_PAYLOAD_BYTES_MAX);
 }
 
 Test(chunk_codec, refuses_heads_that_break_a_rule)

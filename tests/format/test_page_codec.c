@@ -49,9 +49,10 @@ Test(page_codec, lies_as_the_format_says)
     static const unsigned kinds[] = {
         SL_PAGE_WRITER,      SL_PAGE_SCHEMA,       SL_PAGE_COLUMN,       SL_PAGE_CHUNK,       SL_PAGE_FACTS,
         SL_PAGE_BLOB,        SL_PAGE_WRITER_TABLE, SL_PAGE_SCHEMA_TABLE, SL_PAGE_GROUP_TABLE, SL_PAGE_CHUNK_TABLE,
-        SL_PAGE_RANGE_TABLE, SL_PAGE_RECORD_TABLE, SL_PAGE_TRAILER};
-    static const unsigned numbers[] = {1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 20, 21, 31};
-    for (size_t i = 0; i < 13; i++) cr_expect_eq(kinds[i], numbers[i]);
+        SL_PAGE_RANGE_TABLE, SL_PAGE_RECORD_TABLE, SL_PAGE_NODE_TABLE,   SL_PAGE_STATS_TABLE, SL_PAGE_NODE_STATS_TABLE,
+        SL_PAGE_TRAILER};
+    static const unsigned numbers[] = {1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 20, 21, 22, 23, 24, 31};
+    for (size_t i = 0; i < 16; i++) cr_expect_eq(kinds[i], numbers[i]);
     cr_expect_eq(SL_PAGE_CONTENT_BYTES_MAX, 5242880u);
 }
 

@@ -64,11 +64,13 @@ Test(segment_codec, headers_are_newer_or_break_a_rule)
 
 Test(segment_codec, tables_are_as_the_format_says)
 {
-    static const uint32_t bytes[SL_TABLE_COUNT] = {96, 16, 64, 80, 24, 48};
-    static const uint8_t kinds[SL_TABLE_COUNT] = {16, 17, 18, 19, 20, 21};
+    static const uint32_t bytes[SL_TABLE_COUNT] = {96, 16, 80, 80, 24, 48, 48, 56, 80};
+    static const uint32_t entries[SL_TABLE_COUNT] = {512, 512, 512, 64, 512, 512, 512, 64, 512};
+    static const uint8_t kinds[SL_TABLE_COUNT] = {16, 17, 18, 19, 20, 21, 22, 23, 24};
     for (int i = 0; i < SL_TABLE_COUNT; i++) {
         cr_expect_eq(sl_table_entry_bytes[i], bytes[i]);
         cr_expect_eq(sl_table_page_kind[i], kinds[i]);
+        cr_expect_eq(sl_table_page_entries_max[i], entries[i]);
     }
 }
 
@@ -97,7 +99,7 @@ static const struct {
 } codecs[] = {
     {"writer", writer_entry_again, 96, {[32] = 1}},
     {"schema", schema_entry_again, 16, {[8] = 1}},
-    {"group", group_entry_again, 64, {[12] = 1}},
+    {"group", group_entry_again, 80, {[12] = 1}},
     {"chunk", chunk_entry_again, 80, {[0] = 64, [12] = 1, [16] = 1, [24] = 1}},
     {"range", range_entry_again, 24, {[4] = 1, [8] = 1, [16] = 2}},
     {"record", record_entry_again, 48, {[4] = 1, [5] = 1, [24] = 1, [40] = 1}},
@@ -149,7 +151,7 @@ Test(segment_codec, entries_that_break_a_rule_are_refused)
         size_t codec, at;
         uint8_t byte;
     } changes[] = {{0, 32, 0}, {0, 44, 1}, {0, 47, 1},  {0, 88, 1}, {0, 95, 1}, {1, 8, 0},  {1, 10, 1},
-                   {2, 12, 0}, {2, 39, 1}, {3, 12, 0},  {3, 13, 5}, {3, 16, 0}, {3, 17, 1}, {3, 39, 1},
+                   {2, 12, 0}, {2, 39, 1}, {2, 76, 1},  {2, 79, 1}, {3, 12, 0},  {3, 13, 5}, {3, 16, 0}, {3, 17, 1}, {3, 39, 1},
                    {3, 68, 1}, {3, 71, 1}, {3, 72, 65}, {4, 4, 0},  {4, 4, 3},  {4, 8, 0},  {4, 16, 1},
                    {5, 4, 0},  {5, 4, 3},  {5, 6, 1},   {5, 24, 0}, {5, 40, 0}, {5, 44, 1}, {5, 47, 1},
                    {6, 8, 0},  {6, 16, 0}, {6, 20, 0},  {6, 20, 3}, {6, 21, 1}, {6, 23, 1}};
@@ -160,6 +162,19 @@ Test(segment_codec, entries_that_break_a_rule_are_refused)
         cr_expect_not(codecs[changes[i].codec].again(bytes, again), "%s byte %zu", codecs[changes[i].codec].name,
                       changes[i].at);
     }
+}
+
+Test(segment_codec, a_group_has_both_kinds_of_statistics_or_none)
+{
+    sl_group_entry group;
+    uint8_t bytes[SL_GROUP_ENTRY_BYTES] = {[12] = 1};
+    cr_expect(sl_group_entry_decode(bytes, &group) && group.stats_first == 0 && group.node_stats_first == 0);
+    sl_store32(bytes + 68, SL_NO_STATS);
+    cr_expect_not(sl_group_entry_decode(bytes, &group));
+    sl_store32(bytes + 72, SL_NO_STATS);
+    cr_expect(sl_group_entry_decode(bytes, &group));
+    sl_store32(bytes + 68, SL_NO_STATS - 1);
+    cr_expect_not(sl_group_entry_decode(bytes, &group));
 }
 
 /* ---- trailer ---- */
@@ -192,9 +207,25 @@ Test(segment_codec, trailers_return)
         cr_assert_eq(out.time_max_ns, trailer.time_max_ns);
         sl_trailer_encode(&out, again);
         cr_assert_eq(memcmp(bytes, again, sizeof bytes), 0);
-        bytes[160 + test_random_below(&random, 72)] = 1;
+        bytes[208 + test_random_below(&random, 24)] = 1;
         cr_assert_not(sl_trailer_decode(bytes, &out), "reserved");
     }
+}
+
+Test(segment_codec, the_fields_of_a_trailer_lie_as_the_format_says)
+{
+    uint8_t bytes[SL_TRAILER_CONTENT_BYTES];
+    sl_trailer trailer = {.file_bytes = 1, .row_count = 2, .value_count = 3, .lamport_max = 4, .step_min = 5,
+                          .step_max = 6, .time_min_ns = 7, .time_max_ns = 8};
+    for (uint64_t i = 0; i < SL_TABLE_COUNT; i++) {
+        trailer.tables[i].offset = 100 + i;
+        trailer.tables[i].entry_count = 200 + i;
+    }
+    sl_trailer_encode(&trailer, bytes);
+    cr_expect_eq(sl_load64(bytes), 1u);
+    for (uint64_t i = 0; i < 9; i++)
+        cr_expect(sl_load64(bytes + 8 + 16 * i) == 100 + i && sl_load64(bytes + 16 + 16 * i) == 200 + i);
+    for (uint64_t i = 0; i < 7; i++) cr_expect_eq(sl_load64(bytes + 152 + 8 * i), 2 + i);
 }
 
 Test(segment_codec, tables_lie_before_the_trailer)
@@ -218,9 +249,10 @@ Test(segment_codec, the_page_of_an_entry_is_arithmetic)
     sl_trailer trailer = {0};
     for (int i = 0; i < SL_TABLE_COUNT; i++) {
         trailer.tables[i].offset = 4096;
-        trailer.tables[i].entry_count = 1025;
-        cr_expect_eq(sl_table_page_offset(&trailer, i, 2), 4096 + 2 * (24 + 512 * (uint64_t)sl_table_entry_bytes[i]));
-        cr_expect_eq(sl_table_page_entries(&trailer, i, 1), 512u);
+        uint64_t most = sl_table_page_entries_max[i];
+        trailer.tables[i].entry_count = 2 * most + 1;
+        cr_expect_eq(sl_table_page_offset(&trailer, i, 2), 4096 + 2 * (24 + most * sl_table_entry_bytes[i]));
+        cr_expect_eq(sl_table_page_entries(&trailer, i, 1), most);
         cr_expect_eq(sl_table_page_entries(&trailer, i, 2), 1u);
         cr_expect_eq(sl_table_page_entries(&trailer, i, 3), 0u);
     }
