@@ -94,9 +94,9 @@ enum {
 #define SL_STRIPE_CHUNKS_MAX 16u /* chunks whose columns stand together */
 #define SL_NODE_CHUNKS 64u       /* chunks of a group that make a node */
 #define SL_NO_STATS UINT32_MAX
-/* A group with fewer chunks, or chunks with fewer rows, carries no statistics. */
+/* A group with fewer chunks, or with fewer values in a column of a chunk on average, carries no statistics. */
 #define SL_STATS_CHUNKS_MIN 4u
-#define SL_STATS_CHUNK_ROWS_MIN 256u
+#define SL_STATS_VALUES_MIN 256u
 
 #define SL_TABLE_PAGE_ENTRIES_MAX 512u
 #define SL_WRITER_ENTRY_BYTES 96u

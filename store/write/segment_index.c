@@ -58,24 +58,26 @@ int sl_segment_index_add_chunk(sl_segment_index *x, uint32_t schema, const sl_ch
     return 1;
 }
 
-static int has_stats(uint64_t chunk_count, uint64_t row_count)
+static int has_stats(uint64_t chunk_count, uint64_t value_count, uint32_t column_count)
 {
-    return chunk_count >= SL_STATS_CHUNKS_MIN && row_count >= chunk_count * SL_STATS_CHUNK_ROWS_MIN;
+    return chunk_count >= SL_STATS_CHUNKS_MIN && value_count >= chunk_count * column_count * SL_STATS_VALUES_MIN;
 }
 
 int sl_segment_index_end_writer(sl_segment_index *x, size_t chunk_first)
 {
     struct count {
-        uint64_t chunks, rows;
+        uint64_t chunks, values;
     } *counts = sl_alloc_zero(x->schemas.count + 1, sizeof *counts);
     if (!counts) return 0;
     for (size_t i = chunk_first; i < x->chunks.count; i++) {
         counts[x->chunks.items[i].schema].chunks++;
-        counts[x->chunks.items[i].schema].rows += x->chunks.items[i].entry.row_count;
+        counts[x->chunks.items[i].schema].values += x->chunks.items[i].entry.value_count;
     }
     for (size_t i = chunk_first; i < x->chunks.count; i++) {
         sl_index_chunk *chunk = &x->chunks.items[i];
-        if (has_stats(counts[chunk->schema].chunks, counts[chunk->schema].rows)) continue;
+        if (has_stats(counts[chunk->schema].chunks, counts[chunk->schema].values,
+                      x->schemas.items[chunk->schema].name_count))
+            continue;
         sl_free(chunk->stats);
         chunk->stats = NULL;
     }
@@ -158,7 +160,7 @@ static steplog_status make_nodes(sl_segment_index *x, uint64_t *stats_count, uin
             if (!SL_VEC_PUSH(&x->nodes, node)) return no_memory(err);
         }
         group->stats_first = group->node_stats_first = SL_NO_STATS;
-        if (!has_stats(group->chunk_count, group->row_count)) continue;
+        if (!has_stats(group->chunk_count, group->value_count, columns)) continue;
         group->stats_first = (uint32_t)*stats_count;
         group->node_stats_first = (uint32_t)*node_stats_count;
         *stats_count += (uint64_t)columns * group->chunk_count;
