@@ -34,11 +34,6 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 DEPENDENCIES := liblz4 libxxhash
 DEPENDENCY_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(DEPENDENCIES) 2>/dev/null)
 DEPENDENCY_LIBS := $(shell $(PKG_CONFIG) --libs $(DEPENDENCIES) 2>/dev/null || echo -llz4 -lxxhash)
-# libxxhash of some systems chooses among vector widths at run time, of others not: checksum.h.
-XXH_DISPATCH := $(shell echo 'unsigned long long XXH3_64bits_dispatch(const void *, unsigned long); \
-                  int main(void) { return (int)XXH3_64bits_dispatch("", 0); }' | \
-                  $(CC) -x c - -x none $(DEPENDENCY_LIBS) -o /dev/null 2>/dev/null && echo -DSL_HAS_XXH_DISPATCH)
-DEPENDENCY_CFLAGS += $(XXH_DISPATCH)
 LIBS = $(DEPENDENCY_LIBS) -lm -pthread
 
 PUBLIC_HEADERS := include/steplog.h $(wildcard include/steplog/*.h)

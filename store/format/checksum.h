@@ -18,19 +18,6 @@
 
 static inline uint64_t sl_hash(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
 
-/* The same for long stretches: with the widest vectors of the machine, where the library can choose at run time. That takes
- * half the time from some 500 bytes on. */
-#ifdef SL_HAS_XXH_DISPATCH
-extern XXH64_hash_t XXH3_64bits_dispatch(const void *data, size_t bytes);
-#define SL_HASH_LONG_BYTES 512u
-static inline uint64_t sl_hash_long(const void *data, size_t bytes)
-{
-    return bytes < SL_HASH_LONG_BYTES ? sl_hash(data, bytes) : XXH3_64bits_dispatch(data, bytes);
-}
-#else
-static inline uint64_t sl_hash_long(const void *data, size_t bytes) { return sl_hash(data, bytes); }
-#endif
-
 /* A bijection of 64 bits in which every input bit reaches most output bits. */
 static inline uint64_t sl_scramble(uint64_t x)
 {

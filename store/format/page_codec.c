@@ -9,7 +9,7 @@ static_assert(SL_PAGE_CONTENT_BYTES_MAX <= LZ4_MAX_INPUT_SIZE, "LZ4 takes a whol
 
 static uint64_t check_of(const uint8_t *page, uint64_t stored_bytes, uint64_t file_key, uint64_t offset)
 {
-    return sl_check(sl_hash_long(page + SL_PAGE_HEAD_BYTES, stored_bytes), file_key, offset, sl_load64(page),
+    return sl_check(sl_hash(page + SL_PAGE_HEAD_BYTES, stored_bytes), file_key, offset, sl_load64(page),
                     sl_load64(page + 8));
 }
 
