@@ -16,7 +16,15 @@
 #define SL_CHECK_PRIME_3 0x165667919E3779F9u
 #define SL_CHECK_PRIME_3_INVERSE 0x8DA8EE41D6DF849u /* modulo 2^64; a test multiplies the two */
 
-static inline uint64_t sl_hash(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
+#define SL_HASH_SHORT_BYTES_MAX 240u /* up to here XXH3 multiplies number by number, whatever the processor has */
+
+/* XXH3-64 of longer data, by the processor's wide vectors where it has them. */
+uint64_t sl_hash_long(const void *data, size_t bytes);
+
+static inline uint64_t sl_hash(const void *data, size_t bytes)
+{
+    return bytes <= SL_HASH_SHORT_BYTES_MAX ? XXH3_64bits(data, bytes) : sl_hash_long(data, bytes);
+}
 
 /* A bijection of 64 bits in which every input bit reaches most output bits. */
 static inline uint64_t sl_scramble(uint64_t x)

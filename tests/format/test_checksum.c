@@ -91,3 +91,12 @@ Test(checksum, of_a_damaged_record_tells_no_number_near_by)
                      1000000u);
     }
 }
+
+Test(checksum, of_long_data_is_the_same_whatever_the_processor_has)
+{
+    static uint8_t bytes[5000];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 131 + i / 7);
+    for (size_t size = 0; size < 4000; size += size < 600 ? 1 : 37)
+        for (size_t from = 0; from < 64; from += 13)
+            cr_assert_eq(sl_hash(bytes + from, size), XXH3_64bits(bytes + from, size), "%zu bytes", size);
+}

@@ -1,0 +1,33 @@
+/* format/checksum.c: which way long data is hashed, chosen once by what the processor has. */
+#include "format/checksum.h"
+
+#include "format/checksum_avx2.h"
+
+#if SL_HAS_HASH_AVX2
+
+#include <stdatomic.h>
+
+typedef uint64_t (*hash_function)(const void *data, size_t bytes);
+
+static uint64_t hash_by_choice(const void *data, size_t bytes);
+static _Atomic hash_function hash_long = hash_by_choice;
+
+static uint64_t hash_baseline(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
+
+static uint64_t hash_by_choice(const void *data, size_t bytes)
+{
+    hash_function chosen = __builtin_cpu_supports("avx2") ? sl_hash_avx2 : hash_baseline;
+    atomic_store_explicit(&hash_long, chosen, memory_order_relaxed);
+    return chosen(data, bytes);
+}
+
+uint64_t sl_hash_long(const void *data, size_t bytes)
+{
+    return atomic_load_explicit(&hash_long, memory_order_relaxed)(data, bytes);
+}
+
+#else
+
+uint64_t sl_hash_long(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
+
+#endif
