@@ -81,24 +81,34 @@ static uint64_t unpack_lanes(const uint8_t *in, unsigned width, uint64_t base, u
 SL_WITH_AVX512
 static uint64_t unpack_lanes_avx512(const uint8_t *in, unsigned width, uint64_t base, uint64_t *values)
 {
-    const int low_or_high_and_mask = 0xa8; /* (a | b) & c */
     const __m512i mask = _mm512_set1_epi64((long long)mask_of(width)), from = _mm512_set1_epi64((long long)base);
-    __m512i any[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    for (unsigned row = 0, bit = 0; row < ROWS; row++, bit += width) {
-        /* Where nothing lies in the next word the same one is taken again: what it gives is masked away. */
-        const unsigned shift = bit % 64, is_split = shift + width > 64;
-        const uint8_t *low = in + (size_t)(bit / 64) * LANE_ROW_BYTES, *high = low + (size_t)is_split * LANE_ROW_BYTES;
-        const __m512i right = _mm512_set1_epi64((long long)shift);
-        const __m512i left = _mm512_set1_epi64((long long)(64 - shift)); /* by 64: zero */
-        for (unsigned half = 0; half < 2; half++, low += 64, high += 64, values += 8) {
-            __m512i value = _mm512_ternarylogic_epi64(_mm512_srlv_epi64(_mm512_loadu_si512(low), right),
-                                                      _mm512_sllv_epi64(_mm512_loadu_si512(high), left), mask,
-                                                      low_or_high_and_mask);
-            any[half] = _mm512_or_si512(any[half], value);
-            _mm512_storeu_si512(values, _mm512_add_epi64(value, from));
+    const __m512i step = _mm512_set1_epi64((long long)width), end = _mm512_set1_epi64(64);
+    __m512i any_0 = _mm512_setzero_si512(), any_1 = any_0;
+    __m512i word_0 = _mm512_loadu_si512(in), word_1 = _mm512_loadu_si512(in + 64), right = any_0;
+    /* In each row the words are those that its values begin in. */
+    for (unsigned row = 0, shift = 0; row < ROWS; row++, values += LANES) {
+        __m512i value_0 = _mm512_srlv_epi64(word_0, right), value_1 = _mm512_srlv_epi64(word_1, right);
+        right = _mm512_add_epi64(right, step);
+        shift += width;
+        if (shift >= 64 && row + 1 < ROWS) {
+            /* By 64 bits where the values ended with their words: that shifts all out. */
+            __m512i left = _mm512_sub_epi64(step, _mm512_sub_epi64(right, end));
+            in += LANE_ROW_BYTES;
+            word_0 = _mm512_loadu_si512(in);
+            word_1 = _mm512_loadu_si512(in + 64);
+            value_0 = _mm512_or_si512(value_0, _mm512_sllv_epi64(word_0, left));
+            value_1 = _mm512_or_si512(value_1, _mm512_sllv_epi64(word_1, left));
+            right = _mm512_sub_epi64(right, end);
+            shift -= 64;
         }
+        value_0 = _mm512_and_si512(value_0, mask);
+        value_1 = _mm512_and_si512(value_1, mask);
+        any_0 = _mm512_or_si512(any_0, value_0);
+        any_1 = _mm512_or_si512(any_1, value_1);
+        _mm512_storeu_si512(values, _mm512_add_epi64(value_0, from));
+        _mm512_storeu_si512(values + 8, _mm512_add_epi64(value_1, from));
     }
-    return (uint64_t)_mm512_reduce_or_epi64(_mm512_or_si512(any[0], any[1]));
+    return (uint64_t)_mm512_reduce_or_epi64(_mm512_or_si512(any_0, any_1));
 }
 #endif
 
@@ -118,7 +128,6 @@ static void pack_string(const uint64_t *values, size_t count, unsigned width, ui
     sl_store64(out, word);
 }
 
-SL_VECTORISED
 static uint64_t unpack_string(const uint8_t *in, size_t count, unsigned width, uint64_t base, uint64_t *values)
 {
     const uint64_t mask = mask_of(width);

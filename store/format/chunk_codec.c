@@ -2,35 +2,32 @@
 #include "format/chunk_codec.h"
 
 #include "base/error.h"
+#include "format/bit_pack.h"
 #include "format/int_codec.h"
 #include "format/value_codec.h"
 
 #include <math.h>
 
-#define STATS_LANES 8u /* compared side by side, which compilers turn into vectors */
+#define STATS_LANES 16u /* compared side by side, which compilers turn into vectors */
+#define FIND_LANES 64u
 #define EXPONENT_BITS 0x7ff0000000000000u
 #define EXPONENT_ONE 0x0010000000000000u
 
 /* By their bits: a host that traps on invalid operations must not notice that we looked at its NaN. */
+SL_VECTORISED
 static int are_all_finite(const double *values, size_t count)
 {
-    uint64_t every = 0, bits[STATS_LANES], carries[STATS_LANES] = {0};
-    size_t i = 0;
-    for (; i + STATS_LANES <= count; i += STATS_LANES) {
-        memcpy(bits, values + i, sizeof bits);
-        for (size_t j = 0; j < STATS_LANES; j++) carries[j] |= (bits[j] & EXPONENT_BITS) + EXPONENT_ONE;
-    }
-    for (size_t j = 0; j < STATS_LANES; j++) every |= carries[j];
-    for (; i < count; i++) every |= (sl_bits_of(values[i]) & EXPONENT_BITS) + EXPONENT_ONE;
+    uint64_t every = 0;
+    for (size_t i = 0; i < count; i++) every |= (sl_bits_of(values[i]) & EXPONENT_BITS) + EXPONENT_ONE;
     return every >> 63 == 0;
 }
 
-/* Where all values are finite: the extremes lane by lane, then where they are. 0 when one is not. */
-static int make_finite_stats(const double *values, size_t count, sl_column_stats *out)
+/* The extremes of finite values, lane by lane. */
+SL_VECTORISED
+static void find_extremes(const double *values, size_t count, double *smallest, double *largest)
 {
     double least[STATS_LANES], most[STATS_LANES];
-    size_t i = 0, at;
-    if (!are_all_finite(values, count)) return 0;
+    size_t i = 0;
     for (size_t j = 0; j < STATS_LANES; j++) least[j] = most[j] = values[0];
     for (; i + STATS_LANES <= count; i += STATS_LANES)
         for (size_t j = 0; j < STATS_LANES; j++) {
@@ -46,14 +43,35 @@ static int make_finite_stats(const double *values, size_t count, sl_column_stats
         least[0] = least[j] < least[0] ? least[j] : least[0];
         most[0] = most[j] > most[0] ? most[j] : most[0];
     }
-    for (at = 0; values[at] != least[0]; at++) {
-    } /* the first of equals, -0 and 0 too */
-    out->smallest = values[at];
-    out->smallest_at = (uint16_t)at;
-    for (at = 0; values[at] != most[0]; at++) {
+    *smallest = least[0];
+    *largest = most[0];
+}
+
+/* Where the first of the values equal to x is: -0 and 0 are. It is there. */
+SL_VECTORISED
+static size_t find_first(const double *values, size_t count, double x)
+{
+    size_t at = 0;
+    for (; at + FIND_LANES <= count; at += FIND_LANES) {
+        uint64_t is_here = 0;
+        for (size_t j = 0; j < FIND_LANES; j++) is_here |= values[at + j] == x ? UINT64_MAX : 0;
+        if (is_here) break;
     }
-    out->largest = values[at];
-    out->largest_at = (uint16_t)at;
+    while (values[at] != x) at++;
+    return at;
+}
+
+/* Where all values are finite: the extremes, then where they are. 0 when one is not. */
+static int make_finite_stats(const double *values, size_t count, sl_column_stats *out)
+{
+    double smallest, largest;
+    if (!are_all_finite(values, count)) return 0;
+    find_extremes(values, count, &smallest, &largest);
+    size_t smallest_at = find_first(values, count, smallest), largest_at = find_first(values, count, largest);
+    out->smallest = values[smallest_at];
+    out->smallest_at = (uint16_t)smallest_at;
+    out->largest = values[largest_at];
+    out->largest_at = (uint16_t)largest_at;
     return 1;
 }
 

@@ -99,12 +99,14 @@ SL_VECTORISED
 static const char *multiply(uint64_t *integers, size_t count, uint64_t factor, uint64_t first)
 {
     const uint64_t limit = (uint64_t)INT64_MAX / factor;
-    int is_outside = integers[0] != 0;
+    const int is_first_zero = integers[0] == 0;
+    uint64_t most = 0;
     for (size_t i = 0; i < count; i++) {
-        is_outside |= integers[i] + limit > 2 * limit;
+        uint64_t above = integers[i] + limit;
+        most = above > most ? above : most;
         integers[i] = first + integers[i] * factor;
     }
-    return is_outside ? "a multiple is out of range, or the first is not zero" : NULL;
+    return most > 2 * limit || !is_first_zero ? "a multiple is out of range, or the first is not zero" : NULL;
 }
 
 static const char *decode(const uint8_t *in, size_t bytes, size_t count, uint64_t *integers)

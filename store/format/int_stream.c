@@ -522,13 +522,16 @@ static const char *apply_patches(const uint8_t *in, const sl_stream_plan *plan, 
     in += sl_pack_bytes(entries, plan->gap_width);
     if (!sl_unpack(in, entries, plan->high_width, highs)) return "the high parts are not in their narrowest form";
     const uint64_t gap_all_ones = ((uint64_t)1 << plan->gap_width) - 1;
+    const uint64_t count = plan->count;
+    const unsigned width = plan->width;
     uint64_t next = plan->order;
     for (size_t i = 0; i < entries; i++) {
+        uint64_t high = highs[i];
         next += gaps[i];
-        if (next >= plan->count) return "a patch lies behind the last value";
-        int is_skip = highs[i] == 0;
+        if (next >= count) return "a patch lies behind the last value";
+        int is_skip = high == 0;
         if (is_skip && (gaps[i] != gap_all_ones || gap_all_ones == 0)) return "a patch changes nothing";
-        values[next++] += sl_unzigzag(highs[i]) << plan->width;
+        values[next++] += sl_unzigzag(high) << width;
     }
     return highs[entries - 1] == 0 ? "the last patch only skips" : NULL;
 }
@@ -546,23 +549,21 @@ int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has
         input->at = input->end;
         return order == 0 ? SL_STREAM_IS_CONSTANT : 1;
     }
-    _Alignas(64) uint64_t room[SL_DIFFERENCES_BEFORE + COUNT_MAX];
-    uint64_t *differences = order == 0 ? values : room + SL_DIFFERENCES_BEFORE;
     const size_t packed = packed_count(count, order);
     const size_t skipped = count - packed;
     uint64_t unused = 0;
-    if (!sl_unpack_from(input->at, packed, plan.width, plan.base, differences + skipped)) {
+    if (!sl_unpack_from(input->at, packed, plan.width, plan.base, values + skipped)) {
         input->what = "the packed values are not in their narrowest form";
         return 0;
     }
-    for (size_t i = skipped; i < order; i++) unused |= differences[i] ^ plan.base;
+    for (size_t i = skipped; i < order; i++) unused |= values[i] ^ plan.base;
     if (unused != 0) {
         input->what = "the packed places of the first differences are not zero";
         return 0;
     }
-    if (has_patches) input->what = apply_patches(input->at + sl_pack_bytes(packed, plan.width), &plan, differences);
+    if (has_patches) input->what = apply_patches(input->at + sl_pack_bytes(packed, plan.width), &plan, values);
     if (input->what != NULL) return 0;
-    if (order > 0) sl_differences_undo(differences, count, order, plan.heads, values);
+    if (order > 0) sl_differences_undo(values, count, order, plan.heads);
     input->at = input->end;
     return 1;
 }

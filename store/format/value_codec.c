@@ -415,20 +415,59 @@ static void fill(double *values, size_t count, double value)
  * two doubles without lying on it, nor lie on it: from the middle it is 2^-52.1 units or more (1 / (2 * 5^22)).
  * So the rounding is that of the division. */
 SL_WITH_AVX512
-static void divide_avx512(const uint64_t *integers, size_t count, double divisor, double *values)
+static uint64_t divide_avx512(const uint64_t *integers, size_t count, double divisor, uint64_t limit, double *values)
 {
+    const int or_and_not = 0xf4; /* a | (b & ~c) */
     const __m512d power = _mm512_set1_pd(divisor), inverse = _mm512_set1_pd(1 / divisor);
-    for (size_t i = 0; i + 8 <= count; i += 8) {
-        __m512d m = _mm512_cvtepi64_pd(_mm512_loadu_si512(integers + i)), q = _mm512_mul_pd(m, inverse);
-        _mm512_storeu_pd(values + i, _mm512_fmadd_pd(_mm512_fnmadd_pd(q, power, m), inverse, q));
+    const __m512i half = _mm512_set1_epi64((long long)limit), inside = _mm512_set1_epi64((long long)(2 * limit - 1));
+    __m512i outside = _mm512_setzero_si512();
+    uint64_t rest[8] = {0};
+    double rest_values[8];
+    for (size_t i = 0; i < count; i += 8) {
+        const int is_whole = count - i >= 8;
+        if (!is_whole) memcpy(rest, integers + i, count % 8 * sizeof *rest);
+        __m512i integer = _mm512_loadu_si512(is_whole ? integers + i : rest);
+        __m512d m = _mm512_cvtepi64_pd(integer), q = _mm512_mul_pd(m, inverse);
+        outside = _mm512_ternarylogic_epi64(outside, _mm512_add_epi64(integer, half), inside, or_and_not);
+        q = _mm512_fmadd_pd(_mm512_fnmadd_pd(q, power, m), inverse, q);
+        _mm512_storeu_pd(is_whole ? values + i : rest_values, q);
+        if (!is_whole) memcpy(values + i, rest_values, count % 8 * sizeof *values);
     }
-    for (size_t i = count - count % 8; i < count; i++) values[i] = from_decimal(integers[i], divisor, 0);
+    return (uint64_t)_mm512_reduce_or_epi64(outside);
+}
+
+SL_WITH_AVX512
+static uint64_t from_ordered_avx512(const uint64_t *integers, size_t count, unsigned shift, uint64_t limit,
+                                    uint64_t dropped_bits, double *values)
+{
+    const int or_and = 0xf8; /* a | (b & c) */
+    const __m512i sign = _mm512_set1_epi64((long long)SIGN_BIT), left = _mm512_set1_epi64((long long)shift);
+    const __m512i half = _mm512_set1_epi64((long long)limit), dropped = _mm512_set1_epi64((long long)dropped_bits);
+    __m512i outside = _mm512_setzero_si512();
+    uint64_t rest[8] = {0};
+    for (size_t i = 0; i < count; i += 8) {
+        const int is_whole = count - i >= 8;
+        if (!is_whole) memcpy(rest, integers + i, count % 8 * sizeof *rest);
+        __m512i integer = _mm512_loadu_si512(is_whole ? integers + i : rest);
+        outside = _mm512_ternarylogic_epi64(outside, _mm512_add_epi64(integer, half), dropped, or_and);
+        integer = _mm512_sllv_epi64(integer, left);
+        integer = _mm512_ternarylogic_epi64(_mm512_abs_epi64(integer), integer, sign, or_and);
+        if (is_whole) {
+            _mm512_storeu_si512(values + i, integer);
+        } else {
+            _mm512_storeu_si512(rest, integer);
+            memcpy(values + i, rest, count % 8 * sizeof *values);
+        }
+    }
+    return (uint64_t)_mm512_reduce_or_epi64(outside);
 }
 
 SL_WITH_AVX512
 static void round_to_floats_avx512(double *values, size_t count)
 {
-    for (size_t i = 0; i < count; i++) values[i] = (double)(float)values[i];
+    for (size_t i = 0; i + 8 <= count; i += 8)
+        _mm512_storeu_pd(values + i, _mm512_cvtps_pd(_mm512_cvtpd_ps(_mm512_loadu_pd(values + i))));
+    for (size_t i = count - count % 8; i < count; i++) values[i] = (double)(float)values[i];
 }
 #endif
 
@@ -438,49 +477,77 @@ static void convert_raw(const uint8_t *in, size_t count, double *values)
     for (size_t i = 0; i < count; i++) values[i] = sl_double_of(sl_load64(in + 8 * i));
 }
 
+static int are_all_zero(const uint64_t *integers, size_t count)
+{
+    size_t i = 0;
+    while (i < count && integers[i] == 0) i++;
+    return i == count;
+}
+
+/* Both return something other than 0 when an integer is out of range: not in [-limit, limit). */
 SL_VECTORISED
+static uint64_t divide(const uint64_t *integers, size_t count, double power, uint64_t limit, double *values)
+{
+    uint64_t outside = 0;
+    for (size_t i = 0; i < count; i++) outside |= (integers[i] + limit) & ~(2 * limit - 1);
+    if (power == 1) {
+        for (size_t i = 0; i < count; i++) values[i] = from_decimal(integers[i], 1, 0);
+    } else {
+        for (size_t i = 0; i < count; i++) values[i] = from_decimal(integers[i], power, 0);
+    }
+    return outside;
+}
+
+SL_VECTORISED
+static uint64_t from_ordered_all(const uint64_t *integers, size_t count, unsigned shift, uint64_t limit,
+                                 uint64_t dropped, double *values)
+{
+    uint64_t outside = 0;
+    for (size_t i = 0; i < count; i++) {
+        outside |= (integers[i] + limit) & dropped;
+        values[i] = sl_double_of(from_ordered(integers[i] << shift));
+    }
+    return outside;
+}
+
+SL_VECTORISED
+static void round_to_floats(double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) values[i] = (double)(float)values[i];
+}
+
 static const char *convert_decimal(const uint64_t *integers, size_t count, unsigned exponent, int is_float,
                                    double *values)
 {
     const double power = power_of_ten[exponent];
-    const uint64_t half = (uint64_t)1 << (is_float ? DECIMAL_FLOAT_BITS : DECIMAL_BITS);
-    uint64_t outside = 0, all = 0;
-    for (size_t i = 0; i < count; i++) {
-        outside |= (integers[i] + half) & ~(2 * half - 1);
-        all |= integers[i];
+    const uint64_t limit = (uint64_t)1 << (is_float ? DECIMAL_FLOAT_BITS : DECIMAL_BITS);
+    uint64_t outside;
+#if SL_HAS_WIDE_LOOPS
+    if (sl_has_avx512()) {
+        outside = divide_avx512(integers, count, power, limit, values);
+        if (is_float) round_to_floats_avx512(values, count);
+    } else
+#endif
+    {
+        outside = divide(integers, count, power, limit, values);
+        if (is_float) round_to_floats(values, count);
     }
     if (outside != 0) return "a decimal integer is out of range";
-    if (all == 0 && exponent != 0) return "zeros have an exponent";
-#if SL_HAS_WIDE_LOOPS
-    if (exponent > 0 && sl_has_avx512()) {
-        divide_avx512(integers, count, power, values);
-        if (is_float) round_to_floats_avx512(values, count);
-        return NULL;
-    }
-#endif
-    if (is_float) {
-        for (size_t i = 0; i < count; i++) values[i] = from_decimal(integers[i], power, 1);
-    } else if (exponent == 0) {
-        for (size_t i = 0; i < count; i++) values[i] = from_decimal(integers[i], 1.0, 0);
-    } else {
-        for (size_t i = 0; i < count; i++) values[i] = from_decimal(integers[i], power, 0);
-    }
-    return NULL;
+    return exponent != 0 && are_all_zero(integers, count) ? "zeros have an exponent" : NULL;
 }
 
-SL_VECTORISED
 static const char *convert_ordered(const uint64_t *integers, size_t count, unsigned shift, double *values)
 {
     /* The sign and all bits that the shift drops must be equal. */
-    const uint64_t half = (uint64_t)1 << (63 - shift);
-    const uint64_t dropped = shift == 0 ? 0 : ~(2 * half - 1);
-    uint64_t outside = 0, all = 0;
-    for (size_t i = 0; i < count; i++) {
-        outside |= (integers[i] + half) & dropped;
-        all |= integers[i];
-        values[i] = sl_double_of(from_ordered(integers[i] << shift));
-    }
-    if (all == 0 && shift != 0) return "zeros have a shift";
+    const uint64_t limit = (uint64_t)1 << (63 - shift);
+    const uint64_t dropped = shift == 0 ? 0 : ~(2 * limit - 1);
+    uint64_t outside;
+#if SL_HAS_WIDE_LOOPS
+    if (sl_has_avx512()) outside = from_ordered_avx512(integers, count, shift, limit, dropped, values);
+    else
+#endif
+        outside = from_ordered_all(integers, count, shift, limit, dropped, values);
+    if (shift != 0 && are_all_zero(integers, count)) return "zeros have a shift";
     return outside != 0 ? "an ordered integer is out of range" : NULL;
 }
 
