@@ -104,26 +104,27 @@ static int sort(sl_rows *rows)
     return 1;
 }
 
-/* How many of the neighbours do not increase, and how many fall. */
+/* Whether each step is larger than the one before. */
 SL_VECTORISED
-static uint64_t count_falls(const int64_t *steps, uint32_t count, uint64_t *not_increasing)
+static int are_increasing(const int64_t *steps, uint32_t count)
 {
-    uint64_t same_or_less = 0, less = 0;
-    for (uint32_t i = 1; i < count; i++) {
-        same_or_less += (uint64_t)(steps[i] <= steps[i - 1]);
-        less += (uint64_t)(steps[i] < steps[i - 1]);
-    }
-    *not_increasing = same_or_less;
-    return less;
+    uint64_t is_other = 0;
+    for (uint32_t i = 1; i < count; i++) is_other |= (uint64_t)(steps[i] <= steps[i - 1]);
+    return is_other == 0;
+}
+
+static int do_fall(const int64_t *steps, uint32_t count)
+{
+    uint32_t i = 1;
+    while (i < count && steps[i] >= steps[i - 1]) i++;
+    return i < count;
 }
 
 int sl_rows_settle(sl_rows *rows, int by_step)
 {
-    uint64_t not_increasing, falls = count_falls(rows->steps, rows->row_count, &not_increasing);
-    if (falls && by_step) {
-        if (!sort(rows)) return 0;
-        count_falls(rows->steps, rows->row_count, &not_increasing);
-    }
-    rows->is_increasing = not_increasing == 0; /* of the rows as they are now */
+    rows->is_increasing = are_increasing(rows->steps, rows->row_count);
+    if (rows->is_increasing || !by_step || !do_fall(rows->steps, rows->row_count)) return 1;
+    if (!sort(rows)) return 0;
+    rows->is_increasing = are_increasing(rows->steps, rows->row_count); /* of the rows as they are now */
     return 1;
 }
