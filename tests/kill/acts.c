@@ -28,7 +28,8 @@ static steplog_store *open_store(const char *path, uint32_t flags, uint32_t sync
     steplog_store_options options = {.size_bytes = sizeof options,
                                      .flags = flags | STEPLOG_CREATE,
                                      .sync_interval_ms = sync_ms,
-                                     .log_bytes = 65536};
+                                     .log_bytes = 65536,
+                                     .backlog_bytes = 65536}; /* one full log: appends seal, too */
     steplog_store *store = NULL;
     OK(steplog_store_open(path, &options, &store, &kit_error));
     return store;
@@ -155,6 +156,15 @@ static void play_seal(act_setting *s)
         append_many(&p, 450);
         tick(store, 1000);
     }
+    end(s, store, &p);
+}
+
+/* So far ahead of a sealer that never comes that appends seal themselves. */
+static void play_ahead(act_setting *s)
+{
+    steplog_store *store = open_store(s->path, s->flags | STEPLOG_NO_THREAD, 0);
+    pen p = take_pen(s, store);
+    append_many(&p, 1500 + below(s, 500));
     end(s, store, &p);
 }
 
@@ -356,7 +366,7 @@ static void play_liar(act_setting *s)
 
 const act act_liar = {"liar", play_liar};
 
-const act acts[] = {{"append", play_append}, {"thread", play_thread}, {"seal", play_seal},
+const act acts[] = {{"append", play_append}, {"thread", play_thread}, {"ahead", play_ahead}, {"seal", play_seal},
                     {"compact", play_compact}, {"facts", play_facts},   {"remove", play_remove},
                     {"merge", play_merge},   {"full", play_full},     {"frozen", play_frozen},
                     {"recover", play_recover}};
