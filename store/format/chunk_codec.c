@@ -8,43 +8,24 @@
 
 #include <math.h>
 
-#define STATS_LANES 16u /* compared side by side, which compilers turn into vectors */
 #define FIND_LANES 64u
-#define EXPONENT_BITS 0x7ff0000000000000u
-#define EXPONENT_ONE 0x0010000000000000u
+#define INFINITY_BITS 0x7ff0000000000000
 
-/* By their bits: a host that traps on invalid operations must not notice that we looked at its NaN. */
+/* By their bits: a host that traps on invalid operations must not notice that we looked at its NaN. As a
+ * magnitude with a sign they are integers in the order of the values; NaN lies beyond the infinities. */
 SL_VECTORISED
-static int are_all_finite(const double *values, size_t count)
+static int find_extremes(const double *values, size_t count, double *smallest, double *largest)
 {
-    uint64_t every = 0;
-    for (size_t i = 0; i < count; i++) every |= (sl_bits_of(values[i]) & EXPONENT_BITS) + EXPONENT_ONE;
-    return every >> 63 == 0;
-}
-
-/* The extremes of finite values, lane by lane. */
-SL_VECTORISED
-static void find_extremes(const double *values, size_t count, double *smallest, double *largest)
-{
-    double least[STATS_LANES], most[STATS_LANES];
-    size_t i = 0;
-    for (size_t j = 0; j < STATS_LANES; j++) least[j] = most[j] = values[0];
-    for (; i + STATS_LANES <= count; i += STATS_LANES)
-        for (size_t j = 0; j < STATS_LANES; j++) {
-            double x = values[i + j];
-            least[j] = x < least[j] ? x : least[j];
-            most[j] = x > most[j] ? x : most[j];
-        }
-    for (; i < count; i++) {
-        least[0] = values[i] < least[0] ? values[i] : least[0];
-        most[0] = values[i] > most[0] ? values[i] : most[0];
+    int64_t least = INT64_MAX, most = INT64_MIN;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits = sl_bits_of(values[i]);
+        int64_t ordered = (int64_t)(bits ^ (0 - (bits >> 63)) >> 1);
+        least = ordered < least ? ordered : least;
+        most = ordered > most ? ordered : most;
     }
-    for (size_t j = 1; j < STATS_LANES; j++) {
-        least[0] = least[j] < least[0] ? least[j] : least[0];
-        most[0] = most[j] > most[0] ? most[j] : most[0];
-    }
-    *smallest = least[0];
-    *largest = most[0];
+    *smallest = sl_double_of((uint64_t)least ^ (0 - ((uint64_t)least >> 63)) >> 1);
+    *largest = sl_double_of((uint64_t)most ^ (0 - ((uint64_t)most >> 63)) >> 1);
+    return most < INFINITY_BITS && least > ~(int64_t)INFINITY_BITS;
 }
 
 /* Where the first of the values equal to x is: -0 and 0 are. It is there. */
@@ -65,8 +46,7 @@ static size_t find_first(const double *values, size_t count, double x)
 static int make_finite_stats(const double *values, size_t count, sl_column_stats *out)
 {
     double smallest, largest;
-    if (!are_all_finite(values, count)) return 0;
-    find_extremes(values, count, &smallest, &largest);
+    if (!find_extremes(values, count, &smallest, &largest)) return 0;
     size_t smallest_at = find_first(values, count, smallest), largest_at = find_first(values, count, largest);
     out->smallest = values[smallest_at];
     out->smallest_at = (uint16_t)smallest_at;
