@@ -178,7 +178,7 @@ make_statistics() {
         for (i = 0; i < 4700; i++) {
             step = i * 3 - (i >= 1500 && i < 1600 ? 600 : 0) + (i == 3500 ? 5000000000 : 0)
             odd = i < 2048 ? "nan" : i % 500 == 0 ? "inf" : i % 300 == 0 ? "-inf" : i % 4 == 0 ? "-0" : 0
-            printf "%.0f,%.1f,%d,%s\n", step, i == 3500 ? 99 : 2 + rand(), i / 16, odd
+            printf "%.0f,%.4f,%d,%s\n", step, i == 3500 ? 99 : 2 + rand(), i / 16, odd
         }
     }' > "$work/statistics.csv"
     expect import --run statistics "$work/statistics.csv"
