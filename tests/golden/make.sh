@@ -169,6 +169,24 @@ make_blobs() {
         > "$work/errors" 2>&1 || quit "digits ended with exit code $?"
 }
 
+# A group with statistics: values that were removed, of a whole chunk too, no numbers, infinite, equal; steps that go back;
+# and one so far from the others that nothing is known of its chunk.
+make_statistics() {
+    awk 'BEGIN {
+        srand(11)
+        print "step,loss,most,odd"
+        for (i = 0; i < 4700; i++) {
+            step = i * 3 - (i >= 1500 && i < 1600 ? 600 : 0) + (i == 3500 ? 5000000000 : 0)
+            odd = i < 2048 ? "nan" : i % 500 == 0 ? "inf" : i % 300 == 0 ? "-inf" : i % 4 == 0 ? "-0" : 0
+            printf "%.0f,%.4f,%d,%s\n", step, i == 3500 ? 99 : 2 + rand(), i / 16, odd
+        }
+    }' > "$work/statistics.csv"
+    expect import --run statistics "$work/statistics.csv"
+    expect rm statistics most --step 2700:6300
+    expect rm statistics most --step 9000:9900
+    expect compact --now
+}
+
 # Nothing but the file STEPLOG and a run without points.
 make_empty() {
     "$steplog" -C "$store" log -q --name empty < /dev/null 2> "$work/errors" || true
@@ -184,7 +202,7 @@ make_example() { # the store of FORMAT.md, section 17
     log_and_kill "$work/example.txt" 9 --run-key demo --attempt 2
 }
 
-for name in "${@:-values names attempts removed merged killed blobs empty example}"; do
+for name in "${@:-values names attempts removed merged killed blobs statistics empty example}"; do
     for name in $name; do
         if [ -e "$name" ]; then
             echo "$name is there"
