@@ -40,7 +40,7 @@ steplog_status sl_row_log_create(int log_dir, const steplog_id *incarnation, uin
 steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id *incarnation, uint32_t ordinal,
                                   steplog_error *err);
 
-/* Touches the pages of a mapped spare, so that the first append finds them. */
+/* Puts the pages of a mapped spare into memory, so that the first append finds them. */
 void sl_row_log_touch_pages(sl_row_log *log);
 
 /* Makes a spare active: writes its header with a fresh id. header->log_id is ignored. */

@@ -122,7 +122,9 @@ static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **o
     }
     w->slow_append_count++;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
-    return sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal, wanted, w->context->is_mapped, out, err);
+    SL_TRY(sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal, wanted, w->context->is_mapped, out, err));
+    if (active_log(w)) sl_row_log_touch_pages(*out); /* who fills one log so fast fills the next one, too */
+    return STEPLOG_OK;
 }
 
 static void push_sealing(steplog_writer *w, sl_row_log *log)
