@@ -310,7 +310,7 @@ int rank_train(const job_plan *job, uint32_t rank, int report_fd)
         free(self);
         return 4;
     }
-    if (rank == 0) {
+    if (rank == 0 && !job->asked.is_unrecorded) {
         const steplog_id run = recorder_run(&self->rec);
         steplog_id_format(&run, job->shared->run_text);
         if (!job->asked.is_resume) recorder_params(&self->rec, &job->asked);
