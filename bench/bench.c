@@ -136,6 +136,7 @@ int main(int argc, char **argv)
     print_machine(scratch_parent(), sizes[size].shape);
     for (size_t i = 0; i < wanted_count; i++) run_section(wanted[i]);
     for (size_t i = 0; wanted_count == 0 && i < SECTIONS; i++) run_section(&sections[i]);
+    plot_peers();
     if (write_json(json) != 0) die("cannot write '%s'", json);
     return 0;
 }

@@ -64,4 +64,7 @@ void bench_memory(void);    /* of writer and reader */
 void bench_logs(void);      /* real logs through the importers */
 void bench_impact(void);    /* a training job with and without recording */
 
+/* Draws peers.json, if that stands beside the results: bench-peers.svg. */
+void plot_peers(void);
+
 #endif

@@ -1,8 +1,8 @@
 /* bench/bench_open.c: opening stores of many runs and many points, and the first series out of them.
  *
  * Every run has 20 metrics and was closed; the store was compacted, so that no log is left. *open* is
- * steplog_store_open() and steplog_reader_open(); *first series* is finding a run by its name and a metric in it, and
- * the first batch of its points. The floor of opening is open, fstat, pread of 4 KiB and close of each file of the
+ * steplog_store_open() and steplog_reader_open(); *first series* is finding a run by its name, or knowing its id, finding
+ * a metric in it, and the first batch of its points. The floor of opening is open, fstat, pread of 4 KiB and close of each file of the
  * store. All values of the series that is looked at are compared. */
 #include "bench.h"
 
@@ -20,6 +20,7 @@
 #define REPEATS 15u
 
 static ring source;
+static steplog_id *runs; /* of the store looked at */
 static int floor_failed;
 
 static void write_runs(bench_store *b, uint32_t run_count, uint64_t rows_a_run)
@@ -41,6 +42,7 @@ static void write_runs(bench_store *b, uint32_t run_count, uint64_t rows_a_run)
         }
         if (status != STEPLOG_OK) die("an append answered %d", (int)status);
         bench_writer_close(b);
+        runs[run] = b->run;
     }
     check(steplog_store_compact(b->store, NULL, NULL, &err), &err, "store_compact");
     bench_store_close(b);
@@ -68,25 +70,25 @@ static void compare_batch(const steplog_batch *batch, uint64_t row, uint32_t met
 }
 
 /* Opens the store, looks at one series of one run; the rest of it is compared off the clock. */
-static void open_once(const char *path, uint32_t run_count, uint64_t rows_a_run, uint32_t which, rounds *open_us,
-                      rounds *series_us)
+static void open_once(const char *path, uint32_t run_count, uint64_t rows_a_run, uint32_t which, int is_by_name,
+                      rounds *open_us, rounds *series_us)
 {
     steplog_error err = {0};
     steplog_reader *reader = NULL;
     steplog_cursor *cursor = NULL;
     steplog_series series;
     steplog_batch batch;
-    steplog_id run;
     size_t found = 0;
     char key[32], name[64];
-    uint32_t metric = which % 20;
-    snprintf(key, sizeof key, "run-%05u", (unsigned)(which * 7919u % run_count));
+    uint32_t metric = which % 20, place = which * 7919u % run_count;
+    steplog_id run = runs[place];
+    snprintf(key, sizeof key, "run-%05u", (unsigned)place);
     workload_metric_name(W20, metric, name);
     int64_t begin = monotonic_ns();
     steplog_store *store = bench_open_to_read(path);
     check(steplog_reader_open(store, &reader, &err), &err, "reader_open");
     int64_t opened = monotonic_ns();
-    check(steplog_reader_find_runs(reader, key, &run, 1, &found, &err), &err, "find_runs");
+    if (is_by_name) check(steplog_reader_find_runs(reader, key, &run, 1, &found, &err), &err, "find_runs");
     check(steplog_reader_find(reader, &run, name, &series, 1, &found, &err), &err, "reader_find");
     check(steplog_cursor_open(reader, &series, 1, NULL, &cursor, &err), &err, "cursor_open");
     steplog_status status = steplog_cursor_next(cursor, &batch, 0, &err);
@@ -97,6 +99,7 @@ static void open_once(const char *path, uint32_t run_count, uint64_t rows_a_run,
         rows += batch.row_count;
     }
     check(status, &err, "cursor_next");
+    if (memcmp(&run, &runs[place], sizeof run) != 0) die("'%s' is another run", key);
     if (rows != rows_a_run || steplog_reader_run_count(reader) != run_count) die("runs or rows are missing");
     steplog_cursor_close(cursor);
     steplog_reader_close(reader);
@@ -107,16 +110,19 @@ static void open_once(const char *path, uint32_t run_count, uint64_t rows_a_run,
 
 static void run_store(uint32_t run_count, double points, plot *p)
 {
-    static rounds open_us, series_us, floor_us;
+    static rounds open_us, by_name_us, by_id_us, floor_us;
     bench_store b = {0};
     char name[64];
     uint64_t rows_a_run = (uint64_t)(points / 20 / run_count);
+    runs = calloc(run_count, sizeof *runs);
+    if (!runs) die("no memory");
     int64_t begin = monotonic_ns();
     write_runs(&b, run_count, rows_a_run);
     double seconds = (double)(monotonic_ns() - begin) * 1e-9;
-    open_us.count = series_us.count = floor_us.count = 0;
+    open_us.count = by_name_us.count = by_id_us.count = floor_us.count = 0;
     for (uint32_t i = 0; i < REPEATS; i++) {
-        open_once(b.path, run_count, rows_a_run, i, &open_us, &series_us);
+        open_once(b.path, run_count, rows_a_run, i, 1, &open_us, &by_name_us);
+        open_once(b.path, run_count, rows_a_run, i, 0, &open_us, &by_id_us);
         begin = monotonic_ns();
         nftw(b.path, look_at_file, 16, FTW_PHYS);
         rounds_add(&floor_us, (double)(monotonic_ns() - begin) * 1e-3);
@@ -128,13 +134,17 @@ static void run_store(uint32_t run_count, double points, plot *p)
     m.target = 10000;
     report_as(&m, "open, %s", name);
     plot_mark(p, name, points, m.value);
-    m = measured("us", &series_us);
+    m = measured("us", &by_id_us);
     m.target = 1000;
-    report_as(&m, "  first series, %s", name);
+    report_as(&m, "  first series by id, %s", name);
+    m = measured("us", &by_name_us);
+    m.target = 1000;
+    report_as(&m, "  by name, %s", name);
     report_as(&(measurement){.unit = "files", .value = (double)directory_files(b.path), .target = 64}, "  files, %s",
               name);
     report_note("made and compacted in %.1f s", seconds);
     scratch_remove(b.path);
+    free(runs);
 }
 
 void bench_open(void)

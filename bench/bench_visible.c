@@ -13,7 +13,6 @@
 
 #define RING_ROWS 4096u
 #define FOLLOWERS 16u
-#define PERIOD_NS 20000
 
 typedef struct meeting {
     atomic_uint ready_count;
@@ -21,6 +20,7 @@ typedef struct meeting {
     _Atomic int64_t word;
     char gap_after[56];
     uint64_t row_count;
+    int64_t period_ns;
     int64_t times_ns[]; /* first of the appends, then of their being seen */
 } meeting;
 
@@ -90,7 +90,7 @@ static void append_paced(bench_store *b, meeting *m, latency *l)
     memset(l, 0, sizeof *l);
     for (uint64_t row = 0; row < m->row_count; row++) {
         const double *values = ring_row(&source, row);
-        spin_until(next += PERIOD_NS);
+        spin_until(next += m->period_ns);
         m->times_ns[row] = monotonic_ns();
         uint64_t begin = ticks();
         status |= steplog_writer_append(b->writer, b->schema, (int64_t)row, STEPLOG_TIME_NOW, values);
@@ -102,10 +102,11 @@ static void append_paced(bench_store *b, meeting *m, latency *l)
 
 static size_t meeting_bytes(uint64_t row_count) { return sizeof(meeting) + 2 * row_count * sizeof(int64_t); }
 
-static meeting *meeting_new(uint64_t row_count)
+static meeting *meeting_new(uint64_t row_count, uint32_t rows_a_second)
 {
     meeting *m = shared_new(meeting_bytes(row_count));
     m->row_count = row_count;
+    m->period_ns = 1000000000 / rows_a_second;
     memset(m->times_ns, 0, 2 * row_count * sizeof(int64_t)); /* no page is touched first while the clock runs */
     return m;
 }
@@ -136,17 +137,18 @@ static void run_floor(meeting *m)
     wait_until_ready(m, 1);
     int64_t next = monotonic_ns();
     for (uint64_t row = 0; row < m->row_count; row++) {
-        spin_until(next += PERIOD_NS);
+        spin_until(next += m->period_ns);
         m->times_ns[row] = monotonic_ns();
         atomic_store_explicit(&m->word, (int64_t)row + 1, memory_order_release);
     }
     child_wait(child, "the process that awaits a word");
 }
 
-static void run_visible(uint64_t row_count)
+static void run_visible(uint64_t row_count, uint32_t rows_a_second)
 {
+    char name[64];
     bench_store b;
-    meeting *m = meeting_new(row_count), *floor = meeting_new(row_count);
+    meeting *m = meeting_new(row_count, rows_a_second), *floor = meeting_new(row_count, rows_a_second);
     bench_store_create(&b, W20, 0);
     pid_t child = child_start();
     if (child == 0) {
@@ -161,8 +163,9 @@ static void run_visible(uint64_t row_count)
     run_floor(floor);
     count_times(m, &seen);
     count_times(floor, &alone);
-    report_latency(&(latency_report){
-        .name = "append to visible, spinning", .calls = &seen, .floor = &alone, .of_a_tick = 1, .p99_max_ns = 1000});
+    snprintf(name, sizeof name, "append to visible, %u a second", (unsigned)rows_a_second);
+    report_latency(
+        &(latency_report){.name = name, .calls = &seen, .floor = &alone, .of_a_tick = 1, .p99_max_ns = 1000});
     shared_free(m, meeting_bytes(row_count));
     shared_free(floor, meeting_bytes(row_count));
 }
@@ -171,7 +174,7 @@ static void run_followers(uint64_t row_count, uint32_t follower_count, latency *
 {
     bench_store b;
     pid_t children[FOLLOWERS];
-    meeting *m = meeting_new(row_count);
+    meeting *m = meeting_new(row_count, 50000);
     bench_store_create(&b, W20, 0);
     for (uint32_t i = 0; i < follower_count; i++) {
         children[i] = child_start();
@@ -192,8 +195,10 @@ static void run_followers(uint64_t row_count, uint32_t follower_count, latency *
 void bench_visible(void)
 {
     ring_make(&source, W20, RING_ROWS);
-    report_latency_section("From append to another process, 50,000 rows a second; floor: a word in shared memory");
-    run_visible(sized(500, 100000, 1000000));
+    report_latency_section("From append to another process that spins; floor: a word in shared memory");
+    run_visible(sized(100, 5000, 50000), 1000);
+    run_visible(sized(200, 30000, 300000), 10000);
+    run_visible(sized(500, 100000, 1000000), 50000);
     report_latency_section("Appends while 16 processes follow (waiting, not spinning); floor: without followers");
     run_followers(sized(500, 100000, 1000000), 0, &alone);
     run_followers(sized(500, 100000, 1000000), FOLLOWERS, &calls);

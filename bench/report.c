@@ -35,7 +35,7 @@ static void keep(const measurement *m, const char *name)
     kept *k = &reports[report_count++];
     k->m = *m;
     snprintf(k->section, sizeof k->section, "%s", section_now);
-    snprintf(k->name, sizeof k->name, "%s", name);
+    snprintf(k->name, sizeof k->name, "%s", name + strspn(name, " ")); /* indented on the terminal */
     snprintf(k->unit, sizeof k->unit, "%s", m->unit);
 }
 

@@ -175,9 +175,9 @@ static void print_end(const beginning *self, const launch_result *result)
                atomic_load(&progress->step_last));
     } else {
         printf("digits: trained; test accuracy %.4f; an iteration every %.1f us\n", self->job.shared->test_accuracy,
-               result->seconds * 1e6 / step_count);
+               self->job.shared->loop_seconds * 1e6 / step_count);
     }
-    printf("digits: %" PRIu64 " rows in %.1f s\n", row_count, result->seconds);
+    printf("digits: %" PRIu64 " rows in %.3f s\n", row_count, result->seconds);
 }
 
 static int run(beginning *self)
