@@ -17,6 +17,7 @@ typedef struct section {
 } section;
 
 static const section sections[] = {
+    {"floors", bench_floors, "what this machine takes to copy, hash, touch, write, sync, read the clock"},
     {"append", bench_append, "the cost of an append, beside memcpy and XXH3 of its bytes"},
     {"calls", bench_calls, "single appends: p50 to p99.99 and the slowest"},
     {"paced", bench_paced, "1,000 and 50,000 rows a second beside the sync of each second"},

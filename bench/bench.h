@@ -48,6 +48,7 @@ void bench_find(steplog_reader *reader, const steplog_id *run, workload_kind kin
 void bench_check_ring(steplog_store *store, const steplog_id *run, uint32_t rank, const ring *r, uint64_t row_count,
                       int is_time_given);
 
+void bench_floors(void);    /* what the machine takes for the pieces */
 void bench_append(void);    /* the hot path beside its floor */
 void bench_calls(void);     /* single calls: distributions */
 void bench_paced(void);     /* rows at the pace of training loops, beside the sync */

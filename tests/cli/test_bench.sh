@@ -10,7 +10,7 @@ export BENCH_DIR=$TMP/scratch
 unset DATA
 check_exit "every section runs and finds what it wrote" 0 "$bench" --smoke --json "$TMP/out/bench.json"
 check_equal "nothing is left of its stores" "" "$(ls "$TMP/scratch")"
-check_equal "each section has measurements" "append calls codec growth head logs m4 memory open paced processes rivals stores sustained visible" \
+check_equal "each section has measurements" "append calls codec floors growth head logs m4 memory open paced processes rivals stores sustained visible" \
     "$(sed -n 's/.*"section": "\([a-z0-9]*\)".*/\1/p' "$TMP/out/bench.json" | grep -v impact | sort -u | tr '\n' ' ' | sed 's/ $//')"
 check_exit "the results are JSON" 0 /usr/bin/python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$TMP/out/bench.json"
 check_exit "the plots are XML" 0 /usr/bin/python3 -c '
