@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define FLOOR_MAP_BYTES (16u << 20)
 #define RING_ROWS 4096u
@@ -25,12 +26,14 @@ static void run_pace(uint32_t rows_a_second, uint64_t row_count, double p9999_ma
     char name[64];
     uint32_t record_bytes = record_bytes_of(20);
     int64_t half_ns = 500000000 / rows_a_second;
+    struct rusage before, after;
     steplog_status status = STEPLOG_OK;
     memset(&calls, 0, sizeof calls);
     memset(&floors, 0, sizeof floors);
     ring_make(&source, W20, RING_ROWS);
     bench_store_create(&b, W20, 0);
     floor_open(&floor, FLOOR_MAP_BYTES, 1);
+    getrusage(RUSAGE_SELF, &before);
     int64_t next = monotonic_ns();
     for (uint64_t row = 0; row < row_count; row++) {
         const double *values = ring_row(&source, row);
@@ -46,6 +49,7 @@ static void run_pace(uint32_t rows_a_second, uint64_t row_count, double p9999_ma
         end = ticks();
         latency_add(&floors, end - begin);
     }
+    getrusage(RUSAGE_SELF, &after);
     if (status != STEPLOG_OK) die("an append answered %d", (int)status);
     bench_writer_close(&b);
     bench_check_ring(b.store, &b.run, 0, &source, row_count, 0);
@@ -60,6 +64,9 @@ static void run_pace(uint32_t rows_a_second, uint64_t row_count, double p9999_ma
                                      .of_a_tick = tick_ns(),
                                      .p99_max_ns = 1000,
                                      .p9999_max_ns = p9999_max_ns});
+    report_note("page faults meanwhile, of appends, floor and background: %ld, of them %ld that waited for the disk",
+                after.ru_minflt - before.ru_minflt + after.ru_majflt - before.ru_majflt,
+                after.ru_majflt - before.ru_majflt);
     plot_latency(p, name, &calls, tick_ns());
     snprintf(name, sizeof name, "  floor, %u a second", (unsigned)rows_a_second);
     plot_latency(p, name, &floors, tick_ns());

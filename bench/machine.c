@@ -64,6 +64,18 @@ static void file_system_fact(const char *scratch)
     scratch_remove(path);
 }
 
+/* Some hosts have the kernel drop what was not touched for some seconds: then a page that was made ready for the log
+ * is gone when it is needed, and the append waits for the disk. */
+static void memory_fact(void)
+{
+    char state[16] = "";
+    FILE *f = fopen("/sys/kernel/mm/damon/admin/kdamonds/0/state", "r");
+    if (!f) return;
+    if (fgets(state, sizeof state, f) && strncmp(state, "on", 2) == 0)
+        FACT("memory", "the kernel looks for cold pages and pages them out (DAMON): expect slow first touches");
+    fclose(f);
+}
+
 static void build_facts(void)
 {
 #ifdef __VERSION__
@@ -120,6 +132,7 @@ void print_machine(const char *scratch, const char *shape)
     FACT("kernel", "%s %s", u.sysname, u.release);
     build_facts();
     file_system_fact(scratch);
+    memory_fact();
     FACT("seed", "%u", BENCH_SEED);
     FACT("sizes", "%s", shape);
     FACT("date", "%s", date);
