@@ -201,10 +201,10 @@ quickstart: ## install what the build needs if missing; build, run the example j
 	@+$(MAKE) --no-print-directory -j$(JOBS) all examples
 	@examples/quickstart.sh
 
-bench: $(BENCH) $(TOOL) $(EXAMPLES) ## build and run the benchmarks, about 5 minutes: table, build/bench.json, build/bench-*.svg
+bench: $(BENCH) $(TOOL) $(EXAMPLES) ## build and run the benchmarks, about 4 minutes; build/bench.json, build/bench-*.svg
 	$(BENCH) --quick $(SECTIONS)
 
-bench-full: $(BENCH) $(TOOL) $(EXAMPLES) ## the same with up to 1e9 points: an hour or more, 10 GB in build/ or $$BENCH_DIR
+bench-full: $(BENCH) $(TOOL) $(EXAMPLES) ## the same with up to 1e9 points: about an hour, 10 GB of disk
 	$(BENCH) --full $(SECTIONS)
 
 import-table: $(TOOL) ## print what importing real logs costs: make import-table DATA=dir

@@ -99,7 +99,7 @@ static void report_difference(const char *name, double values[2][PAIRS_MAX], dou
 
 static void run_pairs(const char *program, uint64_t epochs, const char *checkpoint_steps)
 {
-    seen.count = sized(1, 10, 40);
+    seen.count = sized(1, 6, 40);
     for (size_t pair = 0; pair < seen.count; pair++) {
         double accuracy[2];
         for (int half = 0; half < 2; half++) {
@@ -130,7 +130,7 @@ static void report_medians(const char *name, const char *unit, double values[2][
 void bench_impact(void)
 {
     const char *program = built_program("examples/digits");
-    uint64_t epochs = sized(1, 100, 400);
+    uint64_t epochs = sized(1, 200, 400);
     report_section("The digits example, 54 metrics an iteration on 4 ranks; floor: the same without recording");
     if (!program) {
         report_note("skipped: the examples are not built");
