@@ -68,10 +68,11 @@ static void help(FILE *out)
 {
     fputs("usage: bench [--quick | --full | --smoke] [--json FILE] [SECTION...]\n\n", out);
     for (size_t i = 0; i < SECTIONS; i++) fprintf(out, "  %-10s %s\n", sections[i].name, sections[i].what);
-    fputs("\nNo section is all of them. --quick (the default) takes about four minutes, --full about an hour and 10 GB\n"
-          "in build/ or $BENCH_DIR, --smoke seconds: it only proves that everything works. Results are a table,\n"
-          "build/bench.json (or FILE) and build/bench-*.svg (beside FILE).\n",
-          out);
+    fputs(
+        "\nNo section is all of them. --quick (the default) takes about four minutes, --full about an hour and 10 GB\n"
+        "in build/ or $BENCH_DIR, --smoke seconds: it only proves that everything works. Results are a table,\n"
+        "build/bench.json (or FILE) and build/bench-*.svg (beside FILE).\n",
+        out);
 }
 
 _Noreturn static void usage(const char *what, const char *which)
