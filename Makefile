@@ -42,10 +42,7 @@ TOOL_SOURCES := $(wildcard tools/*.c)
 # examples/name.c and examples/name/*.c are one program each.
 EXAMPLE_NAMES := $(patsubst examples/%.c,%,$(wildcard examples/*.c)) \
                  $(patsubst examples/%/,%,$(sort $(dir $(wildcard examples/*/*.c))))
-# bench/bench_*.c are programs, and what else is in bench/ is linked into each of them; with a
-# bench/bench.c all of bench/ is one program.
-BENCH_NAMES := $(if $(wildcard bench/bench.c),bench,$(patsubst bench/%.c,%,$(wildcard bench/bench_*.c)))
-BENCH_SHARED_SOURCES := $(filter-out $(BENCH_NAMES:%=bench/%.c),$(wildcard bench/*.c))
+BENCH_SOURCES := $(wildcard bench/*.c)
 SUPPORT_SOURCES := $(wildcard tests/support/*.c)
 STRESS_SOURCES := $(wildcard tests/stress/*.c)
 # A directory of tests with a main.c is one program, which attacks the store: tests/README.md.
@@ -57,7 +54,7 @@ TEST_DIRECTORIES := $(filter-out tests/stress tests/support tests/fuzz $(ATTACKS
 # While a part has no sources yet the rest still builds.
 TOOL := $(if $(wildcard tools/steplog.c),$(B)/steplog)
 EXAMPLES := $(EXAMPLE_NAMES:%=$(B)/examples/%)
-BENCHES := $(BENCH_NAMES:%=$(B)/%)
+BENCH := $(if $(BENCH_SOURCES),$(B)/bench)
 CLANG := $(shell command -v clang 2>/dev/null)
 
 ifdef V
@@ -71,7 +68,7 @@ endif
 .DELETE_ON_ERROR:
 # Objects are kept: make would delete those it made only on the way to a program.
 .SECONDARY:
-.PHONY: all lib tool examples bench check check-build quickstart import-table stress install clean help
+.PHONY: all lib tool examples bench bench-full check check-build quickstart import-table stress install clean help
 
 all: lib $(B)/$(SO) tool $(B)/steplog.pc ## library, shared library, tool and pkg-config file (the default)
 
@@ -96,8 +93,9 @@ clang_CC := clang
 # What each part may include: only the library and its tests see store/ (and the one bench named below).
 store_INCLUDES := -Iinclude -Istore
 tools_INCLUDES := -Iinclude -Itools
-# bench_codec.c times value blocks, which no public call does.
-bench_INCLUDES := -Iinclude -Ibench -Istore
+# bench_codec.c and bench_rivals.c time value blocks, which no public call does. zstd is compared with where it is.
+ZSTD_LIBS := $(shell $(PKG_CONFIG) --libs libzstd 2>/dev/null)
+bench_INCLUDES = -Iinclude -Ibench -Istore -DBENCH_CFLAGS='"$(CFLAGS)"' $(if $(ZSTD_LIBS),-DBENCH_ZSTD)
 examples_INCLUDES := -Iinclude
 tests_INCLUDES := -Iinclude -Istore -Itests -Itools
 
@@ -143,8 +141,8 @@ $(eval $(call program_rule,release,$(B)/steplog,$(call objects,release,$(TOOL_SO
 $(eval $(call program_rule,asan,$(B)/asan/steplog,$(call objects,asan,$(TOOL_SOURCES))))
 $(foreach n,$(EXAMPLE_NAMES),$(eval $(call program_rule,release,$(B)/examples/$n,\
     $(call objects,release,$(wildcard examples/$n.c examples/$n/*.c)))))
-$(foreach n,$(BENCH_NAMES),$(eval $(call program_rule,release,$(B)/$n,\
-    $(call objects,release,bench/$n.c $(BENCH_SHARED_SOURCES)))))
+$(eval $(call program_rule,release,$(B)/bench,$(call objects,release,$(BENCH_SOURCES)),$(ZSTD_LIBS)))
+$(eval $(call program_rule,asan,$(B)/asan/benchmark,$(call objects,asan,$(BENCH_SOURCES)),$(ZSTD_LIBS)))
 
 # Tests of the tool's own parts are linked with these parts; its main() steps aside for Criterion's.
 # $1 variant
@@ -193,7 +191,7 @@ check: ## install what the tests need if missing; build and run every test, also
 	@+tests/support/run_checks.sh "$(MAKE)" "$(B)" "$(JOBS)"
 
 # What run_checks.sh runs. The clang tree only proves that clang has nothing to say either.
-check-build: all examples $(if $(TOOL),$(B)/asan/steplog) $(BENCHES) $(STRESS_SOURCES:%.c=$(B)/tsan/%) \
+check-build: all examples $(if $(TOOL),$(B)/asan/steplog) $(if $(BENCH),$(BENCH) $(B)/asan/benchmark) $(STRESS_SOURCES:%.c=$(B)/tsan/%) \
              $(foreach a,$(ATTACKS),$(B)/attack/tests/$a/$a $(B)/asan/tests/$a/$a) \
              $(TEST_DIRECTORIES:%=$(B)/debug/%/run) $(TEST_DIRECTORIES:%=$(B)/asan/%/run) \
              $(if $(CLANG),$(call objects,clang,$(LIBRARY_SOURCES)))
@@ -203,8 +201,11 @@ quickstart: ## install what the build needs if missing; build, run the example j
 	@+$(MAKE) --no-print-directory -j$(JOBS) all examples
 	@examples/quickstart.sh
 
-bench: $(BENCHES) ## build and run the benchmarks; build/bench.json has the numbers
-	@for program in $(BENCHES); do $$program || exit 1; done
+bench: $(BENCH) $(TOOL) $(EXAMPLES) ## build and run the benchmarks, about 4 minutes; build/bench.json, build/bench-*.svg
+	$(BENCH) --quick $(SECTIONS)
+
+bench-full: $(BENCH) $(TOOL) $(EXAMPLES) ## the same with up to 1e9 points: about an hour, 10 GB of disk
+	$(BENCH) --full $(SECTIONS)
 
 import-table: $(TOOL) ## print what importing real logs costs: make import-table DATA=dir
 	bench/import_table.sh $(TOOL) $(DATA)

@@ -7,6 +7,7 @@
 #include "workload.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #define TIME_BEGIN_NS 1767225600000000000ll /* 2026-01-01 */
@@ -87,11 +88,15 @@ static void w50_row(workload *w, double *out)
     }
 }
 
-uint32_t workload_metric_count(workload_kind kind) { return kind == W20 ? 20 : kind == W50 ? 50 : 1; }
+uint32_t workload_metric_count(workload_kind kind)
+{
+    static const uint32_t counts[] = {[W20] = 20, [W50] = 50, [W1_US] = 1, [W1_NS] = 1, [W200] = 200};
+    return counts[kind];
+}
 
 const char *workload_name(workload_kind kind)
 {
-    static const char *const names[] = {"W20", "W50", "W1 us", "W1 ns"};
+    static const char *const names[] = {"W20", "W50", "W1 us", "W1 ns", "W200"};
     return names[kind];
 }
 
@@ -108,10 +113,19 @@ const char *workload_metric_name(workload_kind kind, uint32_t metric, char buffe
                {1, "optim/weight_decay"}},
       w50[] = {{30, "train/norm"}, {8, "progress/count"}, {4, "schedule/lr"}, {4, "perf/seconds"}, {4, "system/gauge"}},
       w1[] = {{1, "train/loss"}};
-    uint32_t i = 0;
+    uint32_t i = 0, group = 0;
+    if (kind == W200) {
+        group = metric / 50;
+        metric %= 50;
+        kind = W50;
+    }
     for (; metric >= (kind == W20 ? w20 : kind == W50 ? w50 : w1)[i].count; i++)
         metric -= (kind == W20 ? w20 : kind == W50 ? w50 : w1)[i].count;
-    snprintf(buffer, 64, "%s.%u", (kind == W20 ? w20 : kind == W50 ? w50 : w1)[i].name, (unsigned)metric);
+    const char *name = (kind == W20 ? w20 : kind == W50 ? w50 : w1)[i].name;
+    if (group > 0)
+        snprintf(buffer, 64, "group%u/%s.%u", (unsigned)group, name, (unsigned)metric);
+    else
+        snprintf(buffer, 64, "%s.%u", name, (unsigned)metric);
     return buffer;
 }
 
@@ -134,6 +148,9 @@ void workload_next(workload *w, int64_t *step, int64_t *time_ns, double *values)
     } else if (w->kind == W50) {
         w->time_ns += (int64_t)(1e9 + 1e7 * noise(w));
         w50_row(w, values);
+    } else if (w->kind == W200) {
+        w->time_ns += (int64_t)(1e9 + 1e7 * noise(w));
+        for (uint32_t i = 0; i < 4; i++) w50_row(w, values + (size_t)50 * i);
     } else {
         w->time_ns += (int64_t)(4e9 + 2e7 * noise(w));
         values[0] = loss(w, 0);

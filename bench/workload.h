@@ -6,6 +6,7 @@
  *        takes 1 s, 1 % jitter.
  *   W1   1 noisy float32 metric; a step takes 4 s with tens of milliseconds of jitter; times in whole
  *        microseconds (W1_US) or nanoseconds (W1_NS).
+ *   W200 200 metrics a step: those of W50 four times, from the same random numbers.
  * The same kind and seed give the same rows everywhere: only integer arithmetic, + - * / and sqrt are used on the
  * way to noise. Rows come in order of their steps, 0, 1, 2... */
 #ifndef BENCH_WORKLOAD_H
@@ -13,9 +14,9 @@
 
 #include <stdint.h>
 
-#define WORKLOAD_METRICS_MAX 50u
+#define WORKLOAD_METRICS_MAX 200u
 
-typedef enum workload_kind { W20, W50, W1_US, W1_NS } workload_kind;
+typedef enum workload_kind { W20, W50, W1_US, W1_NS, W200 } workload_kind;
 
 typedef struct workload {
     workload_kind kind;

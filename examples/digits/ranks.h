@@ -27,8 +27,9 @@ typedef struct shared_state {
     _Alignas(64) _Atomic uint32_t generation; /* barriers passed; what the ranks wait on */
     uint32_t rank_count;
     rank_progress progress[RANKS_MAX];
-    double test_accuracy; /* of the last epoch; written by rank 0 */
-    char run_text[64];    /* the run's id; written by rank 0 */
+    double test_accuracy;  /* of the last epoch; written by rank 0 */
+    double loop_seconds;   /* from the first iteration to the last, with the tests and checkpoints between; by rank 0 */
+    char run_text[64];     /* the run's id; written by rank 0 */
     float slots[2][RANKS_MAX][REDUCE_MAX];
 } shared_state;
 

@@ -27,6 +27,7 @@ bool recorder_open(recorder *rec, const settings *asked, const recorder_place *p
     steplog_error error = {0};
 
     memset(rec, 0, sizeof *rec);
+    if (asked->is_unrecorded) return true;
     if (steplog_store_open(asked->store_path, &store_options, &rec->store, &error) == STEPLOG_OK &&
         steplog_writer_open(rec->store, &writer_options, &rec->writer, &error) == STEPLOG_OK)
         return true;
@@ -83,6 +84,7 @@ refused:
 
 bool recorder_append(recorder *rec, recorder_kind *kind, int64_t step, const metric_row *row)
 {
+    if (rec->writer == NULL) return false;
     if (!kind->is_known && !kind_learn(rec, kind, row)) return false;
     if (row->count != kind->count) return false;
     if (steplog_writer_append(rec->writer, kind->schema, step, STEPLOG_TIME_NOW, row->values) == STEPLOG_OK)
@@ -100,6 +102,7 @@ void recorder_confusion(recorder *rec, int64_t step, const confusion *matrix)
 {
     char csv[CONFUSION_BYTES_MAX];
     steplog_error error = {0};
+    if (rec->writer == NULL) return;
     const size_t bytes = confusion_csv(matrix, csv, sizeof csv);
     if (steplog_writer_blob(rec->writer, "confusion", step, STEPLOG_TIME_NOW, "text/csv; charset=utf-8", csv, bytes,
                             &error) == STEPLOG_OK)
@@ -111,6 +114,7 @@ void recorder_confusion(recorder *rec, int64_t step, const confusion *matrix)
 void recorder_sync(recorder *rec)
 {
     steplog_error error = {0};
+    if (rec->writer == NULL) return;
     if (steplog_writer_sync(rec->writer, &error) == STEPLOG_OK || rec->is_warned) return;
     fprintf(stderr, "digits: rows are not on the disk yet: %s\n", error.text);
     rec->is_warned = true;
@@ -119,7 +123,7 @@ void recorder_sync(recorder *rec)
 steplog_id recorder_run(const recorder *rec)
 {
     steplog_writer_stats stats = {.size_bytes = sizeof stats};
-    steplog_writer_get_stats(rec->writer, &stats);
+    if (rec->writer != NULL) steplog_writer_get_stats(rec->writer, &stats);
     return stats.run;
 }
 

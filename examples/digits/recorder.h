@@ -25,7 +25,7 @@ typedef struct recorder_kind {
 
 typedef struct recorder {
     steplog_store *store;
-    steplog_writer *writer;
+    steplog_writer *writer; /* NULL: nothing is to be recorded, and every call does nothing */
     recorder_kind iteration;
     recorder_kind epoch;
     bool is_warned; /* of rows that the store refused */

@@ -21,7 +21,8 @@ static const struct option option_list[] = {
     {"epochs", required_argument, NULL, 'e'},     {"seed", required_argument, NULL, 'S'},
     {"kill-rank", required_argument, NULL, 'R'},  {"kill-at", required_argument, NULL, 'A'},
     {"checkpoint-every", required_argument, NULL, 'c'}, {"resume", no_argument, NULL, 'x'},
-    {"help", no_argument, NULL, 'h'},             {NULL, 0, NULL, 0},
+    {"no-record", no_argument, NULL, 'N'},        {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 void settings_help(void)
@@ -40,6 +41,7 @@ void settings_help(void)
           "  --kill-rank R --kill-at STEP\n"
           "                        kill rank R with SIGKILL once it has logged STEP\n"
           "  --resume              go on from the checkpoint; ranks, epochs and seed are those it was made with\n"
+          "  --no-record           compute the metrics and throw them away: to see what recording costs\n"
           "\n"
           "exit codes: 0 trained, 1 a rank was lost (--resume goes on), 2 usage, 4 could not\n",
           stdout);
@@ -70,6 +72,7 @@ static bool take_option(settings *out, const char *name, int letter, const char 
     case 'k': out->run_key = text; return true;
     case 'n': out->run_name = text; return true;
     case 'x': out->is_resume = true; return true;
+    case 'N': out->is_unrecorded = true; return true;
     case 'h': out->is_help = true; return true;
     case 'r':
         if (!parse_number(name, text, 1, RANKS_MAX, &number)) return false;
@@ -105,6 +108,7 @@ static bool settings_check(const settings *asked, int kill_halves)
     if (BATCH_SIZE % asked->rank_count != 0) wrong = "--ranks must divide a batch of 32";
     if (kill_halves == 1 || kill_halves == 2) wrong = "--kill-rank and --kill-at go together";
     if (kill_halves == 3 && asked->kill_rank >= asked->rank_count) wrong = "--kill-rank: there is no such rank";
+    if (asked->is_unrecorded && asked->is_resume) wrong = "--no-record and --resume do not go together";
     if (asked->run_key != NULL && strlen(asked->run_key) >= RUN_KEY_BYTES_MAX) wrong = "--run-key is too long";
     if (asked->run_key != NULL && asked->run_key[0] == '\0') wrong = "--run-key is empty";
     if (wrong != NULL) fprintf(stderr, "digits: %s; --help lists the options\n", wrong);

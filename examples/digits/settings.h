@@ -30,6 +30,7 @@ typedef struct settings {
     uint32_t kill_rank;
     int64_t kill_step;
     bool is_resume;
+    bool is_unrecorded; /* metrics are computed and thrown away, to see what recording costs */
     bool is_help;
 } settings;
 

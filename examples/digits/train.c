@@ -134,7 +134,7 @@ static bool begin(beginning *self)
         fputs("digits: too little data or too few epochs for a single step\n", stderr);
         return false;
     }
-    if (!open_attempt(self)) return false;
+    if (!self->job.asked.is_unrecorded && !open_attempt(self)) return false;
     self->job.shared = shared_state_new(self->job.asked.rank_count);
     return self->job.shared != NULL;
 }
@@ -164,6 +164,7 @@ static bool write_acknowledged(const beginning *self, const launch_result *resul
 static void print_end(const beginning *self, const launch_result *result)
 {
     uint64_t row_count = 0;
+    const double step_count = (double)(job_step_count(&self->job) - self->job.step_begin);
     for (uint32_t rank = 0; rank < self->job.asked.rank_count; rank++)
         row_count += atomic_load(&self->job.shared->progress[rank].row_count);
     if (result->lost_count > 0) {
@@ -173,10 +174,10 @@ static void print_end(const beginning *self, const launch_result *result)
                WIFSIGNALED(result->lost_status) ? WTERMSIG(result->lost_status) : WEXITSTATUS(result->lost_status),
                atomic_load(&progress->step_last));
     } else {
-        printf("digits: trained; test accuracy %.4f\n", self->job.shared->test_accuracy);
+        printf("digits: trained; test accuracy %.4f; an iteration every %.1f us\n", self->job.shared->test_accuracy,
+               self->job.shared->loop_seconds * 1e6 / step_count);
     }
-    printf("digits: %" PRIu64 " rows in %.1f s, an iteration every %.0f us\n", row_count, result->seconds,
-           row_count > 0 ? result->seconds * 1e6 * self->job.asked.rank_count / (double)row_count : 0.0);
+    printf("digits: %" PRIu64 " rows in %.3f s\n", row_count, result->seconds);
 }
 
 static int run(beginning *self)

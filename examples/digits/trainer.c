@@ -279,7 +279,8 @@ static void report(const trainer *self, int64_t step, int report_fd)
 static bool train_all(trainer *self, int report_fd)
 {
     const job_plan *job = self->job;
-    self->times.begin_ns = now_ns();
+    const int64_t loop_begin_ns = now_ns();
+    self->times.begin_ns = loop_begin_ns;
     for (int64_t step = job->step_begin; step < job_step_count(job); step++) {
         const bool is_new = step > job->step_begin || !job->asked.is_resume;
         if (is_new && step % job->asked.checkpoint_steps == 0 && !save(self, step)) return false;
@@ -287,6 +288,7 @@ static bool train_all(trainer *self, int report_fd)
         report(self, step, report_fd);
         if ((step + 1) % epoch_steps(job) == 0 && !test_epoch(self, step)) return false;
     }
+    if (self->rank == 0) job->shared->loop_seconds = (double)(now_ns() - loop_begin_ns) * 1e-9;
     return true;
 }
 
@@ -310,7 +312,7 @@ int rank_train(const job_plan *job, uint32_t rank, int report_fd)
         free(self);
         return 4;
     }
-    if (rank == 0) {
+    if (rank == 0 && !job->asked.is_unrecorded) {
         const steplog_id run = recorder_run(&self->rec);
         steplog_id_format(&run, job->shared->run_text);
         if (!job->asked.is_resume) recorder_params(&self->rec, &job->asked);
