@@ -408,6 +408,10 @@ static void fill(double *values, size_t count, double value)
 }
 
 #if SL_HAS_WIDE_LOOPS
+/* Truth tables of the instruction that combines three. */
+#define A_OR_B_AND_C 0xf8
+#define A_OR_B_AND_NOT_C 0xf4
+
 /* Divides by multiplying with the rounded inverse and correcting once by the exact remainder (P. Markstein, 1990).
  * The product q is within 1.5 units in the last place of the quotient; the remainder m - q * power is exact, as
  * power has at most 52 bits before its zeros; and the corrected quotient before its one rounding is off
@@ -417,7 +421,6 @@ static void fill(double *values, size_t count, double value)
 SL_WITH_AVX512
 static uint64_t divide_avx512(const uint64_t *integers, size_t count, double divisor, uint64_t limit, double *values)
 {
-    const int or_and_not = 0xf4; /* a | (b & ~c) */
     const __m512d power = _mm512_set1_pd(divisor), inverse = _mm512_set1_pd(1 / divisor);
     const __m512i half = _mm512_set1_epi64((long long)limit), inside = _mm512_set1_epi64((long long)(2 * limit - 1));
     __m512i outside = _mm512_setzero_si512();
@@ -428,7 +431,7 @@ static uint64_t divide_avx512(const uint64_t *integers, size_t count, double div
         if (!is_whole) memcpy(rest, integers + i, count % 8 * sizeof *rest);
         __m512i integer = _mm512_loadu_si512(is_whole ? integers + i : rest);
         __m512d m = _mm512_cvtepi64_pd(integer), q = _mm512_mul_pd(m, inverse);
-        outside = _mm512_ternarylogic_epi64(outside, _mm512_add_epi64(integer, half), inside, or_and_not);
+        outside = _mm512_ternarylogic_epi64(outside, _mm512_add_epi64(integer, half), inside, A_OR_B_AND_NOT_C);
         q = _mm512_fmadd_pd(_mm512_fnmadd_pd(q, power, m), inverse, q);
         _mm512_storeu_pd(is_whole ? values + i : rest_values, q);
         if (!is_whole) memcpy(values + i, rest_values, count % 8 * sizeof *values);
@@ -440,7 +443,6 @@ SL_WITH_AVX512
 static uint64_t from_ordered_avx512(const uint64_t *integers, size_t count, unsigned shift, uint64_t limit,
                                     uint64_t dropped_bits, double *values)
 {
-    const int or_and = 0xf8; /* a | (b & c) */
     const __m512i sign = _mm512_set1_epi64((long long)SIGN_BIT), left = _mm512_set1_epi64((long long)shift);
     const __m512i half = _mm512_set1_epi64((long long)limit), dropped = _mm512_set1_epi64((long long)dropped_bits);
     __m512i outside = _mm512_setzero_si512();
@@ -449,9 +451,9 @@ static uint64_t from_ordered_avx512(const uint64_t *integers, size_t count, unsi
         const int is_whole = count - i >= 8;
         if (!is_whole) memcpy(rest, integers + i, count % 8 * sizeof *rest);
         __m512i integer = _mm512_loadu_si512(is_whole ? integers + i : rest);
-        outside = _mm512_ternarylogic_epi64(outside, _mm512_add_epi64(integer, half), dropped, or_and);
+        outside = _mm512_ternarylogic_epi64(outside, _mm512_add_epi64(integer, half), dropped, A_OR_B_AND_C);
         integer = _mm512_sllv_epi64(integer, left);
-        integer = _mm512_ternarylogic_epi64(_mm512_abs_epi64(integer), integer, sign, or_and);
+        integer = _mm512_ternarylogic_epi64(_mm512_abs_epi64(integer), integer, sign, A_OR_B_AND_C);
         if (is_whole) {
             _mm512_storeu_si512(values + i, integer);
         } else {
