@@ -1,17 +1,23 @@
 /* damage/reference.c: making the reference store.
  *
  *   run a   a writer whose logs were filled to the brim and refused points (a gap), most of its rows removed since (what
- *           is left has a column page with statistics), a second attempt, a rewind and its undo; compacted twice, so that
+ *           is left has a column page), a second attempt, a rewind and its undo; compacted twice, so that
  *           it lies on level 2 and has dropped ranges; then a removal that is not compacted yet
  *   run b   a fork of a; its writer was killed: a log with a mark in its middle and an unsynced tail. Somebody recovered
  *           a copy of the store while it lived, and the segment came back: each record before that lies in two files
- *   run c   every codec, and blobs that are packed and not */
+ *   run c   every codec, and blobs that are packed and not; a second writer's segment, written block by block, whose group
+ *           has statistics (a full chunk four times over would be three times as many points to read in each case)
+ *
+ * Nodes do not fit: there are none in a group of up to 64 chunks, and 65 of the smallest take 10 KB. Their damage is in
+ * core/test_verify_segment.c and format_reader/test_made_nodes.py. */
 #include "damage/reference.h"
 
 #include "format/checksum.h"
 #include "format/layout.h"
+#include "os/os.h"
 #include "support/random.h"
 #include "support/store_kit.h"
+#include "write/segment_writer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +28,7 @@ enum { SEED = 8, COLUMNS_MAX = 16 };
 
 /* Steps of run a: removed whole, removed of the metric k, seen by the fork, begun again. */
 enum {
-    KEPT_ROWS = 260, /* so many values have statistics, and so many bytes a page of their own */
+    KEPT_ROWS = 260, /* so many bytes have a page of their own */
     REMOVED_BEGIN = 10000,
     REMOVED_END = 100000,
     REMOVED_K_BEGIN = 160,
@@ -30,6 +36,9 @@ enum {
     FORK_STEP = 200,
     RESUME_STEP = 2500
 };
+
+/* The writer of run c whose rows have statistics: the fewest that do. */
+enum { STATS_CHUNKS = SL_STATS_CHUNKS_MIN, STATS_CHUNK_ROWS = SL_STATS_CHUNK_ROWS_MIN };
 
 static memory_disk disk; /* on which the store is made */
 
@@ -39,23 +48,29 @@ typedef struct source {
     steplog_writer_stats stats;
 } source;
 
-static void remember(source *s, const char *metric, int64_t step, int64_t time_ns, double value)
+static void remember_of(reference *r, steplog_id run, steplog_id incarnation, uint64_t sequence, uint32_t attempt,
+                        const char *metric, int64_t step, int64_t time_ns, double value)
 {
-    reference *r = s->reference;
     if (r->point_count % 1024 == 0) {
         r->points = realloc(r->points, (r->point_count + 1024) * sizeof *r->points);
         HOLDS(r->points, "out of memory");
     }
-    s->stats = kit_stats(s->writer);
     reference_point *point = &r->points[r->point_count++];
-    *point = (reference_point){.run = s->stats.run,
-                               .incarnation = s->stats.incarnation,
-                               .sequence = s->stats.last_sequence,
-                               .attempt = s->stats.attempt,
+    *point = (reference_point){.run = run,
+                               .incarnation = incarnation,
+                               .sequence = sequence,
+                               .attempt = attempt,
                                .step = step,
                                .time_ns = time_ns,
                                .bits = kit_bits(value)};
     snprintf(point->metric, sizeof point->metric, "%s", metric);
+}
+
+static void remember(source *s, const char *metric, int64_t step, int64_t time_ns, double value)
+{
+    s->stats = kit_stats(s->writer);
+    remember_of(s->reference, s->stats.run, s->stats.incarnation, s->stats.last_sequence, s->stats.attempt, metric, step,
+                time_ns, value);
 }
 
 static source source_open(reference *r, steplog_store *store, const steplog_writer_options *options)
@@ -290,6 +305,39 @@ static source make_run_c(reference *r, steplog_store *store, test_random *random
     return s;
 }
 
+/* A segment of a writer that has long ended. */
+static void make_statistics(reference *r)
+{
+    sl_writer_description d = {.run = r->run_c, .attempt = 1, .rank = 1, .step_axis = "step", .step_axis_bytes = 4,
+                               .incarnation = {{9, 9, 9}}};
+    sl_buffer description = {0};
+    sl_segment_writer *writer;
+    sl_ranges held = {0}, dropped = {0};
+    uint32_t ordinal;
+    uint64_t sequence = 0;
+    sl_writer_description_encode(&d, &description);
+    int dir = sl_os->open_dir(-1, MEMORY_STORE);
+    HOLDS(dir >= 0, "the store");
+    OK(sl_segment_writer_open(dir, 0, &writer, &kit_error));
+    OK(sl_segment_writer_begin(writer, description.data, description.bytes, &kit_error));
+    OK(sl_segment_writer_schema(writer, (const char *const[]){"n"}, (const uint32_t[]){1}, 1, &ordinal, &kit_error));
+    for (int chunk = 0; chunk < STATS_CHUNKS; chunk++) {
+        for (int row = 0; row < STATS_CHUNK_ROWS; row++) {
+            double value = chunk == 1 ? (double)NAN : (double)chunk;
+            int64_t step = 5000 + 2 * (int64_t)++sequence;
+            OK(sl_segment_writer_row(writer, ordinal, step, STEPLOG_TIME_NONE, sequence, &value, NULL, &kit_error));
+            remember_of(r, d.run, d.incarnation, sequence, d.attempt, "n", step, STEPLOG_TIME_NONE, value);
+        }
+        OK(sl_segment_writer_flush(writer, &kit_error));
+    }
+    HOLDS(sl_ranges_add(&held, 1, sequence + 1), "out of memory");
+    OK(sl_segment_writer_end(writer, &held, &dropped, &kit_error));
+    OK(sl_segment_writer_publish(writer, NULL, NULL, &kit_error));
+    sl_os->close(dir);
+    SL_VEC_FREE(&held);
+    sl_buffer_free(&description);
+}
+
 /* ---- the store ---- */
 
 int reference_shows(const reference *r, const steplog_id *run, int view, const reference_point *point)
@@ -324,6 +372,7 @@ void reference_make(reference *r)
     r->run_c = kit_run_of(c.writer);
     kit_writer_close(c.writer);
     kit_store_close(store);
+    make_statistics(r);
 
     memory_disk held;
     memset(&held, 0, sizeof held);
@@ -375,6 +424,7 @@ static const wanted everything[] = {
     {"page", "kind name", "CHUNK_TABLE", 0},
     {"page", "kind name", "RANGE_TABLE", 0},
     {"page", "kind name", "RECORD_TABLE", 0},
+    {"page", "kind name", "STATS_TABLE", 0},
     {"page", "kind name", "TRAILER", 0},
     {"log record", "kind name", "ROW", 0},
     {"log record", "kind name", "POINT", 0},
@@ -399,7 +449,7 @@ static const wanted everything[] = {
     {"times", "encoding", "raw", 0},
     {"times", "reference", "", 1},
     {"directory entry", "page distance", "", 1},
-    {"directory entry", "smallest at", "", 1},
+    {"statistics entry", "value count", "256", 0},
     {"payload", "presence", "bitmap", 0},
     {"payload", "positions", "integer", 1},
     {"payload", "encoding", "constant", 0},

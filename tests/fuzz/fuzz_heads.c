@@ -10,6 +10,7 @@
 #include "format/page_codec.h"
 #include "format/record_codec.h"
 #include "format/segment_codec.h"
+#include "format/stats_codec.h"
 #include "format/store_file.h"
 #include "fuzz/repair.h"
 
@@ -90,6 +91,9 @@ TAKE(chunk_entry, sl_chunk_entry, SL_CHUNK_ENTRY_BYTES)
 TAKE(range_entry, sl_range_entry, SL_RANGE_ENTRY_BYTES)
 TAKE(record_entry, sl_record_entry, SL_RECORD_ENTRY_BYTES)
 TAKE(record_prefix, sl_record_prefix, SL_RECORD_PREFIX_BYTES)
+TAKE(node_entry, sl_node_entry, SL_NODE_ENTRY_BYTES)
+TAKE(stats_entry, sl_stats_entry, SL_STATS_ENTRY_BYTES)
+TAKE(node_stats_entry, sl_node_stats_entry, SL_NODE_STATS_ENTRY_BYTES)
 
 static void take_trailer(const uint8_t *in)
 {
@@ -100,7 +104,7 @@ static void take_trailer(const uint8_t *in)
     must_be_same(in, again, sizeof again);
     /* Where the pages of a table are is arithmetic on what was read. */
     for (int table = 0; table < SL_TABLE_COUNT; table++) {
-        (void)sl_table_page_offset(&trailer, table, trailer.tables[table].entry_count / SL_TABLE_PAGE_ENTRIES);
+        (void)sl_table_page_offset(&trailer, table, trailer.tables[table].entry_count / sl_table_page_entries_max[table]);
         (void)sl_table_page_entries(&trailer, table, 0);
     }
 }
@@ -154,7 +158,10 @@ static const head_kind kinds[] = {{take_store_file, 56, 16},
                                   {take_record_prefix, 0, 0},
                                   {take_trailer, 0, 0},
                                   {take_page_head, 0, 0},
-                                  {take_record, 0, 0}};
+                                  {take_record, 0, 0},
+                                  {take_node_entry, 0, 0},
+                                  {take_stats_entry, 0, 0},
+                                  {take_node_stats_entry, 0, 0}};
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
 static void repair(const head_kind *kind, uint8_t *in)

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { KEY = 12345, SEED_BYTES_MAX = 64 << 10, NAME_KINDS = 32 };
+enum { CHUNKS_TAKEN_APART = 6, KEY = 12345, SEED_BYTES_MAX = 64 << 10, NAME_KINDS = 32, NODE_ENTRY = 15 /* in fuzz_heads.c; then those of statistics */ };
 
 static const char *corpus;
 
@@ -50,8 +50,8 @@ static void write_headed(const char *target, const char *name, const void *head,
 static void write_head(const char *name, uint8_t which, const void *data, size_t bytes)
 {
     char each[256];
-    /* One store shows them all, and a log. */
-    if (strncmp(name, "small", 5) != 0 && strncmp(name, "killed", 6) != 0) return;
+    /* One store shows them all, and a log; but for nodes and statistics, which another one has. */
+    if (strncmp(name, "small", 5) != 0 && strncmp(name, "killed", 6) != 0 && which < NODE_ENTRY) return;
     uint8_t from = (uint8_t)(which + 240);
     snprintf(each, sizeof each, "%s-each", name);
     write_headed("heads", name, &which, 1, data, bytes);
@@ -117,7 +117,9 @@ static void write_facts(const char *name, const uint8_t *content, uint32_t bytes
 static void write_entry(const char *name, const sl_page_item *item)
 {
     char head_name[256];
-    uint8_t which = item->head.kind == SL_PAGE_TRAILER ? 12 : (uint8_t)(5 + item->head.kind - SL_PAGE_WRITER_TABLE);
+    uint8_t which = item->head.kind == SL_PAGE_TRAILER      ? 12
+                    : item->head.kind >= SL_PAGE_NODE_TABLE ? (uint8_t)(NODE_ENTRY + item->head.kind - SL_PAGE_NODE_TABLE)
+                                                            : (uint8_t)(5 + item->head.kind - SL_PAGE_WRITER_TABLE);
     size_t bytes = item->head.kind == SL_PAGE_TRAILER ? SL_TRAILER_CONTENT_BYTES
                                                       : sl_table_entry_bytes[item->head.kind - SL_PAGE_WRITER_TABLE];
     snprintf(head_name, sizeof head_name, "%s-%u", name, item->head.kind);
@@ -139,7 +141,7 @@ static void write_segment(const char *name, const uint8_t *data, uint64_t bytes)
         sl_page_walk_next(&walk, &item);
         if (item.kind != SL_PAGE_ITEM_PAGE) break;
         snprintf(page_name, sizeof page_name, "%s-%d", name, i);
-        if (item.head.kind == SL_PAGE_CHUNK) write_chunk(page_name, item.content, item.content_bytes);
+        if (item.head.kind == SL_PAGE_CHUNK && i < CHUNKS_TAKEN_APART) write_chunk(page_name, item.content, item.content_bytes);
         if (item.head.kind == SL_PAGE_FACTS) write_facts(page_name, item.content, item.content_bytes);
         if (item.head.kind == SL_PAGE_WRITER)
             write_headed("bodies", page_name, &(uint8_t){2}, 1, item.content, item.content_bytes);
@@ -304,7 +306,7 @@ static void make_small(void)
     sim_free(killed);
 }
 
-/* More than a chunk, columns of their own pages, statistics; then two segments in one above a rest. */
+/* More than a chunk, columns of their own pages; then two segments in one above a rest. */
 static void make_large(void)
 {
     sim *machine;
@@ -313,6 +315,22 @@ static void make_large(void)
     append_rows(writer, "c", 3, 0, 1030);
     kit_writer_close(writer);
     end_store("large", machine, store);
+}
+
+/* A group with nodes, which is long, and then one with statistics alone: of values that take no room. */
+static void make_nodes(void)
+{
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 8 << 20);
+    steplog_writer *writer = kit_writer(store, "nodes", 0, 1);
+    for (int pass = 0; pass < 2; pass++) {
+        steplog_schema schema = kit_schema(writer, pass ? "s" : "n", 1);
+        for (int64_t i = 0; i < (pass ? 3073 : 65 * 1024); i++)
+            OK(steplog_writer_append(writer, schema, i, STEPLOG_TIME_NONE, &(double){pass ? (double)(i / 64) : 0.5}));
+    }
+    kit_writer_close(writer);
+    end_store("nodes", machine, store);
 }
 
 static void make_compacted(void)
@@ -440,6 +458,7 @@ int main(int argc, char **argv)
     mkdir(corpus, 0777);
     make_small();
     make_large();
+    make_nodes();
     make_compacted();
     make_history();
     make_twins();
