@@ -168,6 +168,7 @@ int write_json(const char *path)
 void die(const char *format, ...)
 {
     va_list arguments;
+    scratch_await_end();
     va_start(arguments, format);
     fflush(stdout);
     fputs("bench: ", stderr);

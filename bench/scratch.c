@@ -7,6 +7,7 @@
 #include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static char scratch[SCRATCH_MAX][512]; /* "" is a free place */
 static pid_t children[CHILDREN_MAX];   /* 0 is a free place */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t owner;
+static atomic_int is_ending;
 static uint64_t byte_sum, file_sum;
 
 static int remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *where)
@@ -88,6 +90,7 @@ static void *wait_for_signals(void *unused)
     (void)unused;
     ending_signals(&set);
     sigwait(&set, &signal_number);
+    atomic_store(&is_ending, 1);
     pthread_mutex_lock(&list_lock);
     for (size_t i = 0; i < CHILDREN_MAX; i++)
         if (children[i] > 0) kill(children[i], SIGKILL);
@@ -105,6 +108,11 @@ void scratch_begin(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (pthread_create(&thread, NULL, wait_for_signals, NULL) != 0) die("cannot start a thread");
     pthread_detach(thread);
+}
+
+void scratch_await_end(void)
+{
+    while (atomic_load(&is_ending)) pause();
 }
 
 const char *scratch_parent(void)

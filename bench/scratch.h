@@ -12,6 +12,9 @@
 /* Before anything else, and before any thread is started. */
 void scratch_begin(void);
 
+/* Does not return when a signal is ending the program: what fails then fails because its files are being removed. */
+void scratch_await_end(void);
+
 /* Where directories are made: $BENCH_DIR, else build/. */
 const char *scratch_parent(void);
 void scratch_directory(char *path, size_t bytes);
