@@ -551,7 +551,8 @@ static steplog_status choose(job *j)
         files[candidates++] = (sl_compact_file){
             .level = segment->level, .bytes = segment->file_bytes, .has_removed = holds_removed(j, segment)};
     }
-    sl_compact_pick(files, candidates, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
+    size_t picked = sl_compact_pick(files, candidates, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
+    if (j->request->has_more) *j->request->has_more = picked == SL_COMPACT_INPUTS_MAX;
     for (size_t i = 0; i < candidates; i++) {
         if (!files[i].is_picked) continue;
         j->inputs[j->input_count++] = j->inputs[i];

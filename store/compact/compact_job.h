@@ -13,6 +13,7 @@ typedef struct sl_compact_request {
     steplog_progress progress;
     void *progress_context;
     int64_t now_ns;
+    int *has_more; /* NULL, or receives 1 when more segments could be merged than one job takes */
 } sl_compact_request;
 
 /* Merges segments as compact_plan.c picks them, through a reader of its own. Fills the files and bytes of out that

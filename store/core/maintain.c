@@ -40,6 +40,28 @@ static int tell_own_progress(void *context, uint64_t done, uint64_t total)
     return must_stop || sl_store_generation(p->store) != p->generation;
 }
 
+/* One job merges so many files at most: there are as many jobs as it takes. */
+static steplog_status compact_all(const sl_read_context *context, sl_compact_request *request,
+                                  steplog_compact_result *result, steplog_error *err)
+{
+    for (int is_first = 1;; is_first = 0) {
+        int has_more = 0;
+        steplog_compact_result one = {.size_bytes = sizeof one};
+        request->has_more = &has_more;
+        steplog_status status = sl_compact_segments(context, request, &one, err);
+        if (is_first) {
+            result->files_before += one.files_before;
+            result->bytes_before += one.bytes_before;
+        }
+        result->files_after = one.files_after;
+        result->bytes_after = one.bytes_after;
+        result->points_dropped += one.points_dropped;
+        result->points_lost += one.points_lost;
+        if (status != STEPLOG_OK || !has_more || one.files_after >= one.files_before) return status;
+        if (request->flags & STEPLOG_COMPACT_LIGHT) return status;
+    }
+}
+
 /* The counts of result are those of the whole store: logs and segments. */
 steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_options *options,
                                      steplog_compact_result *out, steplog_error *err)
@@ -62,7 +84,7 @@ steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_opt
     steplog_status status = STEPLOG_OK;
     if (!(o.flags & STEPLOG_COMPACT_LIGHT))
         status = sl_recover_logs(s, (o.flags & STEPLOG_COMPACT_ADOPT) != 0, &result.logs_sealed, err);
-    if (status >= 0) status = sl_compact_segments(&context, &request, &result, err);
+    if (status >= 0) status = compact_all(&context, &request, &result, err);
     result.files_after += count_logs(s, &result.bytes_after);
     if (sl_store_generation(s) == progress.generation) pthread_mutex_unlock(&s->compact_lock);
     if (out) *out = result;

@@ -2,6 +2,7 @@
 #include "steplog.h"
 
 #include "os/os.h"
+#include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -341,4 +342,31 @@ IN_BOTH_MODES(compact_job, of_two_copies_of_a_row_the_higher_one_counts)
         cr_assert(kit_has(&rows, row, 1) && kit_has(&rows, row, 0) == (row >= 40), "row %d", (int)row);
     kit_rows_free(&rows);
     kit_store_close(store);
+}
+
+/* One job takes 1024 files at most. */
+Test(compact_job, goes_on_until_all_small_files_are_one)
+{
+    enum { RUNS = 1100 };
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    for (int i = 0; i < RUNS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "run-%d", i);
+        steplog_writer *writer = kit_writer(store, key, 0, 1);
+        kit_log(writer, "loss", 1, i);
+        kit_writer_close(writer);
+    }
+    steplog_compact_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_compact(store, NULL, &result, &kit_error));
+    cr_expect_eq(result.files_before, RUNS);
+    cr_expect_eq(result.files_after, 1, "%d files", (int)result.files_after);
+    steplog_reader *reader = kit_reader(store);
+    cr_expect_eq(steplog_reader_run_count(reader), RUNS);
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
 }
