@@ -40,6 +40,8 @@ void bench_writer_close(bench_store *b);
 void bench_store_close(bench_store *b); /* the directory stays */
 
 steplog_store *bench_open_to_read(const char *path);
+/* Whether stores opened to read from now on map their files (STEPLOG_MAP_READS). */
+void bench_map_reads(int is_mapping);
 /* The handles of all series of a workload, of one rank. */
 void bench_find(steplog_reader *reader, const steplog_id *run, workload_kind kind, uint32_t rank,
                 steplog_series *series);

@@ -181,6 +181,19 @@ static void run_size(uint64_t count, double *m4_ms, double *brute_ms)
     report_as(&part, "  a tenth of the steps, %.0e points", (double)count);
     steplog_reader_close(reader);
     check(steplog_store_close(store, &err), &err, "store_close");
+
+    bench_map_reads(1);
+    store = bench_open_to_read(b.path);
+    bench_map_reads(0);
+    check(steplog_reader_open(store, &reader, &err), &err, "reader_open");
+    bench_find(reader, &b.run, W1_NS, 0, series);
+    whole = time_m4(reader, series[0], NULL, &first_ms);
+    whole.target = 5;
+    wanted_from_function(0, (int64_t)count);
+    compare_pixels("the generator");
+    report_as(&whole, "1000 pixels of %.0e points, files mapped", (double)count);
+    steplog_reader_close(reader);
+    check(steplog_store_close(store, &err), &err, "store_close");
     scratch_remove(b.path);
 }
 

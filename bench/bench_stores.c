@@ -170,7 +170,12 @@ static void run_stored(workload_kind kind, uint64_t row_count, double bytes_max)
     report_as(&(measurement){.unit = "Mpoint/s", .value = points * 1e3 / (double)(end - begin)}, "compact, %s",
               workload_name(kind));
     open_us.count = 0;
+    static rounds open_mapped_us;
     time_scans(&b, kind, 1, row_count, "scan one series", 600, &open_us);
+    open_mapped_us.count = 0;
+    bench_map_reads(1);
+    time_scans(&b, kind, 1, row_count, "scan one series, files mapped", 600, &open_mapped_us);
+    bench_map_reads(0);
     if (b.metric_count > 1) time_scans(&b, kind, b.metric_count, row_count, "scan all series", 0, &open_us);
     measurement m = measured("us", &open_us);
     report_as(&m, "open, %s", workload_name(kind));

@@ -144,7 +144,7 @@ static void run_floor(meeting *m)
     child_wait(child, "the process that awaits a word");
 }
 
-static void run_visible(uint64_t row_count, uint32_t rows_a_second)
+static void run_visible(uint64_t row_count, uint32_t rows_a_second, int is_mapping)
 {
     char name[64];
     bench_store b;
@@ -152,6 +152,7 @@ static void run_visible(uint64_t row_count, uint32_t rows_a_second)
     bench_store_create(&b, W20, 0);
     pid_t child = child_start();
     if (child == 0) {
+        bench_map_reads(is_mapping);
         follow_all(m, b.path, &b.run, 0);
         _exit(0);
     }
@@ -163,7 +164,8 @@ static void run_visible(uint64_t row_count, uint32_t rows_a_second)
     run_floor(floor);
     count_times(m, &seen);
     count_times(floor, &alone);
-    snprintf(name, sizeof name, "append to visible, %u a second", (unsigned)rows_a_second);
+    snprintf(name, sizeof name, "append to visible, %u a second%s", (unsigned)rows_a_second,
+             is_mapping ? ", mapped" : "");
     report_latency(
         &(latency_report){.name = name, .calls = &seen, .floor = &alone, .of_a_tick = 1, .p99_max_ns = 1000});
     shared_free(m, meeting_bytes(row_count));
@@ -196,9 +198,11 @@ void bench_visible(void)
 {
     ring_make(&source, W20, RING_ROWS);
     report_latency_section("From append to another process that spins; floor: a word in shared memory");
-    run_visible(sized(100, 5000, 50000), 1000);
-    run_visible(sized(200, 30000, 300000), 10000);
-    run_visible(sized(500, 100000, 1000000), 50000);
+    for (int is_mapping = 0; is_mapping < 2; is_mapping++) {
+        run_visible(sized(100, 5000, 50000), 1000, is_mapping);
+        run_visible(sized(200, 30000, 300000), 10000, is_mapping);
+        run_visible(sized(500, 100000, 1000000), 50000, is_mapping);
+    }
     report_latency_section("Appends while 16 processes follow (waiting, not spinning); floor: without followers");
     run_followers(sized(500, 100000, 1000000), 0, &alone);
     run_followers(sized(500, 100000, 1000000), FOLLOWERS, &calls);

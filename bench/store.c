@@ -80,11 +80,15 @@ void bench_store_close(bench_store *b)
 
 /* ---- reading ---- */
 
+static uint32_t read_flags;
+
+void bench_map_reads(int is_mapping) { read_flags = is_mapping ? STEPLOG_MAP_READS : 0; }
+
 steplog_store *bench_open_to_read(const char *path)
 {
     steplog_error err = {0};
     steplog_store *store = NULL;
-    steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY};
+    steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY | read_flags};
     check(steplog_store_open(path, &options, &store, &err), &err, "store_open");
     return store;
 }
