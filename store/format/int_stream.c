@@ -279,17 +279,30 @@ static void choose_gap_width(patch_list *list)
     }
 }
 
-/* Fills low with the masked offsets from base. Returns all offsets, or-ed. */
+/* Fills low with the masked offsets from base, and is_high with 1 where that is not all. Returns all offsets, or-ed. */
 SL_VECTORISED
-static uint64_t take_offsets(const uint64_t *values, size_t count, uint64_t base, uint64_t mask, uint64_t *low)
+static uint64_t take_offsets(const uint64_t *values, size_t count, uint64_t base, uint64_t mask, uint64_t *low,
+                             uint8_t *is_high)
 {
     uint64_t every = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t offset = values[i] - base;
         low[i] = offset & mask;
+        is_high[i] = (offset & ~mask) != 0;
         every |= offset;
     }
     return every;
+}
+
+/* Fills places with the indexes at which is_high is 1, eight at a time. Returns how many. */
+static size_t find_high(const uint8_t *is_high, size_t count, uint16_t *places)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i += 8) {
+        for (uint64_t eight = sl_load64(is_high + i); eight != 0; eight &= eight - 1)
+            places[found++] = (uint16_t)(i + (unsigned)__builtin_ctzll(eight) / 8);
+    }
+    return found;
 }
 
 /* Splits offsets of count values from the window into low parts (in place of low) and patches, and
@@ -297,7 +310,9 @@ static uint64_t take_offsets(const uint64_t *values, size_t count, uint64_t base
 static void split(const uint64_t *values, size_t count, window *w, uint64_t *low, patch_list *list)
 {
     const uint64_t mask = w->width == 64 ? UINT64_MAX : ((uint64_t)1 << w->width) - 1;
-    uint64_t every = take_offsets(values, count, w->base, mask, low), all = every & mask;
+    uint8_t is_high[COUNT_MAX];
+    memset(is_high + count / 8 * 8, 0, count % 8 == 0 ? 0 : 8);
+    uint64_t every = take_offsets(values, count, w->base, mask, low, is_high), all = every & mask;
     list->count = 0;
     list->entries = 0;
     list->gap_width = list->high_width = 0;
@@ -305,12 +320,7 @@ static void split(const uint64_t *values, size_t count, window *w, uint64_t *low
         w->width = sl_bit_length(all);
         return;
     }
-    /* First where, without a branch that no processor can foresee; gaps holds positions until below. */
-    size_t found = 0, next = 0;
-    for (size_t i = 0; i < count; i++) {
-        list->gaps[found] = (uint16_t)i;
-        found += ((values[i] - w->base) & ~mask) != 0;
-    }
+    size_t found = find_high(is_high, count, list->gaps), next = 0; /* gaps holds positions until below */
     const unsigned narrowed = w->width - sl_bit_length(all);
     uint64_t highs = 0;
     for (size_t j = 0; j < found; j++) {
