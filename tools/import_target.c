@@ -218,6 +218,13 @@ static int open_writer(import_target *g)
     return status == STEPLOG_OK ? 0 : fail(g, status, &err);
 }
 
+/* Takes over what is recorded by now: a row that is held back is not. */
+static void count_rows(import_target *g)
+{
+    g->new_rows = g->rows.row_count;
+    g->new_points = g->rows.point_count;
+}
+
 static int append(import_target *g, const import_table *t, const import_row *row)
 {
     steplog_error err = {0};
@@ -228,11 +235,10 @@ static int append(import_target *g, const import_table *t, const import_row *row
         }
     }
     const steplog_status status = import_rows_append(&g->rows, t, row, &err);
+    count_rows(g);
     if (status != STEPLOG_OK) {
         return fail(g, status, &err);
     }
-    g->new_rows++;
-    g->new_points += row->count;
     g->next_index++;
     g->last_row_line = t->line;
     return 0;
@@ -339,7 +345,12 @@ int import_target_finish(import_target *g, int is_whole)
     steplog_error err = {0};
     int code = 0;
     steplog_status status = STEPLOG_OK;
-    if (is_whole && g->has_id) {
+    if (g->writer != NULL) {
+        status = import_rows_flush(&g->rows, &g->file->table, &err);
+        count_rows(g);
+        code = status == STEPLOG_OK ? 0 : fail(g, status, &err);
+    }
+    if (code == 0 && is_whole && g->has_id) {
         gather_params(g, &list);
         status = list.count > 0 ? set_facts(g, &list, &err) : STEPLOG_OK;
         if (status == STEPLOG_OK) {

@@ -47,10 +47,10 @@ typedef struct import_target {
     const struct import_run *run; /* when it exists */
     int is_comparing;
     import_resume resume;
-    uint64_t known_rows; /* equal to rows of the store */
-    uint64_t new_rows, new_points;
-    uint64_t next_index;    /* of the row to come, among those of the source */
-    uint64_t last_row_line; /* where the last new row was */
+    uint64_t known_rows;           /* equal to rows of the store */
+    uint64_t new_rows, new_points; /* recorded; after import_target_finish() that is all of them */
+    uint64_t next_index;           /* of the row to come, among those of the source */
+    uint64_t last_row_line;        /* where the last new row was */
     steplog_writer *writer;
     import_rows rows;
     steplog_id id; /* of the run, once known */
@@ -68,8 +68,8 @@ int import_target_next(import_target *g);
 /* The row callback. */
 int import_target_row(void *context, const import_table *t, const import_row *row);
 
-/* Records what is known at the end of the file: params; is_whole: the file was read to its end. Closes the writer.
- * Returns 0, or an exit code. */
+/* Records the rows held back and what is known at the end of the file: params; is_whole: the file was read to its end.
+ * Closes the writer. Returns 0, or an exit code. */
 int import_target_finish(import_target *g, int is_whole);
 void import_target_clear(import_target *g);
 

@@ -210,6 +210,77 @@ wait $child 2> /dev/null
 "$STEPLOG" import -q long.csv
 check_equal "the same after a kill" 300000 "$(points | wc -l)"
 
+# ---- rows of many shapes ----
+schemas() { # of the store, once compacted
+    "$STEPLOG" compact > /dev/null
+    (cd "$STEPLOG_DIR" && find seg -name '*.seg') | while read -r segment; do
+        "$STEPLOG" dump "$segment"
+    done | grep -c 'kind name = SCHEMA$'
+}
+# Rows as JSON lines on stdin: the points they hold, as points() prints them, sorted.
+json_points() {
+    python3 -c '
+import json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    for name in row:
+        if name != "step": print("%s@%d=%s" % (name, row["step"], row[name]))' | sort
+}
+is_all_there() { cmp <(json_points < "$1") <(points | sort); } # every point of the file, once
+
+# Row i has the columns c0 ... ci.
+awk 'BEGIN { for (i = 0; i < 120; i++) { printf "{\"step\":%d", i; for (k = 0; k <= i; k++) printf ",\"c%d\":%d", k, i * k; print "}" } }' > growing.jsonl
+fresh
+head -70 growing.jsonl > part.jsonl
+"$STEPLOG" import -q part.jsonl
+check_equal "columns that appear one after another share one schema" 1 "$(schemas)"
+check "with every value" is_all_there part.jsonl
+check_match "importing them again adds nothing" 'nothing new, 70 rows' "$("$STEPLOG" import part.jsonl 2> /dev/null)"
+check_match "a longer copy adds the rest" '50 rows, 4775 points.*after 70 rows' "$("$STEPLOG" import growing.jsonl 2> /dev/null)"
+check "and no more" is_all_there growing.jsonl
+check_equal "with one schema more" 2 "$(schemas)"
+
+# A row of each tenth step has another shape, so does each twentieth; 30 others have one of their own.
+awk 'BEGIN { for (i = 0; i < 600; i++) { printf "{\"step\":%d", i
+    if (i % 20 == 0) printf ",\"rare%d\":%d", i, i; else if (i % 10 == 0) printf ",\"val\":%d", i; else printf ",\"a\":%d,\"b\":%d", i, -i
+    print "}" } }' > shapes.jsonl
+fresh
+"$STEPLOG" import -q shapes.jsonl
+check_equal "shapes of many rows have schemas of their own, all others share one" 3 "$(schemas)"
+check "with every value" is_all_there shapes.jsonl
+check_match "in the order of the file" 'nothing new, 600 rows' "$("$STEPLOG" import shapes.jsonl 2> /dev/null)"
+
+# New columns come again and again after rows were appended.
+awk 'BEGIN { for (i = 0; i < 10000; i++) { printf "{\"step\":%d,\"a\":%d", i, i; if (i >= 5000 && i % 50 == 0) printf ",\"c%d\":%d", i, i; print "}" } }' > late.jsonl
+fresh
+"$STEPLOG" import -q late.jsonl
+check_equal "100 columns that come late give 3 schemas" 3 "$(schemas)"
+check "with every value" is_all_there late.jsonl
+check_match "in the order of the file" 'nothing new, 10000 rows' "$("$STEPLOG" import late.jsonl 2> /dev/null)"
+
+# More columns than a schema holds (4096).
+awk 'BEGIN { for (i = 0; i < 1500; i++) printf "{\"step\":%d,\"a%d\":1,\"b%d\":%d,\"c%d\":3,\"d%d\":4}\n", i, i, i, i, i, i }' > wide.jsonl
+fresh
+"$STEPLOG" import -q wide.jsonl
+check_equal "6000 columns in rows of 4 take two schemas" 2 "$(schemas)"
+check "with every value" is_all_there wide.jsonl
+check_match "in the order of the file" 'nothing new, 1500 rows' "$("$STEPLOG" import wide.jsonl 2> /dev/null)"
+
+# A row that no schema can hold ends the import; what came before it is kept.
+giant=$(awk 'BEGIN { printf "{\"step\":1000000"; for (k = 0; k < 4097; k++) printf ",\"g%d\":%d", k, k; print "}" }')
+for rows in 50 5000; do # while rows are held back, and after
+    { head -$rows late.jsonl; echo "$giant"; tail -100 late.jsonl; } > giant.jsonl
+    fresh
+    "$STEPLOG" import giant.jsonl 2> err
+    check_equal "a row of 4097 numbers after $rows rows cannot be imported" 4 $?
+    check_match "the rows before it are recorded, which is said" "4097 metrics.*note: $rows rows before that" "$(flat < err)"
+    check_equal "and true" "$rows" "$(points | wc -l)"
+    check_exit "again it fails there" 4 "$STEPLOG" import giant.jsonl
+    check_equal "and adds no row" "$rows" "$(points | wc -l)"
+done
+"$STEPLOG" import -q late.jsonl
+check "a file that begins alike goes on there" is_all_there late.jsonl
+
 # ---- what cannot be ----
 check_exit "a missing file is not found" 3 "$STEPLOG" import nowhere.csv
 check_exit "a directory cannot be read" 4 "$STEPLOG" import .
