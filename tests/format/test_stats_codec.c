@@ -28,6 +28,13 @@ CODEC(node_entry)
 CODEC(stats_entry)
 CODEC(node_stats_entry)
 
+static int64_t least_of(const int64_t *of, uint32_t count)
+{
+    int64_t least = of[0];
+    for (uint32_t i = 1; i < count; i++) least = of[i] < least ? of[i] : least;
+    return least;
+}
+
 static const struct {
     const char *name;
     int (*again)(const uint8_t *in, uint8_t *out);
@@ -220,7 +227,7 @@ Test(stats_codec, statistics_are_those_that_a_plain_loop_finds)
         }
         fill_steps(&random, row_count, (int)test_random_below(&random, 5));
         sl_stats_entry made;
-        sl_stats_make(values, is_sparse ? present : NULL, row_count, steps, &made);
+        sl_stats_make(values, is_sparse ? present : NULL, row_count, steps, least_of(steps, row_count), &made);
         expect_stats(&made, row_count, is_sparse);
     }
 }
@@ -231,19 +238,19 @@ Test(stats_codec, distances_reach_up_to_32_bits)
     sl_stats_entry made;
     for (uint32_t i = 0; i < 5; i++) values[i] = i % 2 ? 2 : 1, steps[i] = i;
     steps[4] = UINT32_MAX;
-    sl_stats_make(values, NULL, 5, steps, &made);
+    sl_stats_make(values, NULL, 5, steps, least_of(steps, 5), &made);
     cr_expect(made.value_count == 5 && made.last_distance == UINT32_MAX);
     steps[4]++;
-    sl_stats_make(values, NULL, 5, steps, &made);
+    sl_stats_make(values, NULL, 5, steps, least_of(steps, 5), &made);
     cr_expect_eq(made.value_count, SL_STATS_NONE);
     steps[4] = 4, steps[2] = INT64_C(1) << 40;
-    sl_stats_make(values, NULL, 5, steps, &made);
+    sl_stats_make(values, NULL, 5, steps, least_of(steps, 5), &made);
     cr_expect_eq(made.value_count, 5);
     steps[2] = INT64_MIN; /* but the smallest step is what distances are from */
-    sl_stats_make(values, NULL, 5, steps, &made);
+    sl_stats_make(values, NULL, 5, steps, least_of(steps, 5), &made);
     cr_expect_eq(made.value_count, SL_STATS_NONE);
     steps[2] = INT64_MAX, steps[0] = INT64_MIN, values[2] = 3; /* farther than 63 bits */
-    sl_stats_make(values, NULL, 5, steps, &made);
+    sl_stats_make(values, NULL, 5, steps, least_of(steps, 5), &made);
     cr_expect_eq(made.value_count, SL_STATS_NONE);
 }
 
@@ -252,7 +259,7 @@ Test(stats_codec, without_finite_values_the_extremes_are_the_nan_of_the_format)
     sl_stats_entry made;
     values[0] = sl_double_of(UINT64_C(0xfff8000000000123));
     steps[0] = 7;
-    sl_stats_make(values, NULL, 1, steps, &made);
+    sl_stats_make(values, NULL, 1, steps, steps[0], &made);
     cr_expect_eq(sl_bits_of(made.first), UINT64_C(0xfff8000000000123));
     cr_expect_eq(sl_bits_of(made.smallest), ONLY_NAN);
     cr_expect_eq(sl_bits_of(made.largest), ONLY_NAN);
@@ -277,7 +284,8 @@ static sl_node_stats_entry node_of(const sl_chunk_entry *chunks, uint32_t count)
     for (uint32_t c = 0; c < count; c++) {
         uint64_t bits[SL_PRESENT_WORDS] = {present[c * CHUNK_ROWS / 64] >> c * CHUNK_ROWS % 64 & 0xff};
         sl_stats_entry stats;
-        sl_stats_make(values + c * CHUNK_ROWS, bits, CHUNK_ROWS, steps + c * CHUNK_ROWS, &stats);
+        sl_stats_make(values + c * CHUNK_ROWS, bits, CHUNK_ROWS, steps + c * CHUNK_ROWS,
+                      least_of(steps + c * CHUNK_ROWS, CHUNK_ROWS), &stats);
         sl_node_stats_add(&node, &chunks[c], &stats);
     }
     return node;

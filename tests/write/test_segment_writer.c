@@ -251,7 +251,7 @@ Test(segment_writer, groups_have_statistics_from_4_chunks_of_256_rows_on)
 /* Entries go column by column, within a column chunk by chunk, whatever stripes and pages they lie in. */
 Test(segment_writer, statistics_stand_where_the_format_says)
 {
-    enum { CHUNKS = 70, ROWS = 256 };
+    enum { CHUNKS = 70, ROWS = 512 };
     made m;
     begin(&m);
     begin_writer(&m);
@@ -260,7 +260,7 @@ Test(segment_writer, statistics_stand_where_the_format_says)
         for (int i = 0; i < ROWS; i++) {
             double values[2] = {chunk, -chunk};
             uint64_t present = 1 | (i % 2 ? 2 : 0);
-            OK(sl_segment_writer_row(m.writer, schema, chunk * 1000 + 2 * i, STEPLOG_TIME_NONE, ++m.sequence, values,
+            OK(sl_segment_writer_row(m.writer, schema, chunk * 1000 + i, STEPLOG_TIME_NONE, ++m.sequence, values,
                                      &present, &kit_error));
         }
         OK(sl_segment_writer_flush(m.writer, &kit_error));
@@ -275,7 +275,7 @@ Test(segment_writer, statistics_stand_where_the_format_says)
             const double value = column ? -(int)chunk : (int)chunk;
             cr_assert(sl_stats_entry_decode(entry_of(&m, SL_TABLE_STATS, group.stats_first + column * CHUNKS + chunk), &stats));
             cr_assert(sl_bits_of(stats.first) == sl_bits_of(value) && stats.value_count == ROWS >> column);
-            cr_assert(stats.first_distance == 2 * column && stats.last_distance == 510 && stats.largest_distance == 2 * column);
+            cr_assert(stats.first_distance == column && stats.last_distance == 511 && stats.largest_distance == column);
         }
     cr_assert_eq(count_of(&m, SL_TABLE_NODE_STATS), 2u * 2u);
     for (uint32_t column = 0; column < 2; column++)
@@ -284,8 +284,8 @@ Test(segment_writer, statistics_stand_where_the_format_says)
             cr_assert(sl_node_stats_entry_decode(entry_of(&m, SL_TABLE_NODE_STATS, group.node_stats_first + 2 * column + node),
                                                  &stats));
             cr_assert_eq(stats.value_count, (uint32_t)(node ? 6 : 64) * (ROWS >> column));
-            cr_assert_eq(stats.last_step, node ? 69510 : 63510);
-            cr_assert_eq(stats.largest_step, (column ? node * 64 : node ? 69 : 63) * 1000 + 2 * column);
+            cr_assert_eq(stats.last_step, node ? 69511 : 63511);
+            cr_assert_eq(stats.largest_step, (column ? node * 64 : node ? 69 : 63) * 1000 + column);
         }
     free(m.bytes);
 }
@@ -356,7 +356,7 @@ Test(segment_writer, encoded_blocks_stand_in_stripes_too)
             axis[2][i] = (int64_t)++m.sequence;
         }
         sl_column_encode(values, NULL, 256, &payload, &info);
-        sl_stats_make(values, NULL, 256, axis[0], &stats);
+        sl_stats_make(values, NULL, 256, axis[0], axis[0][0], &stats);
         const uint8_t *data = payload.data;
         OK(sl_segment_writer_block(m.writer, schema, 256, axis[0], axis[1], axis[2], &info, &data, &stats, &kit_error));
         sl_buffer_free(&payload);
