@@ -23,15 +23,21 @@ typedef struct pen {
 
 static uint64_t below(act_setting *s, uint64_t limit) { return test_random_below(&s->random, limit); }
 
-static steplog_store *open_store(const char *path, uint32_t flags, uint32_t sync_ms)
+static steplog_store *open_bounded(const char *path, uint32_t flags, uint32_t sync_ms, uint64_t backlog_bytes)
 {
     steplog_store_options options = {.size_bytes = sizeof options,
                                      .flags = flags | STEPLOG_CREATE,
                                      .sync_interval_ms = sync_ms,
-                                     .log_bytes = 65536};
+                                     .log_bytes = 65536,
+                                     .backlog_bytes = backlog_bytes};
     steplog_store *store = NULL;
     OK(steplog_store_open(path, &options, &store, &kit_error));
     return store;
+}
+
+static steplog_store *open_store(const char *path, uint32_t flags, uint32_t sync_ms)
+{
+    return open_bounded(path, flags, sync_ms, 0);
 }
 
 static pen take_pen(act_setting *s, steplog_store *store)
@@ -144,6 +150,16 @@ static void play_thread(act_setting *s)
     pen p = take_pen(s, store);
     append_many(&p, 100 + below(s, 1500));
     if (below(s, 4) == 0) record_fact(&p);
+    end(s, store, &p);
+}
+
+/* Appends seal what waits themselves, some beside a background thread that does so too. */
+static void play_ahead(act_setting *s)
+{
+    uint32_t alone = below(s, 4) ? STEPLOG_NO_THREAD : 0;
+    steplog_store *store = open_bounded(s->path, s->flags | alone, 1, 1);
+    pen p = take_pen(s, store);
+    append_many(&p, 1500 + below(s, 1500));
     end(s, store, &p);
 }
 
@@ -356,7 +372,7 @@ static void play_liar(act_setting *s)
 
 const act act_liar = {"liar", play_liar};
 
-const act acts[] = {{"append", play_append}, {"thread", play_thread}, {"seal", play_seal},
+const act acts[] = {{"append", play_append}, {"thread", play_thread}, {"seal", play_seal}, {"ahead", play_ahead},
                     {"compact", play_compact}, {"facts", play_facts},   {"remove", play_remove},
                     {"merge", play_merge},   {"full", play_full},     {"frozen", play_frozen},
                     {"recover", play_recover}};
