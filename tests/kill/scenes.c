@@ -17,9 +17,9 @@ static void play(life *l, const act *what, uint32_t rank)
 /* Something for recoverers and compactors to work on. */
 static void make_history(life *l)
 {
-    static const char *const names[] = {"append", "thread", "seal", "compact", "facts", "remove", "frozen"};
+    static const char *const names[] = {"append", "thread", "seal", "ahead", "compact", "facts", "remove", "frozen"};
     for (uint64_t left = 2 + test_random_below(&l->random, 3); left > 0; left--)
-        play(l, act_named(names[test_random_below(&l->random, 7)]), (uint32_t)test_random_below(&l->random, RANKS));
+        play(l, act_named(names[test_random_below(&l->random, 8)]), (uint32_t)test_random_below(&l->random, RANKS));
     life_check(l, 0);
     tree_copy(l->path, l->copy);
     l->has_copy = 1;

@@ -73,7 +73,12 @@ static void check(uint32_t flags)
     const char *path = test_path(test_temp_dir(), "store");
     pthread_t writers[WRITERS], follower, compactor;
     uint32_t numbers[WRITERS];
-    store = kit_store(path, STEPLOG_CREATE | flags, 65536);
+    /* So little may wait that appends seal too. */
+    steplog_store_options options = {.size_bytes = sizeof options,
+                                     .flags = STEPLOG_CREATE | flags,
+                                     .log_bytes = 65536,
+                                     .backlog_bytes = 1};
+    OK(steplog_store_open(path, &options, &store, &kit_error));
     steplog_writer *first = kit_writer(store, "run", 99, 1);
     steplog_id run = kit_run_of(first);
     kit_writer_close(first);

@@ -85,6 +85,20 @@ static void play_recycle(script *s)
     script_rows(s, 0, 5);
 }
 
+/* No full log but one may wait: the append that fills the second seals the first and goes on in it. */
+static void run_ahead(script *s)
+{
+    s->backlog_bytes = 1;
+    fill_a_log(s);
+    script_sync(s, 0);
+}
+
+static void play_ahead(script *s)
+{
+    script_rows(s, 0, ROWS_OF_A_LOG);
+    script_rows(s, 0, 5);
+}
+
 static void play_close(script *s)
 {
     script_rows(s, 0, 2);
@@ -312,9 +326,10 @@ const script_scene script_scenes[] = {
     {"two_writers", nothing, play_two_writers},
     {"remove", leave_segments, play_remove},
     {"recycle", fill_a_log, play_recycle},
+    {"ahead", run_ahead, play_ahead},
 };
 const size_t script_all_scene_count = sizeof script_scenes / sizeof script_scenes[0];
-const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0] - 1;
+const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0] - 2;
 
 const script_scene *script_find_scene(const char *name)
 {

@@ -50,7 +50,8 @@ int script_open(script *s, uint32_t more_flags)
     steplog_store_options options = {.size_bytes = sizeof options,
                                      .flags = STEPLOG_CREATE | STEPLOG_NO_THREAD | s->flags | more_flags,
                                      .sync_interval_ms = s->sync_interval_ms,
-                                     .log_bytes = SCRIPT_LOG_BYTES};
+                                     .log_bytes = SCRIPT_LOG_BYTES,
+                                     .backlog_bytes = s->backlog_bytes};
     if (s->store || is_dead(s)) return s->store != NULL;
     return script_tried(s, steplog_store_open(s->path, &options, &s->store, NULL));
 }

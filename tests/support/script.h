@@ -44,6 +44,7 @@ typedef struct script {
     uint64_t seed;
     uint32_t flags; /* for opening the store */
     uint32_t sync_interval_ms;
+    uint64_t backlog_bytes; /* as in steplog_store_options */
     const char *path;
     steplog_store *store;
     script_writer writers[SCRIPT_WRITERS_MAX];
@@ -101,7 +102,7 @@ typedef struct script_scene {
 
 extern const script_scene script_scenes[];
 extern const size_t script_scene_count; /* of those with few calls */
-extern const size_t script_all_scene_count; /* one more: some thousand rows, until a log is used again */
+extern const size_t script_all_scene_count; /* two more: some thousand rows, until a log is used again */
 const script_scene *script_find_scene(const char *name); /* NULL: none */
 
 /* Opens the store for writing as a later process would, so that what died is recovered, compacts, and closes. */
