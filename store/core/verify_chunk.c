@@ -174,7 +174,7 @@ static int check_column(sl_chunk_check *c, const sl_chunk_head *head, uint32_t c
     return 1;
 }
 
-/* Finds the COLUMN page among those of the stripe and takes it for this chunk. 0: it is not there, or not this chunk's. */
+/* Takes a COLUMN page of the stripe for this chunk. 0: it is not there, or not this chunk's. */
 static int take_column_page(sl_chunk_check *c, uint32_t column, uint64_t offset)
 {
     size_t low = 0, high = c->column_count;

@@ -184,7 +184,7 @@ static void report_chunk(void *context, sl_chunk_check *chunk, int64_t column, u
 
 /* ---- stripes ---- */
 
-/* A chunk that names COLUMN pages is one of the first of its stripe, and all of a stripe are of one writer and schema. */
+/* A chunk that names COLUMN pages is one of the first of its stripe, and of the same writer and schema as the first. */
 static void check_stripe_chunk(sl_segment_check *c, sl_chunk_check *chunk)
 {
     const sl_found_chunk *found = &chunk->found;
@@ -196,10 +196,10 @@ static void check_stripe_chunk(sl_segment_check *c, sl_chunk_check *chunk)
     if (c->stripe_chunks >= SL_STRIPE_CHUNKS_MAX)
         report_chunk(c, chunk, -1, chunk->offset, chunk->bytes, "a stripe has more than 16 chunks");
     if (found->writer != c->stripe_writer || found->schema != c->stripe_schema)
-        report_chunk(c, chunk, -1, chunk->offset, chunk->bytes, "a stripe has chunks of more than one writer and schema");
+        report_chunk(c, chunk, -1, chunk->offset, chunk->bytes, "a stripe has chunks of two writers or schemas");
 }
 
-/* The COLUMN pages of a stripe stand column by column, within a column in the order of its chunks, and all are named. */
+/* The COLUMN pages of a stripe stand column by column, each in the order of the chunks, and all are named. */
 static void end_stripe(sl_segment_check *c)
 {
     for (size_t i = 0; i < c->columns.count && !c->is_stripe_damaged; i++) {
@@ -274,9 +274,10 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
     for (int later = table + 1; later < SL_TABLE_COUNT; later++)
         if (c->table_pages[later])
             sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
+    uint64_t before = c->table_entries[table];
     if (item->head.index != c->table_pages[table] ||
-        c->table_entries[table] != (uint64_t)item->head.index * sl_table_page_entries_max[table] ||
-        (item->head.index && item->offset + SL_PAGE_HEAD_BYTES != sl_verify_entry_offset(c, table, c->table_entries[table])))
+        before != (uint64_t)item->head.index * sl_table_page_entries_max[table] ||
+        (before && item->offset + SL_PAGE_HEAD_BYTES != sl_verify_entry_offset(c, table, before)))
         c->has_table_gap[table] = 1;
     if (c->regions.count == 0 && c->has_table_gap[table])
         sl_segment_check_damage(c, item->offset, item->bytes,

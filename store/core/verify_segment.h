@@ -63,8 +63,8 @@ uint64_t sl_verify_entry_offset(const sl_segment_check *c, int table, uint64_t e
 
 typedef SL_VEC(sl_group_entry) sl_found_group_list;
 
-/* verify_stats.c: makes the nodes, and says where the entries of groups begin in the tables of nodes and statistics; groups
- * have statistics where the stored ones have them. 1, or 0 when out of memory. */
+/* verify_stats.c: makes the nodes, and says where the entries of groups begin in the tables of nodes and statistics;
+ * groups have statistics where the stored ones have them. 1, or 0 when out of memory. */
 int sl_verify_make_nodes(sl_segment_check *c, sl_found_group_list *groups, uint64_t *stats_count,
                          uint64_t *node_stats_count);
 /* Compares the tables of statistics, which have as many entries as they should. As sl_verify_tables(): 1, or -1. */

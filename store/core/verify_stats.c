@@ -1,7 +1,7 @@
 /* core/verify_stats.c: nodes made again from chunks, and statistics from values.
  *
- * Statistics are as many as chunks times columns, so they are kept neither from the pages nor from the tables. Each chunk
- * has the sum of the hashes of those that its values have; the table is read again from its first entry to its last, and
+ * Statistics are as many as chunks times columns, so they are kept neither from the pages nor from the tables. Each
+ * chunk has the sum of the hashes of what its values make; the table is read again from its first entry to its last, and
  * gives the same sums, and on the way the statistics of nodes. */
 #include "core/verify_segment.h"
 

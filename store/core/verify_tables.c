@@ -74,7 +74,8 @@ static void compare_entry(sl_segment_check *c, int table, uint64_t index, const 
              (unsigned long long)index, table_names[table], at);
     sl_segment_check_report(
         c,
-        &(sl_segment_place){.offset = sl_verify_entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
+        &(sl_segment_place){
+            .offset = sl_verify_entry_offset(c, table, index), .bytes = bytes, .what = what, .writer = writer});
 }
 
 static void compare_count(sl_segment_check *c, int table, uint64_t expected)
@@ -302,8 +303,8 @@ static uint32_t writer_of_chunk(const sl_segment_check *c, uint64_t chunk)
     return UINT32_MAX;
 }
 
-/* Whether a region lies in the pages of a chunk, or may. A chunk whose CHUNK page is whole told of its columns itself; the
- * COLUMN pages of one whose CHUNK page is not lie anywhere between its first one and that. */
+/* Whether a region lies in the pages of a chunk, or may. A chunk whose CHUNK page is whole told of its columns itself;
+ * the COLUMN pages of one whose CHUNK page is not lie anywhere between its first one and that. */
 static int is_of_chunk(const sl_segment_check *c, const sl_found_region *region, const sl_chunk_entry *chunk)
 {
     size_t low = 0, high = c->chunks.count;

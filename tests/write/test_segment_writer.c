@@ -1,5 +1,5 @@
-/* Segments as they are written: stripes, nodes, statistics, and where groups say that theirs are. What a segment says is
- * looked at page by page, and verify must find it sound. */
+/* Segments as they are written: stripes, nodes, statistics, and where groups say that theirs are. What a segment says
+ * is looked at page by page, and verify must find it sound. */
 #include "write/segment_writer.h"
 
 #include "format/page_codec.h"
@@ -77,7 +77,8 @@ static void put_rows(made *m, uint32_t schema, uint32_t columns, uint32_t noisy,
         double values[8];
         for (uint32_t c = 0; c < columns; c++)
             values[c] = c < noisy ? 0.5 : sl_double_of(test_random_u64(&m->random) & ~(UINT64_C(1) << 62));
-        OK(sl_segment_writer_row(m->writer, schema, step + i, STEPLOG_TIME_NONE, ++m->sequence, values, NULL, &kit_error));
+        OK(sl_segment_writer_row(m->writer, schema, step + i, STEPLOG_TIME_NONE, ++m->sequence, values, NULL,
+                                 &kit_error));
     }
     if (is_apart) OK(sl_segment_writer_flush(m->writer, &kit_error));
 }
@@ -273,7 +274,8 @@ Test(segment_writer, statistics_stand_where_the_format_says)
         for (uint32_t chunk = 0; chunk < CHUNKS; chunk++) {
             sl_stats_entry stats;
             const double value = column ? -(int)chunk : (int)chunk;
-            cr_assert(sl_stats_entry_decode(entry_of(&m, SL_TABLE_STATS, group.stats_first + column * CHUNKS + chunk), &stats));
+            const uint8_t *entry = entry_of(&m, SL_TABLE_STATS, group.stats_first + column * CHUNKS + chunk);
+            cr_assert(sl_stats_entry_decode(entry, &stats));
             cr_assert(sl_bits_of(stats.first) == sl_bits_of(value) && stats.value_count == ROWS >> column);
             cr_assert(stats.first_distance == column && stats.last_distance == 511 && stats.largest_distance == column);
         }
@@ -281,8 +283,8 @@ Test(segment_writer, statistics_stand_where_the_format_says)
     for (uint32_t column = 0; column < 2; column++)
         for (uint32_t node = 0; node < 2; node++) {
             sl_node_stats_entry stats;
-            cr_assert(sl_node_stats_entry_decode(entry_of(&m, SL_TABLE_NODE_STATS, group.node_stats_first + 2 * column + node),
-                                                 &stats));
+            const uint8_t *entry = entry_of(&m, SL_TABLE_NODE_STATS, group.node_stats_first + 2 * column + node);
+            cr_assert(sl_node_stats_entry_decode(entry, &stats));
             cr_assert_eq(stats.value_count, (uint32_t)(node ? 6 : 64) * (ROWS >> column));
             cr_assert_eq(stats.last_step, node ? 69511 : 63511);
             cr_assert_eq(stats.largest_step, (column ? node * 64 : node ? 69 : 63) * 1000 + column);
