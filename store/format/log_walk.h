@@ -55,7 +55,7 @@ typedef struct sl_log_walk {
     int is_replay;    /* this stretch was walked before: the dictionary is complete */
     int is_same_boot; /* no power cut can have happened since: a hole above the mark is damage too */
     int is_torn;      /* END was because of a broken record at or above the mark */
-    const uint8_t *memory; /* set after init when the whole log stands in memory and no one changes it: no window then */
+    const uint8_t *memory; /* set after init when the whole log stands there and no one changes it: no window then */
     uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
     uint8_t *window;
     uint64_t window_offset;
