@@ -1,5 +1,5 @@
-/* format/checksum_avx2.h: XXH3-64 by 256-bit vectors. The same bits as by any other way: they are wider steps through the
- * same sums. */
+/* format/checksum_avx2.h: XXH3-64 by 256-bit vectors. The same bits as by any other way: they are wider steps through
+ * the same sums. */
 #ifndef SL_FORMAT_CHECKSUM_AVX2_H
 #define SL_FORMAT_CHECKSUM_AVX2_H
 

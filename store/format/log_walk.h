@@ -56,7 +56,7 @@ typedef struct sl_log_walk {
     int is_same_boot; /* no power cut can have happened since: a hole above the mark is damage too */
     const uint8_t *live; /* the log where it is mapped and written to; only asked whether anything came */
     int is_torn;      /* END was because of a broken record at or above the mark */
-    const uint8_t *memory; /* set after init when the whole log stands in memory and no one changes it: no window then */
+    const uint8_t *memory; /* set after init when the whole log stands there and no one changes it: no window then */
     uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
     uint8_t *window;
     uint64_t window_offset;

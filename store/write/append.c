@@ -67,8 +67,7 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
     return STEPLOG_OK;
 }
 
-/* A caller whose records are all of one length has the hash of that length in it, without a call: a third of what a short
- * record costs. */
+/* A caller whose records are all of one length has the hash of that length in it, without a call and a choice. */
 #define OF_ONE_LENGTH __attribute__((flatten, noinline))
 
 static inline int64_t time_of(int64_t time_ns) { return time_ns == STEPLOG_TIME_NOW ? sl_os->wall_time_ns() : time_ns; }

@@ -84,9 +84,11 @@ uint32_t sl_open_block_add_rows(sl_open_block *block, const uint8_t *const *bodi
         if (!grow(block)) return 0;
     for (; i + ROWS_TOGETHER <= count; i += ROWS_TOGETHER)
         put_rows_together(block->values + first + i, block->column_stride, block->column_count, bodies + i);
-    for (; i < count; i++)
-        for (uint32_t c = 0; c < block->column_count; c++)
-            block->values[c * block->column_stride + first + i] = sl_double_of(sl_load64(bodies[i] + 16 + 8 * (size_t)c));
+    for (; i < count; i++) {
+        double *to = block->values + first + i;
+        for (size_t c = 0; c < block->column_count; c++, to += block->column_stride)
+            *to = sl_double_of(sl_load64(bodies[i] + 16 + 8 * c));
+    }
     for (i = 0; i < count; i++) {
         uint32_t row = first + i;
         block->steps[row] = (int64_t)sl_load64(bodies[i]);

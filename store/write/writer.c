@@ -136,8 +136,8 @@ static void push_sealing(steplog_writer *w, sl_row_log *log)
 }
 
 /* Before an append begins one more log than may wait: it lets the sealer have the time, or, when that is not enough,
- * seals the oldest one itself. It waits for no lock, and for the sealer CATCH_UP_NS_MAX at most, once a log: a disk that
- * hangs does not stop the training. 1: the append was slow. */
+ * seals the oldest one itself. It waits for no lock, and for the sealer CATCH_UP_NS_MAX at most, once a log: a disk
+ * that hangs does not stop the training. 1: the append was slow. */
 static int let_sealer_catch_up(steplog_writer *w)
 {
     const sl_write_context *context = w->context;

@@ -144,7 +144,8 @@ static void close_and_count(steplog_store *store, steplog_writer *writer, const 
     kit_writer_close(writer);
     kit_rows rows = kit_read_store(path, &run, "m63", 0);
     cr_assert_eq(rows.row_count, (size_t)row_count);
-    for (size_t i = 0; i < rows.row_count; i++) cr_assert(rows.steps[i] == (int64_t)i && rows.values[i] == 63.0 * (double)i);
+    for (size_t i = 0; i < rows.row_count; i++)
+        cr_assert(rows.steps[i] == (int64_t)i && rows.values[i] == 63.0 * (double)i);
     kit_rows_free(&rows);
     kit_store_close(store);
     kit_verify(path);
