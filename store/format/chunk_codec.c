@@ -2,56 +2,24 @@
 #include "format/chunk_codec.h"
 
 #include "base/error.h"
-#include "format/bit_pack.h"
 #include "format/int_codec.h"
+#include "format/kernels.h"
 #include "format/value_codec.h"
 
 #include <math.h>
 
-#define FIND_LANES 64u
-#define INFINITY_BITS 0x7ff0000000000000
-
-/* By their bits: a host that traps on invalid operations must not notice that we looked at its NaN. As a
- * magnitude with a sign they are integers in the order of the values; NaN lies beyond the infinities. */
-SL_VECTORISED
-static int find_extremes(const double *values, size_t count, double *smallest, double *largest)
-{
-    int64_t least = INT64_MAX, most = INT64_MIN;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t bits = sl_bits_of(values[i]);
-        int64_t ordered = (int64_t)(bits ^ (0 - (bits >> 63)) >> 1);
-        least = ordered < least ? ordered : least;
-        most = ordered > most ? ordered : most;
-    }
-    *smallest = sl_double_of((uint64_t)least ^ (0 - ((uint64_t)least >> 63)) >> 1);
-    *largest = sl_double_of((uint64_t)most ^ (0 - ((uint64_t)most >> 63)) >> 1);
-    return most < INFINITY_BITS && least > ~(int64_t)INFINITY_BITS;
-}
-
-/* Where the first of the values equal to x is: -0 and 0 are. It is there. */
-SL_VECTORISED
-static size_t find_first(const double *values, size_t count, double x)
-{
-    size_t at = 0;
-    for (; at + FIND_LANES <= count; at += FIND_LANES) {
-        uint64_t is_here = 0;
-        for (size_t j = 0; j < FIND_LANES; j++) is_here |= values[at + j] == x ? UINT64_MAX : 0;
-        if (is_here) break;
-    }
-    while (values[at] != x) at++;
-    return at;
-}
-
-/* Where all values are finite: the extremes, then where they are. 0 when one is not. */
+/* Where all values are finite: the extremes, then where they are, the first of equals, -0 and 0 too. 0 when one is
+ * not finite. */
 static int make_finite_stats(const double *values, size_t count, sl_column_stats *out)
 {
-    double smallest, largest;
-    if (!find_extremes(values, count, &smallest, &largest)) return 0;
-    size_t smallest_at = find_first(values, count, smallest), largest_at = find_first(values, count, largest);
-    out->smallest = values[smallest_at];
-    out->smallest_at = (uint16_t)smallest_at;
-    out->largest = values[largest_at];
-    out->largest_at = (uint16_t)largest_at;
+    const sl_kernels *kernels = sl_kernels_now();
+    double least, most;
+    if (!kernels->are_finite(values, count)) return 0;
+    kernels->extremes_of_doubles(values, count, &least, &most);
+    out->smallest_at = (uint16_t)kernels->find(values, count, least);
+    out->smallest = values[out->smallest_at];
+    out->largest_at = (uint16_t)kernels->find(values, count, most);
+    out->largest = values[out->largest_at];
     return 1;
 }
 

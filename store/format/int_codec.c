@@ -7,8 +7,8 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
-#include "format/bit_pack.h"
 #include "format/int_stream.h"
+#include "format/kernels.h"
 
 #include <stdio.h>
 
@@ -26,58 +26,90 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
+/* What divides by a number without a division: it is 2^twos times an odd number, which has an inverse modulo 2^64.
+ * A multiple of the number becomes the small quotient, anything else a large number. */
+typedef struct divisor {
+    unsigned twos;
+    uint64_t inverse, quotient_max;
+} divisor;
+
+static divisor divisor_of(uint64_t number)
+{
+    divisor d = {.twos = (unsigned)__builtin_ctzll(number), .quotient_max = UINT64_MAX / number};
+    uint64_t odd = number >> d.twos;
+    d.inverse = odd; /* right in the lowest 3 bits; each step doubles them (Newton) */
+    for (int i = 0; i < 5; i++) d.inverse *= 2 - odd * d.inverse;
+    return d;
+}
+
+static int divides(const divisor *d, uint64_t number)
+{
+    uint64_t x = number * d->inverse;
+    if (d->twos > 0) x = x >> d->twos | x << (64 - d->twos);
+    return x <= d->quotient_max;
+}
+
 /* The largest number that divides all distances from the first value; 0 when they are all zero; 1
  * when a distance does not fit 63 bits, because multiples could not be told apart. */
 static uint64_t common_factor(const uint64_t *values, size_t count)
 {
     uint64_t factor = 0;
+    divisor d = {0};
     for (size_t i = 1; i < count && factor != 1; i++) {
         uint64_t distance = values[i] - values[0];
         uint64_t magnitude = distance >> 63 ? 0 - distance : distance;
         if (magnitude >> 63 != 0) return 1;
-        if (factor == 0 || magnitude % factor != 0) factor = common_divisor(magnitude, factor);
+        if (factor != 0 && divides(&d, magnitude)) continue;
+        factor = common_divisor(magnitude, factor);
+        if (factor != 0) d = divisor_of(factor);
     }
     return factor;
 }
 
-static int is_affine(const uint64_t *values, size_t count)
+/* The distances from the first value, which are multiples of factor, divided by it. */
+static void divide_distances(const uint64_t *values, size_t count, uint64_t factor, uint64_t *multiples)
 {
-    for (size_t i = 2; i < count; i++) {
-        if (values[i] - values[i - 1] != values[1] - values[0]) return 0;
+    const divisor d = divisor_of(factor);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t x = (values[i] - values[0]) * d.inverse, sign = 0 - (x >> 63);
+        multiples[i] = (x ^ sign) >> d.twos ^ sign;
     }
-    return 1;
 }
 
-static uint64_t divide_signed(uint64_t value, uint64_t divisor)
+static void make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count, sl_stream_work *work)
 {
-    return value >> 63 ? 0 - (0 - value) / divisor : value / divisor;
+    sl_stream_score score;
+    sl_stream_make_score(&score, values, count);
+    sl_stream_make_plan(plan, values, count, &score, work);
 }
 
 size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
 {
     SL_ASSERT(count >= 1 && count <= COUNT_MAX);
-    uint64_t multiples[COUNT_MAX];
+    _Alignas(64) uint64_t multiples[COUNT_MAX];
     const uint64_t *integers = (const uint64_t *)values, *source = integers; /* the same bytes without a sign */
-    sl_stream_plan plan, factored;
+    sl_stream_plan plan;
+    sl_stream_work work;
     uint8_t *at = out;
     unsigned codec = CODEC_PLAIN;
-    uint64_t factor = is_affine(integers, count) ? 1 : common_factor(integers, count);
+    uint64_t factor = sl_kernels_now()->is_affine(integers, count) ? 1 : common_factor(integers, count);
     size_t bytes = SIZE_MAX;
     /* A factor pays for its few header bytes except in the shortest series. */
     if (factor < 2 || count <= 64) {
-        sl_stream_make_plan(&plan, integers, count);
+        make_plan(&plan, integers, count, &work);
         bytes = 1 + plan.bytes;
     }
     if (factor > 1) {
-        for (size_t i = 0; i < count; i++) multiples[i] = divide_signed(integers[i] - integers[0], factor);
-        sl_stream_make_plan(&factored, multiples, count);
+        divide_distances(integers, count, factor, multiples);
+        make_plan(&plan, multiples, count, &work);
         size_t factored_bytes = 1 + sl_stream_number_bytes(factor) +
-                                sl_stream_number_bytes(sl_zigzag(integers[0])) + factored.bytes;
+                                sl_stream_number_bytes(sl_zigzag(integers[0])) + plan.bytes;
         if (factored_bytes < bytes) {
             bytes = factored_bytes;
-            plan = factored;
             source = multiples;
             codec = CODEC_FACTOR;
+        } else {
+            make_plan(&plan, integers, count, &work);
         }
     }
     if (bytes >= 1 + 8 * count) {
@@ -90,23 +122,16 @@ size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
         at = sl_stream_put_number(at, factor);
         at = sl_stream_put_number(at, sl_zigzag(integers[0]));
     }
-    at = sl_stream_write(&plan, source, at);
+    at = sl_stream_write(&plan, source, &work, at);
     SL_ASSERT((size_t)(at - out) == bytes);
     return (size_t)(at - out);
 }
 
-SL_VECTORISED
 static const char *multiply(uint64_t *integers, size_t count, uint64_t factor, uint64_t first)
 {
-    const uint64_t limit = (uint64_t)INT64_MAX / factor;
-    const int is_first_zero = integers[0] == 0;
-    uint64_t most = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t above = integers[i] + limit;
-        most = above > most ? above : most;
-        integers[i] = first + integers[i] * factor;
-    }
-    return most > 2 * limit || !is_first_zero ? "a multiple is out of range, or the first is not zero" : NULL;
+    int is_inside = integers[0] == 0;
+    is_inside &= sl_kernels_now()->multiply(integers, count, factor, first, (uint64_t)INT64_MAX / factor);
+    return is_inside ? NULL : "a multiple is out of range, or the first is not zero";
 }
 
 static const char *decode(const uint8_t *in, size_t bytes, size_t count, uint64_t *integers)
@@ -130,9 +155,11 @@ static const char *decode(const uint8_t *in, size_t bytes, size_t count, uint64_
         if (input.what == NULL && (factor < 2 || factor > INT64_MAX)) return "the common factor is out of range";
     }
     if (input.what != NULL) return input.what;
-    if (!sl_stream_read(&input, count, sl_tag_order(in[0]), (in[0] & SL_TAG_PATCHES) != 0, integers)) {
+    int is_constant;
+    if (!sl_stream_read(&input, count, sl_tag_order(in[0]), (in[0] & SL_TAG_PATCHES) != 0, integers, &is_constant)) {
         return input.what;
     }
+    if (is_constant) sl_kernels_now()->fill(integers[0], 0, count, integers);
     return codec == CODEC_FACTOR ? multiply(integers, count, factor, first) : NULL;
 }
 

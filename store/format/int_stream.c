@@ -16,7 +16,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "format/bit_pack.h"
-#include "format/differences.h"
+#include "format/kernels.h"
 
 #define COUNT_MAX SL_STREAM_COUNT_MAX
 #define ORDERS (SL_STREAM_ORDER_MAX + 1)
@@ -25,8 +25,12 @@
 #define SAMPLE_COUNT (SAMPLE_RUNS * SAMPLE_RUN_LENGTH)
 #define MIDDLE_SAMPLES 31u
 #define SCORE_SAMPLES 11u
+#define SCORED_MIN 8u
 
 _Static_assert(SL_PACK_LANED_COUNT == COUNT_MAX, "a full stream is what the lane layout is for");
+_Static_assert(SL_KERNEL_COUNT_MAX == COUNT_MAX, "the inner loops have room for a full stream");
+_Static_assert(SAMPLE_RUN_LENGTH == 16 && ORDERS == 4, "as the inner loop samples");
+_Static_assert(MIDDLE_SAMPLES <= SL_KERNEL_SELECT_MAX, "the middle of a sample can be selected");
 
 /* ---- numbers ---- */
 
@@ -79,66 +83,69 @@ static unsigned signed_length(uint64_t value)
     return sl_bit_length(value ^ (0 - (value >> 63)));
 }
 
-static void sort_signed(int64_t *items, size_t count)
+/* Takes count of values_count values, evenly spaced. */
+static void take_sample(const uint64_t *values, size_t values_count, int64_t *sample, size_t count)
 {
-    for (size_t i = 1; i < count; i++) {
-        int64_t item = items[i];
-        size_t at = i;
-        for (; at > 0 && items[at - 1] > item; at--) items[at] = items[at - 1];
-        items[at] = item;
+    /* At i * values_count / count, without dividing each time. */
+    const size_t stride = values_count / count, part = values_count % count;
+    for (size_t i = 0, at = 0, parts = 0; i < count; i++, at += stride, parts += part) {
+        size_t is_whole = parts >= count;
+        at += is_whole;
+        parts -= is_whole ? count : 0;
+        sample[i] = (int64_t)values[at];
     }
-}
-
-/* Takes up to wanted of the values, evenly spaced, in order. Returns how many. */
-static size_t sorted_sample(const uint64_t *values, size_t count, int64_t *sample, size_t wanted)
-{
-    size_t taken = count < wanted ? count : wanted;
-    for (size_t i = 0; i < taken; i++) sample[i] = (int64_t)values[i * count / taken];
-    sort_signed(sample, taken);
-    return taken;
 }
 
 /* Differences of each order at up to 128 places; all of them when there are few. Returns how many. */
 static size_t sample_differences(const uint64_t *values, size_t count, uint64_t samples[ORDERS][SAMPLE_COUNT])
 {
-    size_t runs = SAMPLE_RUNS, length = SAMPLE_RUN_LENGTH, taken = 0;
-    if (count < SAMPLE_COUNT + SL_STREAM_ORDER_MAX) runs = 1, length = count - SL_STREAM_ORDER_MAX;
-    for (size_t run = 0; run < runs; run++) {
-        const uint64_t *v = values + (runs == 1 ? 0 : run * (count - length - SL_STREAM_ORDER_MAX) / (runs - 1));
-        for (size_t i = 0; i < length; i++, v++, taken++) {
+    size_t taken = 0;
+    if (count < SAMPLE_COUNT + SL_STREAM_ORDER_MAX) {
+        for (const uint64_t *v = values; taken < count - SL_STREAM_ORDER_MAX; v++, taken++) {
             uint64_t a = v[1] - v[0], b = v[2] - v[1], c = v[3] - v[2];
             samples[0][taken] = v[3];
             samples[1][taken] = c;
             samples[2][taken] = c - b;
             samples[3][taken] = c - 2 * b + a;
         }
+        return taken;
+    }
+    const size_t last = count - SAMPLE_RUN_LENGTH - SL_STREAM_ORDER_MAX;
+    for (size_t run = 0; run < SAMPLE_RUNS; run++, taken += SAMPLE_RUN_LENGTH) {
+        uint64_t *const out[ORDERS] = {samples[0] + taken, samples[1] + taken, samples[2] + taken, samples[3] + taken};
+        sl_kernels_now()->sample(values + run * last / (SAMPLE_RUNS - 1), out);
     }
     return taken;
 }
 
-/* Sums, for each order, of the bit lengths of the distance from the median of the sample. Returns the sample's size. */
-SL_VECTORISED
-static size_t score_orders(const uint64_t *values, size_t count, size_t scores[ORDERS])
+/* Sums, for each order, the bit lengths of the distance from the median of the sample. */
+void sl_stream_make_score(sl_stream_score *score, const uint64_t *values, size_t count)
 {
-    uint64_t samples[ORDERS][SAMPLE_COUNT];
-    size_t taken = sample_differences(values, count, samples);
+    _Alignas(64) uint64_t samples[ORDERS][SAMPLE_COUNT];
+    *score = (sl_stream_score){.count = count};
+    if (count < SCORED_MIN) return;
+    score->sampled = sample_differences(values, count, samples);
     for (unsigned order = 0; order < ORDERS; order++) {
-        int64_t sorted[SCORE_SAMPLES];
-        size_t sorted_count = sorted_sample(samples[order], taken, sorted, SCORE_SAMPLES);
-        uint64_t middle = (uint64_t)sorted[sorted_count / 2];
-        scores[order] = 0;
-        for (size_t i = 0; i < taken; i++) scores[order] += signed_length(samples[order][i] - middle);
+        int64_t sample[SCORE_SAMPLES], median;
+        const size_t count_of_sample = score->sampled < SCORE_SAMPLES ? score->sampled : SCORE_SAMPLES;
+        const unsigned place = (unsigned)count_of_sample / 2;
+        take_sample(samples[order], score->sampled, sample, count_of_sample);
+        sl_kernels_now()->select(sample, count_of_sample, &place, 1, &median);
+        score->bits[order] = sl_kernels_now()->sum_lengths(samples[order], score->sampled, (uint64_t)median);
     }
-    return taken;
 }
 
-size_t sl_stream_estimate_bits(const uint64_t *values, size_t count)
+static size_t best_score(const sl_stream_score *score)
 {
-    size_t scores[ORDERS];
-    if (count < 8) return count * 64;
-    size_t taken = score_orders(values, count, scores), best = scores[0];
-    for (unsigned order = 1; order < ORDERS; order++) best = scores[order] < best ? scores[order] : best;
-    return best * count / taken + 2 * count;
+    size_t best = score->bits[0];
+    for (unsigned order = 1; order < ORDERS; order++) best = score->bits[order] < best ? score->bits[order] : best;
+    return best;
+}
+
+size_t sl_stream_estimate_bits(const sl_stream_score *score)
+{
+    if (score->count < SCORED_MIN) return score->count * 64;
+    return best_score(score) * score->count / score->sampled + 2 * score->count;
 }
 
 /* Where most of the values lie, and how widely. */
@@ -148,37 +155,26 @@ typedef struct spread {
     int is_often_median; /* half of the values or more are the median, by a sample */
 } spread;
 
-SL_VECTORISED
-static spread measure_extremes(const uint64_t *values, size_t count)
-{
-    spread s = {.min = (int64_t)values[0], .max = (int64_t)values[0]};
-    for (size_t i = 1; i < count; i++) {
-        int64_t value = (int64_t)values[i];
-        s.min = value < s.min ? value : s.min;
-        s.max = value > s.max ? value : s.max;
-    }
-    return s;
-}
-
 /* A sampled median is off by a fifth of the spread; the mean of all values, each moved to within the spread of
  * it, is nearly as good as one can know the middle. */
-SL_VECTORISED
 static void measure_middle(const uint64_t *values, size_t count, spread *s)
 {
-    int64_t sample[MIDDLE_SAMPLES];
-    size_t taken = sorted_sample(values, count, sample, MIDDLE_SAMPLES);
-    uint64_t median = (uint64_t)sample[taken / 2];
-    s->width = (uint64_t)sample[taken - 1 - taken / 10] - (uint64_t)sample[taken / 10];
-    s->median = s->middle = median;
-    s->is_often_median = sample[taken / 4] == (int64_t)median || sample[taken - 1 - taken / 4] == (int64_t)median;
+    enum { LOW, QUARTER, HALF, THREE_QUARTERS, HIGH, PLACES };
+    int64_t sample[MIDDLE_SAMPLES], at[PLACES];
+    const unsigned taken = count < MIDDLE_SAMPLES ? (unsigned)count : MIDDLE_SAMPLES;
+    const unsigned places[PLACES] = {[LOW] = taken / 10,
+                                     [QUARTER] = taken / 4,
+                                     [HALF] = taken / 2,
+                                     [THREE_QUARTERS] = taken - 1 - taken / 4,
+                                     [HIGH] = taken - 1 - taken / 10};
+    take_sample(values, count, sample, taken);
+    sl_kernels_now()->select(sample, taken, places, PLACES, at);
+    s->width = (uint64_t)at[HIGH] - (uint64_t)at[LOW];
+    s->median = s->middle = (uint64_t)at[HALF];
+    s->is_often_median = at[QUARTER] == at[HALF] || at[THREE_QUARTERS] == at[HALF];
     if (s->width >> 52 != 0) return; /* the sum below would wrap */
-    int64_t sum = 0, bound = (int64_t)s->width;
-    for (size_t i = 0; i < count; i++) {
-        int64_t distance = (int64_t)(values[i] - median);
-        distance = distance < -bound ? -bound : distance;
-        sum += distance > bound ? bound : distance;
-    }
-    s->middle = median + (uint64_t)(sum / (int64_t)count);
+    int64_t sum = sl_kernels_now()->sum_distances(values, count, s->median, (int64_t)s->width);
+    s->middle = s->median + (uint64_t)(sum / (int64_t)count);
 }
 
 typedef struct window {
@@ -187,39 +183,28 @@ typedef struct window {
     size_t bits; /* estimated, then exact */
 } window;
 
-/* Fills lengths[n] with how many of the values, stride apart, lie at a distance of n bits from origin. */
-SL_VECTORISED
-static void count_lengths(const uint64_t *values, size_t count, size_t stride, uint64_t origin, int is_one_sided,
-                          uint16_t lengths[65])
-{
-    /* Neighbours often have equal lengths: counting them in turn in two tables avoids waiting for the same counter. */
-    uint16_t tables[2][65] = {{0}};
-    const uint64_t fold = is_one_sided ? 0 : UINT64_MAX;
-    for (size_t i = 0, turn = 0; i < count; i += stride, turn ^= 1) {
-        uint64_t distance = values[i] - origin;
-        tables[turn][sl_bit_length(distance ^ ((0 - (distance >> 63)) & fold))]++;
-    }
-    for (unsigned n = 0; n <= 64; n++) lengths[n] = (uint16_t)(tables[0][n] + tables[1][n]);
-}
-
 /* Picks the width that costs least, by the number of patches each would need: from the smallest value up,
  * or around the middle. Of many values it counts every fourth, which is enough to choose. */
 static window choose_window(const uint64_t *values, size_t count, const spread *s, int is_one_sided)
 {
+    const sl_kernels *kernels = sl_kernels_now();
     const unsigned sign = is_one_sided ? 0 : 1;
     const uint64_t origin = is_one_sided ? (uint64_t)s->min : s->middle;
     const size_t stride = count >= 512 ? 4 : 1;
     const uint64_t above_origin = (uint64_t)s->max - origin;
     unsigned longest = is_one_sided ? sl_bit_length(above_origin) : signed_length(above_origin);
     unsigned below = is_one_sided ? 0 : signed_length((uint64_t)s->min - origin);
-    uint16_t lengths[65];
+    uint8_t lengths[COUNT_MAX];
+    uint64_t seen;
     longest = below > longest ? below : longest;
-    count_lengths(values, count, stride, origin, is_one_sided, lengths);
+    const size_t sampled = kernels->lengths(values, count, stride, origin, is_one_sided, lengths, &seen);
 
+    /* Where distances wrap some may be longer than those of the extremes; they do not count. */
+    const size_t beyond = longest < 64 && seen >> longest != 0 ? kernels->count_longer(lengths, sampled, longest) : 0;
     window best = {.base = origin, .width = longest + sign, .bits = (longest + sign) * count};
     size_t outside = 0;
     for (unsigned length = longest; length-- > 0;) {
-        outside += lengths[length + 1] * stride;
+        if (seen >> length & 1) outside = (kernels->count_longer(lengths, sampled, length) - beyond) * stride;
         if (outside * 4 > count) break;
         unsigned width = length + sign, high = longest + 1 - length;
         size_t patches = outside == 0 ? stride / 2 + 1 : outside;
@@ -234,12 +219,8 @@ static window choose_window(const uint64_t *values, size_t count, const spread *
 /* When nearly all values are the same, no packed bits at all: the others are patches. */
 static window choose_no_width(const uint64_t *values, size_t count, uint64_t median)
 {
-    size_t outside = 0;
-    uint64_t longest = 0;
-    for (size_t i = 0; i < count; i++) {
-        outside += values[i] != median;
-        longest |= sl_zigzag(values[i] - median);
-    }
+    uint64_t longest;
+    size_t outside = sl_kernels_now()->count_others(values, count, median, &longest);
     if (outside * 4 > count || outside == 0) return (window){.bits = SIZE_MAX};
     size_t gap = sl_bit_length(count / outside) + 1;
     return (window){.base = median, .width = 0, .bits = outside * (gap + sl_bit_length(longest)) + 32};
@@ -247,16 +228,8 @@ static window choose_no_width(const uint64_t *values, size_t count, uint64_t med
 
 /* ---- patches ---- */
 
-typedef struct patch_list {
-    size_t count;                 /* of real patches */
-    unsigned gap_width, high_width;
-    size_t entries;               /* with those that only skip */
-    uint16_t gaps[COUNT_MAX];
-    uint64_t highs[COUNT_MAX];
-} patch_list;
-
 /* Chooses the width of gaps: wide ones cost every patch, narrow ones need entries that only skip. */
-static void choose_gap_width(patch_list *list)
+static void choose_gap_width(sl_patch_list *list)
 {
     unsigned gap_max = 0, sum = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -268,6 +241,7 @@ static void choose_gap_width(patch_list *list)
     first = first > widest ? widest : first;
     for (unsigned width = first; width <= widest && width <= first + 4; width++) {
         size_t entries = list->count;
+        if (entries * (width + list->high_width) >= best) break;
         if (width < widest) {
             if (width == 0) continue; /* nothing marks a skip */
             for (size_t i = 0; i < list->count; i++) entries += (size_t)list->gaps[i] >> width;
@@ -279,52 +253,26 @@ static void choose_gap_width(patch_list *list)
     }
 }
 
-/* Fills low with the masked offsets from base, and is_high with 1 where that is not all. Returns all offsets, or-ed. */
-SL_VECTORISED
-static uint64_t take_offsets(const uint64_t *values, size_t count, uint64_t base, uint64_t mask, uint64_t *low,
-                             uint8_t *is_high)
-{
-    uint64_t every = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t offset = values[i] - base;
-        low[i] = offset & mask;
-        is_high[i] = (offset & ~mask) != 0;
-        every |= offset;
-    }
-    return every;
-}
-
-/* Fills places with the indexes at which is_high is 1, eight at a time. Returns how many. */
-static size_t find_high(const uint8_t *is_high, size_t count, uint16_t *places)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count; i += 8) {
-        for (uint64_t eight = sl_load64(is_high + i); eight != 0; eight &= eight - 1)
-            places[found++] = (uint16_t)(i + (unsigned)__builtin_ctzll(eight) / 8);
-    }
-    return found;
-}
-
-/* Splits offsets of count values from the window into low parts (in place of low) and patches, and
- * narrows the window while no low part needs its top bit. */
-static void split(const uint64_t *values, size_t count, window *w, uint64_t *low, patch_list *list)
+/* Finds the patches of count values that are not in the window, and
+ * narrows it while no low part needs its top bit. */
+static void find_patches(const uint64_t *values, size_t count, window *w, sl_patch_list *list)
 {
     const uint64_t mask = w->width == 64 ? UINT64_MAX : ((uint64_t)1 << w->width) - 1;
-    uint8_t is_high[COUNT_MAX];
-    memset(is_high + count / 8 * 8, 0, count % 8 == 0 ? 0 : 8);
-    uint64_t every = take_offsets(values, count, w->base, mask, low, is_high), all = every & mask;
+    uint16_t positions[COUNT_MAX + SL_KERNEL_LANES_MAX];
+    uint64_t every;
+    const size_t found = sl_kernels_now()->find_outside(values, count, w->base, mask, positions, &every);
+    const uint64_t all = every & mask;
     list->count = 0;
     list->entries = 0;
     list->gap_width = list->high_width = 0;
-    if ((every & ~mask) == 0) {
+    if (found == 0) {
         w->width = sl_bit_length(all);
         return;
     }
-    size_t found = find_high(is_high, count, list->gaps), next = 0; /* gaps holds positions until below */
     const unsigned narrowed = w->width - sl_bit_length(all);
     uint64_t highs = 0;
-    for (size_t j = 0; j < found; j++) {
-        size_t i = list->gaps[j];
+    for (size_t j = 0, next = 0; j < found; j++) {
+        size_t i = positions[j];
         uint64_t offset = values[i] - w->base;
         /* An arithmetic shift: what lies below the window has a small negative high part. */
         uint64_t high = offset >> w->width | (offset >> 63 != 0 && w->width > 0 ? ~(UINT64_MAX >> w->width) : 0);
@@ -340,7 +288,7 @@ static void split(const uint64_t *values, size_t count, window *w, uint64_t *low
 }
 
 /* Turns gaps that are too long into entries that only skip. */
-static void insert_skips(patch_list *list)
+static void insert_skips(sl_patch_list *list)
 {
     size_t to = list->entries;
     const unsigned gap_all_ones = (1u << list->gap_width) - 1;
@@ -374,23 +322,15 @@ static size_t stream_bytes(const sl_stream_plan *plan)
            sl_pack_bytes(plan->patch_count, plan->high_width);
 }
 
-SL_VECTORISED
-static void difference(const uint64_t *values, size_t count, uint64_t *out)
-{
-    for (size_t i = 0; i + 1 < count; i++) out[i] = values[i + 1] - values[i];
-}
-
 /* Completes a plan for a window: exact sizes, from the patches that it really needs. */
-static void fill_plan(sl_stream_plan *plan, const uint64_t *differences, size_t count, window w)
+static void fill_plan(sl_stream_plan *plan, const uint64_t *differences, size_t count, window w, sl_patch_list *list)
 {
-    uint64_t low[COUNT_MAX];
-    patch_list list;
-    split(differences, count, &w, low, &list);
+    find_patches(differences, count, &w, list);
     plan->width = w.width;
     plan->base = w.base;
-    plan->patch_count = (unsigned)list.entries;
-    plan->gap_width = list.gap_width;
-    plan->high_width = list.high_width;
+    plan->patch_count = (unsigned)list->entries;
+    plan->gap_width = list->gap_width;
+    plan->high_width = list->high_width;
     plan->bytes = stream_bytes(plan);
 }
 
@@ -403,96 +343,105 @@ static void fill_plan_whole(sl_stream_plan *plan, const spread *s)
     plan->bytes = stream_bytes(plan);
 }
 
-/* Plans one order; heads and order are set. Keeps the better of a window without and one with patches. */
-static void plan_order(sl_stream_plan *plan, const uint64_t *differences, size_t count)
+/* Plans one order; heads and order are set, and the extremes in *s. Keeps the better of a window without and one with
+ * patches, which are then in list. */
+static void plan_order(sl_stream_plan *plan, const uint64_t *differences, size_t count, spread *s, sl_patch_list *list)
 {
-    spread s = measure_extremes(differences, count);
-    fill_plan_whole(plan, &s);
+    fill_plan_whole(plan, s);
     if (plan->width < 2 || count < 8) return;
 
-    measure_middle(differences, count, &s);
-    window best = choose_window(differences, count, &s, 0);
-    if (s.middle - (uint64_t)s.min <= s.width) {
-        window one_sided = choose_window(differences, count, &s, 1);
+    measure_middle(differences, count, s);
+    window best = choose_window(differences, count, s, 0);
+    if (s->middle - (uint64_t)s->min <= s->width) {
+        window one_sided = choose_window(differences, count, s, 1);
         if (one_sided.bits < best.bits) best = one_sided;
     }
-    if (s.is_often_median) {
-        window none = choose_no_width(differences, count, s.median);
+    if (s->is_often_median) {
+        window none = choose_no_width(differences, count, s->median);
         if (none.bits < best.bits) best = none;
     }
     if (best.bits >= plan->width * count) return;
     sl_stream_plan patched = *plan;
-    fill_plan(&patched, differences, count, best);
+    fill_plan(&patched, differences, count, best, list);
     if (patched.bytes < plan->bytes) *plan = patched;
 }
 
 /* Bit i is set when order i is worth planning. */
-static unsigned orders_worth_planning(const uint64_t *values, size_t count)
+static unsigned orders_worth_planning(const sl_stream_score *score)
 {
-    size_t scores[ORDERS];
+    const size_t count = score->count;
     if (count < 16) return (1u << (count < ORDERS ? count : ORDERS)) - 1;
-    size_t taken = score_orders(values, count, scores), best = scores[0];
-    for (unsigned order = 1; order < ORDERS; order++) best = scores[order] < best ? scores[order] : best;
     unsigned worth = 0;
     /* A sample cannot tell a quarter of a bit from nothing; of a few bits, not even one. */
-    size_t doubt = best < 3 * taken ? taken : taken / 4;
+    size_t best = best_score(score), doubt = best < 3 * score->sampled ? score->sampled : score->sampled / 4;
     for (unsigned order = 0; order < ORDERS; order++) {
-        if (scores[order] <= best + doubt) worth |= 1u << order;
+        if (score->bits[order] <= best + doubt) worth |= 1u << order;
     }
     return worth;
 }
 
-void sl_stream_make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count)
+void sl_stream_make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count, const sl_stream_score *score,
+                         sl_stream_work *work)
 {
-    SL_ASSERT(count >= 1 && count <= COUNT_MAX);
+    SL_ASSERT(count >= 1 && count <= COUNT_MAX && score->count == count);
     sl_stream_plan candidate = {.count = count};
-    uint64_t differences[COUNT_MAX];
-    unsigned worth = orders_worth_planning(values, count);
+    const uint64_t *source = values;
+    const unsigned worth = orders_worth_planning(score);
     plan->bytes = SIZE_MAX;
+    work->best = 0;
     for (unsigned order = 0; order < ORDERS && worth >> order != 0; order++) {
+        const unsigned other = work->best ^ 1;
+        spread s = {0};
         if (order > 0) {
-            candidate.heads[order - 1] = order == 1 ? values[0] : differences[0];
-            difference(order == 1 ? values : differences, count - order + 1, differences);
+            uint64_t *differences = work->side[other].differences + SL_STREAM_DIFFERENCES_AT;
+            candidate.heads[order - 1] = source[0];
+            sl_kernels_now()->difference(source, count - order + 1, differences,
+                                         worth >> order & 1 ? &s.min : NULL, &s.max);
+            source = differences;
         }
         if ((worth >> order & 1) == 0) continue;
         candidate.order = order;
-        plan_order(&candidate, order == 0 ? values : differences, count - order);
-        if (candidate.bytes < plan->bytes) *plan = candidate;
+        if (order == 0) sl_kernels_now()->extremes(values, count, &s.min, &s.max);
+        plan_order(&candidate, source, count - order, &s, &work->side[other].list);
+        if (candidate.bytes < plan->bytes) {
+            *plan = candidate;
+            work->best = other;
+        }
         if (plan->width == 0 && plan->patch_count == 0) return; /* constant, or affine: nothing is smaller */
     }
 }
 
 /* ---- bytes ---- */
 
-uint8_t *sl_stream_write(const sl_stream_plan *plan, const uint64_t *values, uint8_t *out)
+uint8_t *sl_stream_write(const sl_stream_plan *plan, const uint64_t *values, sl_stream_work *work, uint8_t *out)
 {
-    uint64_t differences[COUNT_MAX], low[COUNT_MAX] = {0};
-    patch_list list;
-    window w = {.base = plan->base, .width = plan->width};
+    sl_patch_list *list = &work->side[work->best].list;
     const uint64_t *source = values;
-    for (unsigned order = 0; order < plan->order; order++) {
-        difference(source, plan->count - order, differences);
-        source = differences;
-    }
-    unsigned skipped = plan->count == COUNT_MAX ? plan->order : 0;
-    split(source, plan->count - plan->order, &w, low + skipped, &list);
-    SL_ASSERT(w.width == plan->width && list.entries == plan->patch_count);
 
     *out++ = (uint8_t)plan->width;
     for (unsigned i = 0; i < plan->order; i++) out = sl_stream_put_number(out, sl_zigzag(plan->heads[i]));
     out = sl_stream_put_number(out, sl_zigzag(plan->base));
-    if (list.entries > 0) {
-        out = sl_stream_put_number(out, list.entries);
-        *out++ = (uint8_t)list.gap_width;
-        *out++ = (uint8_t)list.high_width;
+    if (plan->patch_count > 0) {
+        out = sl_stream_put_number(out, plan->patch_count);
+        *out++ = (uint8_t)plan->gap_width;
+        *out++ = (uint8_t)plan->high_width;
     }
-    out += sl_pack(low, packed_count(plan->count, plan->order), plan->width, out);
-    if (list.entries == 0) return out;
-    insert_skips(&list);
-    for (size_t i = 0; i < list.entries; i++) differences[i] = list.gaps[i];
-    /* Exactly 1024 patches would be laned; choose_width() never makes so many. */
-    out += sl_pack(differences, list.entries, list.gap_width, out);
-    return out + sl_pack(list.highs, list.entries, list.high_width, out);
+    if (plan->order > 0) {
+        /* The places of the first values, if there are any, are packed as zeros. */
+        const unsigned skipped = plan->count == COUNT_MAX ? plan->order : 0;
+        uint64_t *first = work->side[work->best].differences + SL_STREAM_DIFFERENCES_AT - skipped;
+        for (unsigned i = 0; i < skipped; i++) first[i] = plan->base;
+        source = first;
+    }
+    out += sl_pack_from(source, packed_count(plan->count, plan->order), plan->width, plan->base, out);
+    if (plan->patch_count == 0) return out;
+    SL_ASSERT(list->entries == plan->patch_count);
+    insert_skips(list);
+    uint64_t gaps[COUNT_MAX];
+    for (size_t i = 0; i < list->entries; i++) gaps[i] = list->gaps[i];
+    /* Exactly 1024 patches would be laned; choose_window() never makes so many. */
+    out += sl_pack(gaps, list->entries, list->gap_width, out);
+    return out + sl_pack(list->highs, list->entries, list->high_width, out);
 }
 
 int sl_stream_read_header(sl_stream_input *input, size_t count, unsigned order, int has_patches,
@@ -532,48 +481,50 @@ static const char *apply_patches(const uint8_t *in, const sl_stream_plan *plan, 
     in += sl_pack_bytes(entries, plan->gap_width);
     if (!sl_unpack(in, entries, plan->high_width, highs)) return "the high parts are not in their narrowest form";
     const uint64_t gap_all_ones = ((uint64_t)1 << plan->gap_width) - 1;
-    const uint64_t count = plan->count;
-    const unsigned width = plan->width;
     uint64_t next = plan->order;
     for (size_t i = 0; i < entries; i++) {
-        uint64_t high = highs[i];
         next += gaps[i];
-        if (next >= count) return "a patch lies behind the last value";
-        int is_skip = high == 0;
+        if (next >= plan->count) return "a patch lies behind the last value";
+        int is_skip = highs[i] == 0;
         if (is_skip && (gaps[i] != gap_all_ones || gap_all_ones == 0)) return "a patch changes nothing";
-        values[next++] += sl_unzigzag(high) << width;
+        values[next++] += sl_unzigzag(highs[i]) << plan->width;
     }
     return highs[entries - 1] == 0 ? "the last patch only skips" : NULL;
 }
 
-int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has_patches, uint64_t *values)
+static const char *read_offsets(const sl_stream_input *input, const sl_stream_plan *plan, uint64_t *values)
+{
+    const size_t packed = packed_count(plan->count, plan->order), skipped = plan->count - packed;
+    uint64_t unused = 0;
+    if (!sl_unpack_from(input->at, packed, plan->width, plan->base, values + skipped)) {
+        return "the packed values are not in their narrowest form";
+    }
+    for (size_t i = skipped; i < plan->order; i++) unused |= values[i] ^ plan->base;
+    if (unused != 0) return "the packed places of the first differences are not zero";
+    if (plan->patch_count == 0) return NULL;
+    return apply_patches(input->at + sl_pack_bytes(packed, plan->width), plan, values);
+}
+
+int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has_patches, uint64_t *values,
+                   int *is_constant)
 {
     sl_stream_plan plan;
+    *is_constant = 0;
     if (!sl_stream_read_header(input, count, order, has_patches, &plan)) return 0;
     if ((size_t)(input->end - input->at) != plan.bytes) {
         input->what = "the length differs from what the header says";
         return 0;
     }
-    if (plan.width == 0 && order <= 1 && !has_patches) {
-        sl_affine_fill(values, count, order == 0 ? plan.base : plan.heads[0], order == 0 ? 0 : plan.base);
-        input->at = input->end;
-        return order == 0 ? SL_STREAM_IS_CONSTANT : 1;
+    if (plan.width == 0 && !has_patches && order <= 1) {
+        *is_constant = order == 0 || plan.base == 0;
+        sl_kernels_now()->fill(order == 0 ? plan.base : plan.heads[0], order == 0 ? 0 : plan.base,
+                               *is_constant ? SL_KERNEL_LANES_MAX : count, values);
+    } else {
+        input->what = read_offsets(input, &plan, values);
+        if (input->what != NULL) return 0;
+        if (order > 0) sl_kernels_now()->sum(values, count, order, plan.heads);
     }
-    const size_t packed = packed_count(count, order);
-    const size_t skipped = count - packed;
-    uint64_t unused = 0;
-    if (!sl_unpack_from(input->at, packed, plan.width, plan.base, values + skipped)) {
-        input->what = "the packed values are not in their narrowest form";
-        return 0;
-    }
-    for (size_t i = skipped; i < order; i++) unused |= values[i] ^ plan.base;
-    if (unused != 0) {
-        input->what = "the packed places of the first differences are not zero";
-        return 0;
-    }
-    if (has_patches) input->what = apply_patches(input->at + sl_pack_bytes(packed, plan.width), &plan, values);
-    if (input->what != NULL) return 0;
-    if (order > 0) sl_differences_undo(values, count, order, plan.heads);
+    for (size_t i = count; i % SL_KERNEL_LANES_MAX != 0; i++) values[i] = 0;
     input->at = input->end;
     return 1;
 }

@@ -57,16 +57,47 @@ static inline uint8_t sl_tag_make(unsigned codec, unsigned order, int has_patche
 static inline unsigned sl_tag_order(unsigned tag) { return tag >> 3 & 3; }
 static inline int sl_tag_is_even(unsigned tag) { return !__builtin_parity(tag & 0xff); }
 
-/* About how many bits the values will take, from a sample, at the best order: to compare ways of making
- * integers of the same data before planning any. */
-size_t sl_stream_estimate_bits(const uint64_t *values, size_t count);
+/* How regular the values are, from a sample: what differences of each order would take. */
+typedef struct sl_stream_score {
+    size_t count, sampled;
+    size_t bits[SL_STREAM_ORDER_MAX + 1]; /* of the sample */
+} sl_stream_score;
 
-/* Finds the order, base, width and patches with the fewest bytes. count is 1 to 1024. */
-void sl_stream_make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count);
+void sl_stream_make_score(sl_stream_score *score, const uint64_t *values, size_t count);
 
-/* Writes what plan, made from the same values, says. out must have 16 bytes more than plan->bytes.
+/* About how many bits the values will take at the best order: to compare ways of making integers of the same data
+ * before planning any. */
+size_t sl_stream_estimate_bits(const sl_stream_score *score);
+
+/* Values that do not fit the packed width. */
+typedef struct sl_patch_list {
+    size_t count;                 /* of real patches */
+    unsigned gap_width, high_width;
+    size_t entries;               /* with those that only skip */
+    uint16_t gaps[SL_STREAM_COUNT_MAX];
+    uint64_t highs[SL_STREAM_COUNT_MAX];
+} sl_patch_list;
+
+#define SL_STREAM_DIFFERENCES_AT 8u
+
+/* What planning leaves for writing, about 40 KB. A plan belongs to the work and the values it was made with, until
+ * another is made with the same work. */
+typedef struct sl_stream_work {
+    unsigned best; /* which of the two below is that of the plan */
+    struct {
+        /* Unless the order is 0; before them is room for what is packed in the places of the first values. */
+        _Alignas(64) uint64_t differences[SL_STREAM_DIFFERENCES_AT + SL_STREAM_COUNT_MAX];
+        sl_patch_list list;
+    } side[2];
+} sl_stream_work;
+
+/* Finds the order, base, width and patches with the fewest bytes. count is 1 to 1024; score is that of the values. */
+void sl_stream_make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count, const sl_stream_score *score,
+                         sl_stream_work *work);
+
+/* Writes what plan says. out must have 16 bytes more than plan->bytes.
  * The order and whether there are patches are not in it: they belong in the codec's tag byte. */
-uint8_t *sl_stream_write(const sl_stream_plan *plan, const uint64_t *values, uint8_t *out);
+uint8_t *sl_stream_write(const sl_stream_plan *plan, const uint64_t *values, sl_stream_work *work, uint8_t *out);
 
 /* Reads the header, up to the packed offsets, and checks it; base, heads and widths into plan, whose bytes is
  * what the packed parts take. Returns 1 or, with input->what set, 0. */
@@ -74,9 +105,9 @@ int sl_stream_read_header(sl_stream_input *input, size_t count, unsigned order, 
                           sl_stream_plan *plan);
 
 /* Reads count values and requires that the input ends with them. 64 bytes past its end must be
- * readable, values must have room for 1024. Returns 1; SL_STREAM_IS_CONSTANT when the header alone says that all
- * values are the same; or, with input->what set, 0. */
-#define SL_STREAM_IS_CONSTANT 2
-int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has_patches, uint64_t *values);
+ * readable, values must have room for 1024; after the last one zeros fill up a vector. *is_constant: all are the
+ * same, and only the first is there. Returns 1 or, with input->what set, 0. */
+int sl_stream_read(sl_stream_input *input, size_t count, unsigned order, int has_patches, uint64_t *values,
+                   int *is_constant);
 
 #endif

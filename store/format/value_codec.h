@@ -23,7 +23,7 @@ size_t sl_value_encode(const double *values, size_t count, uint8_t *out);
 /* Decodes exactly count values from exactly bytes bytes. Any input is safe.
  *
  * in      readable for bytes + SL_DECODE_SLACK_BYTES.
- * values  room for 1024, whatever count is.
+ * values  room for 1024, whatever count is: whole vectors are written. Fastest at addresses of whole cache lines.
  * what    on CORRUPT receives a static text: which rule is broken.
  *
  * Returns OK or CORRUPT. */

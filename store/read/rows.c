@@ -1,7 +1,7 @@
 /* read/rows.c: decoded rows. */
 #include "read/rows.h"
 
-#include "format/bit_pack.h"
+#include "format/kernels.h"
 
 #include <stdlib.h>
 
@@ -105,12 +105,21 @@ static int sort(sl_rows *rows)
 }
 
 /* Whether each step is larger than the one before. */
-SL_VECTORISED
 static int are_increasing(const int64_t *steps, uint32_t count)
 {
-    uint64_t is_other = 0;
-    for (uint32_t i = 1; i < count; i++) is_other |= (uint64_t)(steps[i] <= steps[i - 1]);
-    return is_other == 0;
+    const sl_kernels *kernels = sl_kernels_now();
+    const uint64_t *values = (const uint64_t *)steps; /* the same bytes without a sign */
+    uint64_t differences[SL_CHUNK_ROWS_MAX + SL_KERNEL_LANES_MAX];
+    int64_t least, most;
+    if (count < 2) return 1;
+    kernels->extremes(values, count, &least, &most);
+    if ((uint64_t)most - (uint64_t)least <= INT64_MAX) { /* else a difference may not fit its sign */
+        kernels->difference(values, count, differences, &least, &most);
+        return least > 0;
+    }
+    for (uint32_t i = 1; i < count; i++)
+        if (steps[i] <= steps[i - 1]) return 0;
+    return 1;
 }
 
 static int do_fall(const int64_t *steps, uint32_t count)
