@@ -5,7 +5,8 @@
 #define SL_LANES 8
 #define SL_HAS_FUNNEL
 #define SL_TARGET \
-    __attribute__((target("avx2,fma,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi2")))
+    __attribute__((target("avx2,fma,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vbmi2"))) \
+    SL_NOT_INSTRUMENTED
 #define SL_KERNELS sl_kernels_vbmi2
 #define SL_KERNELS_NAME "avx512 vbmi2"
 #include "format/kernels_table.h"
