@@ -11,6 +11,7 @@
 #include "steplog/reader.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define STRETCH_ROWS 1024u
@@ -150,7 +151,7 @@ int sl_log_is_still_itself(sl_log *log)
 {
     uint8_t id[16];
     if (log->map) {
-        __atomic_thread_fence(__ATOMIC_ACQUIRE); /* after what was read of it */
+        atomic_thread_fence(memory_order_acquire); /* after what was read of it */
         memcpy(id, log->map + log->header_at + 16, sizeof id);
     }
     if ((!log->map && sl_os_read_full(log->fd, id, sizeof id, log->header_at + 16) < 0) || !sl_id_equal(id, &log->header.log_id))

@@ -38,7 +38,7 @@ enum {
 };
 
 /* The writer of run c whose rows have statistics: the fewest that do. */
-enum { STATS_CHUNKS = SL_STATS_CHUNKS_MIN, STATS_CHUNK_ROWS = SL_STATS_CHUNK_ROWS_MIN };
+enum { STATS_CHUNKS = SL_STATS_CHUNKS_MIN, STATS_CHUNK_ROWS = SL_STATS_VALUES_MIN };
 
 static memory_disk disk; /* on which the store is made */
 
