@@ -78,7 +78,16 @@ static sl_record_state decode_at(sl_log_walk *walk, uint64_t offset, sl_record *
     if (!p) return SL_RECORD_SHORT;
     sl_record_state state = sl_record_decode(p, available, walk->file_key, offset, walk->next_sequence, record);
     if (state == SL_RECORD_GOOD) return state;
-    if (offset != walk->window_offset || state != SL_RECORD_NONE) {
+    if (state == SL_RECORD_NONE && offset != walk->window_offset) {
+        /* A window that was read before the record came. Who follows a log asks often: a little is read first. */
+        walk->window_bytes = 0;
+        walk->read_bytes = FIRST_WINDOW_BYTES;
+        p = look(walk, offset, 8, &available, os_errno);
+        if (!p) return SL_RECORD_SHORT;
+        state = sl_record_decode(p, available, walk->file_key, offset, walk->next_sequence, record);
+        if (state == SL_RECORD_GOOD) return state;
+    }
+    if (state != SL_RECORD_NONE) {
         /* Bytes read before their commit word was: they may be whole by now. Or the window was too small. */
         walk->window_bytes = 0;
         walk->read_bytes = WINDOW_BYTES; /* as large as any record */
