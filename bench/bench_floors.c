@@ -3,7 +3,6 @@
 
 #include "floor.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,16 +14,6 @@
 
 static rounds r;
 static uint8_t unit[UNIT_BYTES];
-
-static int scratch_file(size_t bytes)
-{
-    char path[600];
-    snprintf(path, sizeof path, "%s/bench-floor-XXXXXX", scratch_parent());
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0 || (bytes > 0 && posix_fallocate(fd, 0, (off_t)bytes) != 0)) die("cannot make '%s'", path);
-    unlink(path);
-    return fd;
-}
 
 static void report_rounds(const char *name, const char *of)
 {

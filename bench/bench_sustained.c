@@ -5,8 +5,6 @@
  * time is the kernel's: the bytes that the store has in the end, written in units of 1 MiB and synced. */
 #include "bench.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,16 +22,12 @@ static outcome seen;
 static double write_floor(uint64_t bytes)
 {
     static uint8_t unit[UNIT_BYTES];
-    char path[600];
-    snprintf(path, sizeof path, "%s/bench-floor-XXXXXX", scratch_parent());
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0) die("cannot make '%s'", path);
-    unlink(path);
+    int fd = scratch_file(0);
     memset(unit, 0x5a, sizeof unit);
     int64_t begin = monotonic_ns();
     for (uint64_t at = 0; at < bytes; at += UNIT_BYTES)
-        if (write(fd, unit, UNIT_BYTES) != UNIT_BYTES) die("cannot write '%s'", path);
-    if (fdatasync(fd) != 0) die("cannot sync '%s'", path);
+        if (write(fd, unit, UNIT_BYTES) != UNIT_BYTES) die("cannot write the floor's file");
+    if (fdatasync(fd) != 0) die("cannot sync the floor's file");
     int64_t end = monotonic_ns();
     close(fd);
     return (double)(end - begin) * 1e-9;

@@ -6,8 +6,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -20,14 +18,10 @@ static volatile uint64_t sink;
 
 void floor_open(floor_map *f, size_t capacity, int is_warm)
 {
-    char path[600];
-    snprintf(path, sizeof path, "%s/bench-floor-XXXXXX", scratch_parent());
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0 || posix_fallocate(fd, 0, (off_t)capacity) != 0) die("cannot make '%s'", path);
-    unlink(path);
+    int fd = scratch_file(capacity);
     *f = (floor_map){.capacity = capacity};
     f->bytes = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (f->bytes == MAP_FAILED) die("cannot map '%s'", path);
+    if (f->bytes == MAP_FAILED) die("cannot map the floor's file");
     close(fd);
     memset(source_bytes, 0x5a, sizeof source_bytes);
     for (size_t at = 0; is_warm && at < capacity; at += 4096) f->bytes[at] = 1;

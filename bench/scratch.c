@@ -141,6 +141,16 @@ void scratch_remove(const char *path)
     pthread_mutex_unlock(&list_lock);
 }
 
+int scratch_file(size_t bytes)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/bench-file-XXXXXX", scratch_parent());
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0 || (bytes > 0 && posix_fallocate(fd, 0, (off_t)bytes) != 0)) die("cannot make '%s'", path);
+    unlink(path);
+    return fd;
+}
+
 /* ---- children ---- */
 
 pid_t child_start(void)

@@ -19,6 +19,8 @@ void scratch_await_end(void);
 const char *scratch_parent(void);
 void scratch_directory(char *path, size_t bytes);
 void scratch_remove(const char *path);
+/* A file without a name in that place, its bytes allocated. The descriptor; the caller closes it. */
+int scratch_file(size_t bytes);
 
 uint64_t directory_bytes(const char *path);
 uint64_t directory_files(const char *path); /* regular ones */
