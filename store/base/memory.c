@@ -3,14 +3,44 @@
  * came from disk without arithmetic of their own. */
 #include "base/memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 sl_memory sl_memory_functions = {.resize = realloc, .release = free};
 
+static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local int is_own_thread;
+
+void sl_memory_is_own_thread(void) { is_own_thread = 1; }
+
+void sl_memory_enter(void)
+{
+    if (is_own_thread) pthread_mutex_lock(&fork_lock);
+}
+
+void sl_memory_leave(void)
+{
+    if (is_own_thread) pthread_mutex_unlock(&fork_lock);
+}
+
+void sl_memory_before_fork(void) { pthread_mutex_lock(&fork_lock); }
+
+void sl_memory_after_fork(void) { pthread_mutex_unlock(&fork_lock); }
+
+void sl_memory_forget_fork(void) { pthread_mutex_init(&fork_lock, NULL); }
+
+static void *resize(void *old, size_t bytes)
+{
+    sl_memory_enter();
+    void *memory = sl_memory_functions.resize(old, bytes);
+    sl_memory_leave();
+    return memory;
+}
+
 void *sl_alloc(size_t bytes)
 {
-    return sl_memory_functions.resize(NULL, bytes ? bytes : 1);
+    return resize(NULL, bytes ? bytes : 1);
 }
 
 /* count times bytes, or 0 and *product untouched when that does not fit. */
@@ -32,7 +62,7 @@ void *sl_resize(void *old, size_t count, size_t bytes)
 {
     size_t all;
     if (!multiply(count, bytes, &all)) return NULL;
-    return sl_memory_functions.resize(old, all ? all : 1);
+    return resize(old, all ? all : 1);
 }
 
 char *sl_copy_text(const char *text)
@@ -52,7 +82,10 @@ void *sl_copy_bytes(const void *data, size_t bytes)
 
 void sl_free(void *old)
 {
-    if (old) sl_memory_functions.release(old);
+    if (!old) return;
+    sl_memory_enter();
+    sl_memory_functions.release(old);
+    sl_memory_leave();
 }
 
 int sl_vec_reserve(void **items, size_t *capacity, size_t wanted, size_t item_bytes)

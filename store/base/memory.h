@@ -19,6 +19,19 @@ char *sl_copy_text(const char *text);               /* NULL gives NULL */
 void *sl_copy_bytes(const void *data, size_t bytes); /* with a zero byte behind it */
 void sl_free(void *old);                            /* NULL is a no-op */
 
+/* Around what else allocates (a directory's stream). For sl_memory_is_own_thread() threads; others pass freely. */
+void sl_memory_enter(void);
+void sl_memory_leave(void);
+
+/* The caller is a thread that the library made. Allocators exist that know nothing of forks: a child born while this
+ * thread is inside one would find its locks taken for ever. So a fork waits until it is outside. */
+void sl_memory_is_own_thread(void);
+/* Around fork(), and whatever else no fork may meet half done; any thread. */
+void sl_memory_before_fork(void);
+void sl_memory_after_fork(void);
+/* In a child whose parent took no lock. */
+void sl_memory_forget_fork(void);
+
 /* A growing array: struct { T *items; size_t count, capacity; }. SL_VEC_PUSH is 1 when it
  * fitted, 0 when out of memory (nothing changed). */
 #define SL_VEC(T)                \

@@ -1,9 +1,11 @@
 /* core/background.c: the one low-priority thread of a store: spares, syncs, sealing, light compaction, recovery. */
 #include "base/error.h"
 #include "base/kill_point.h"
+#include "base/memory.h"
 #include "compact/compact_job.h"
 #include "core/store.h"
 
+#include <semaphore.h>
 #include <signal.h>
 #include <time.h>
 
@@ -171,9 +173,17 @@ static void wait_for_work(steplog_store *s)
     pthread_mutex_unlock(&s->list_lock);
 }
 
+typedef struct start {
+    steplog_store *store;
+    sem_t has_begun;
+} start;
+
 static void *run_background(void *context)
 {
-    steplog_store *s = context;
+    start *from = context;
+    steplog_store *s = from->store;
+    sl_memory_is_own_thread();
+    sem_post(&from->has_begun); /* it may be gone from here on */
     sl_os->lower_priority();
     while (!__atomic_load_n(&s->must_stop, __ATOMIC_RELAXED)) {
         steplog_error err = {0};
@@ -187,11 +197,17 @@ steplog_status sl_background_start(steplog_store *s, steplog_error *err)
 {
     sigset_t all, before;
     s->must_stop = 0;
+    start from = {.store = s};
+    sem_init(&from.has_begun, 0, 0);
     /* Signals are the host program's: none is ever delivered to this thread. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int e = pthread_create(&s->thread, NULL, run_background, s);
+    sl_memory_before_fork(); /* a beginning thread allocates */
+    int e = pthread_create(&s->thread, NULL, run_background, &from);
+    while (e == 0 && sem_wait(&from.has_begun) != 0) continue;
+    sl_memory_after_fork();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sem_destroy(&from.has_begun);
     s->has_thread = e == 0;
     return e ? sl_fail_os(err, e, -1, "cannot start a thread for store '%s'", s->path) : STEPLOG_OK;
 }

@@ -6,6 +6,7 @@
  * of its own at its first append (write/writer.c), which calls sl_store_after_fork() for the store. */
 #include "core/store.h"
 
+#include "base/memory.h"
 #include "os/private_fd.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -17,10 +18,12 @@ static void lock_all(void)
     sl_private_before_fork(); /* first: a thread that forks in the middle of an open has this one already */
     pthread_mutex_lock(&registry_lock);
     for (steplog_store *s = stores; s; s = s->next) pthread_mutex_lock(&s->list_lock);
+    sl_memory_before_fork();
 }
 
 static void unlock_all(void)
 {
+    sl_memory_after_fork();
     for (steplog_store *s = stores; s; s = s->next) pthread_mutex_unlock(&s->list_lock);
     pthread_mutex_unlock(&registry_lock);
     sl_private_after_fork();
@@ -43,6 +46,7 @@ static void leave_parent_of(steplog_store *s)
 /* Only what is async-signal-safe: closing descriptors and setting memory. */
 static void leave_parent(void)
 {
+    sl_memory_after_fork();
     sl_private_leave_parent();
     for (steplog_store *s = stores; s; s = s->next) {
         leave_parent_of(s);
@@ -54,6 +58,7 @@ static void leave_parent(void)
 /* The same where the parent took no locks: _Fork() and clone() call no handlers. */
 static void leave_parent_unprepared(void)
 {
+    sl_memory_forget_fork();
     sl_private_leave_parent();
     for (steplog_store *s = stores; s; s = s->next) {
         leave_parent_of(s);

@@ -8,6 +8,7 @@
  * 3. No state but one constant table, so any thread may be inside. */
 #include "os/os.h"
 
+#include "base/memory.h"
 #include "os/os_machine.h"
 
 #include <dirent.h>
@@ -414,14 +415,18 @@ static int posix_list(int dir, sl_os_name_callback callback, void *context)
     /* Opened anew: a duplicate would share its place in the listing with the caller's descriptor. */
     int fd = open_retrying(dir, ".", O_RDONLY | O_DIRECTORY);
     if (fd < 0) return fd;
+    sl_memory_enter();
     DIR *stream = fdopendir(fd);
+    sl_memory_leave();
     if (!stream) {
         int status = -errno;
         close_quietly(fd);
         return status;
     }
     int status = list_stream(stream, callback, context);
+    sl_memory_enter();
     closedir(stream);
+    sl_memory_leave();
     return status;
 }
 

@@ -33,10 +33,18 @@ static void append_one(steplog_writer *writer, steplog_schema schema, uint64_t w
     OK(steplog_writer_append(writer, schema, (int64_t)row, STEPLOG_TIME_NOW, values));
 }
 
+enum { CHILD_SECONDS = 120 }; /* a child that hangs must not outlive its test: it would keep the whole program waiting */
+
 static void wait_for(pid_t child)
 {
     int status = 0;
-    cr_assert_eq(waitpid(child, &status, 0), child);
+    pid_t ended = 0;
+    for (int i = 0; i < CHILD_SECONDS * 1000 && ended == 0; i++) {
+        ended = waitpid(child, &status, WNOHANG);
+        if (ended == 0) usleep(1000);
+    }
+    if (ended == 0) kill(child, SIGKILL);
+    cr_assert_eq(ended, child, "the child is not at its end after %d s", CHILD_SECONDS);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with %x", (unsigned)status);
 }
 
@@ -101,7 +109,8 @@ IN_BOTH_MODES(kill, every_acknowledged_row_is_there_after_a_kill_at_any_moment)
         pid_t child = fork();
         if (child == 0) append_until_killed(path, flags, 0, acknowledged);
         uint64_t wanted = 1 + test_random_below(&random, 20000);
-        while (atomic_load(acknowledged) < wanted) usleep(50);
+        while (atomic_load(acknowledged) < wanted && waitpid(child, NULL, WNOHANG) == 0) usleep(50);
+        cr_assert(atomic_load(acknowledged) >= wanted, "the child ended by itself");
         steplog_id run = id_of_run(path);
         cr_assert_eq(status_of(path, &run), STEPLOG_RUN_RUNNING);
         kill(child, SIGKILL);
