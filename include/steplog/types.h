@@ -59,6 +59,7 @@ typedef struct steplog_named {
 #define STEPLOG_WRITER_METRICS_MAX 1048576u        /* metrics of one writer */
 #define STEPLOG_WRITER_SCHEMAS_MAX 65536u          /* schemas of one writer */
 #define STEPLOG_LABELS_MAX 64u                     /* labels of one writer */
+#define STEPLOG_LABELS_BYTES_MAX 524288u           /* their keys and values together */
 
 #define STEPLOG_ID_TEXT_BYTES 33 /* an id as text, with its terminator */
 

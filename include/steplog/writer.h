@@ -22,7 +22,7 @@ typedef struct steplog_writer_options {
     const char *project;        /* NULL none */
     uint32_t rank;              /* of this process in the job */
     const steplog_pair *labels; /* part of every series of this writer; sorted by the library */
-    size_t label_count;         /* at most STEPLOG_LABELS_MAX */
+    size_t label_count;         /* at most STEPLOG_LABELS_MAX, and STEPLOG_LABELS_BYTES_MAX */
     uint32_t attempt;           /* 0 joins the highest attempt of the run, 1 if there is none;
                                    ranks of one restart give the same number */
     int is_resume;              /* the job continues from a checkpoint at resume_step */

@@ -96,17 +96,22 @@ static steplog_status check_options(const steplog_writer_options *o, steplog_err
     SL_TRY(check_text("run name", o->run_name, 0, err));
     SL_TRY(check_text("project", o->project, 0, err));
     SL_TRY(check_text("step axis", o->step_axis, 1, err));
+    size_t bytes = 0;
     for (size_t i = 0; i < o->label_count; i++) {
         if (!o->labels[i].key || !o->labels[i].value)
             return sl_fail(err, STEPLOG_MISUSE, -1, "label %zu: key or value is NULL", i);
         SL_TRY(check_text("label key", o->labels[i].key, 1, err));
         SL_TRY(check_text("label value", o->labels[i].value, 0, err));
+        bytes += strlen(o->labels[i].key) + strlen(o->labels[i].value);
         if (strcmp(o->labels[i].key, "rank") == 0)
             return sl_fail(err, STEPLOG_MISUSE, -1, "label 'rank' is the option rank");
         for (size_t n = 0; n < i; n++)
             if (strcmp(o->labels[i].key, o->labels[n].key) == 0)
                 return sl_fail(err, STEPLOG_MISUSE, -1, "label '%s' is there twice", o->labels[i].key);
     }
+    if (bytes > STEPLOG_LABELS_BYTES_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "labels have %zu bytes together: expected at most %u", bytes,
+                       STEPLOG_LABELS_BYTES_MAX);
     return STEPLOG_OK;
 }
 

@@ -143,7 +143,7 @@ int sl_writer_description_decode(const void *data, size_t bytes, sl_writer_descr
 {
     sl_span span = sl_span_of(data, bytes);
     const uint8_t *ids = sl_span_take(&span, 64);
-    if (!ids) return 0;
+    if (!ids || bytes > SL_WRITER_CONTENT_BYTES_MAX) return 0;
     memcpy(out->incarnation.bytes, ids, 16);
     memcpy(out->run.bytes, ids + 16, 16);
     memcpy(out->host_id.bytes, ids + 32, 16);

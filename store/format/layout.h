@@ -57,7 +57,7 @@ enum {
 #define SL_PAGE_HEAD_BYTES 24u
 #define SL_TRAILER_CONTENT_BYTES 232u
 #define SL_TRAILER_BYTES (SL_PAGE_HEAD_BYTES + SL_TRAILER_CONTENT_BYTES)
-#define SL_PAGE_CONTENT_BYTES_MAX (5u << 20)
+#define SL_PAGE_CONTENT_BYTES_MAX (4u << 20) /* of any kind; by kind: sl_page_content_bytes_max() */
 #define SL_COLUMN_PAYLOAD_BYTES_MAX 65536u
 enum {
     SL_PAGE_WRITER = 1,
@@ -113,7 +113,9 @@ enum { SL_RANGE_HELD = 1, SL_RANGE_DROPPED = 2 };
 #define SL_FACTS_PAGE_RAW_BYTES 65536u        /* a facts page is closed when it passes this */
 #define SL_FACTS_PAGE_RAW_BYTES_MAX (2u << 20)
 #define SL_BLOB_PAGE_RAW_BYTES 262144u
+#define SL_WRITER_CONTENT_BYTES_MAX (1u << 20)
 #define SL_SCHEMA_CONTENT_BYTES_MAX (4u << 20)
+#define SL_CHUNK_CONTENT_BYTES_MAX (3u << 20)
 
 static_assert(SL_TRAILER_BYTES == 256, "the trailer is found by its size");
 static_assert(SL_LOG_COPY_OFFSET == SL_LOG_GAP_OFFSET + 2 * SL_LOG_SLOT_STRIDE, "slots follow each other");

@@ -2,6 +2,8 @@
 #include "format/page_codec.h"
 
 #include "format/checksum.h"
+#include "format/segment_codec.h"
+#include "format/value_codec.h"
 
 #include <lz4.h>
 
@@ -45,6 +47,21 @@ uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const voi
     return SL_PAGE_HEAD_BYTES + padded;
 }
 
+uint32_t sl_page_content_bytes_max(unsigned kind)
+{
+    switch (kind) {
+    case SL_PAGE_WRITER: return SL_WRITER_CONTENT_BYTES_MAX;
+    case SL_PAGE_COLUMN: return SL_COLUMN_PAYLOAD_BYTES_MAX;
+    case SL_PAGE_CHUNK: return SL_CHUNK_CONTENT_BYTES_MAX;
+    case SL_PAGE_FACTS: return SL_FACTS_PAGE_RAW_BYTES_MAX;
+    case SL_PAGE_BLOB: return SL_BLOB_PAGE_RAW_BYTES + SL_RECORD_PREFIX_BYTES;
+    case SL_PAGE_TRAILER: return SL_TRAILER_CONTENT_BYTES;
+    default: return kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_NODE_STATS_TABLE
+                        ? SL_TABLE_PAGE_ENTRIES_MAX * SL_WRITER_ENTRY_BYTES /* its longest entry */
+                        : SL_PAGE_CONTENT_BYTES_MAX;
+    }
+}
+
 int sl_page_head_decode(const uint8_t in[SL_PAGE_HEAD_BYTES], sl_page_head *out)
 {
     *out = (sl_page_head){.kind = in[2],
@@ -56,7 +73,8 @@ int sl_page_head_decode(const uint8_t in[SL_PAGE_HEAD_BYTES], sl_page_head *out)
     int may_be_lz4 = out->kind == SL_PAGE_WRITER || out->kind == SL_PAGE_SCHEMA || out->kind == SL_PAGE_FACTS ||
                      out->kind == SL_PAGE_BLOB;
     if (in[0] != 'P' || in[1] != 'G' || out->flags > (may_be_lz4 ? SL_PAGE_IS_LZ4 : 0)) return 0;
-    if (out->content_bytes > SL_PAGE_CONTENT_BYTES_MAX || out->raw_bytes > SL_PAGE_CONTENT_BYTES_MAX) return 0;
+    const uint32_t most = sl_page_content_bytes_max(out->kind);
+    if (out->content_bytes > most || out->raw_bytes > most) return 0;
     return out->flags ? out->content_bytes < out->raw_bytes : out->content_bytes == out->raw_bytes;
 }
 
@@ -76,7 +94,7 @@ steplog_status sl_page_content(const uint8_t *page, const sl_page_head *head, sl
         return STEPLOG_OK;
     }
     sl_buffer_clear(scratch);
-    uint8_t *raw = sl_buffer_grow(scratch, head->raw_bytes);
+    uint8_t *raw = sl_buffer_grow(scratch, head->raw_bytes + SL_DECODE_SLACK_BYTES);
     if (!raw) return STEPLOG_NOMEM;
     int got = LZ4_decompress_safe((const char *)page + SL_PAGE_HEAD_BYTES, (char *)raw, (int)head->content_bytes,
                                   (int)head->raw_bytes);

@@ -26,6 +26,9 @@ static inline uint64_t sl_page_bytes(const sl_page_head *head) { return SL_PAGE_
 uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const void *content, size_t bytes,
                         int may_compress, uint64_t file_key, uint64_t offset);
 
+/* The longest content, stored or raw, of a page of this kind: what a hostile page may cost is bounded by it. */
+uint32_t sl_page_content_bytes_max(unsigned kind);
+
 /* Reads a head: 1 when its fields are possible (magic, sizes), so that it makes sense to read on. */
 int sl_page_head_decode(const uint8_t in[SL_PAGE_HEAD_BYTES], sl_page_head *out);
 

@@ -69,11 +69,6 @@ void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
         damage(item, item->bytes, "page checksum differs");
         return;
     }
-    sl_buffer_clear(&walk->scratch);
-    if (!sl_buffer_grow(&walk->scratch, item->head.raw_bytes + SL_DECODE_SLACK_BYTES)) {
-        item->kind = SL_PAGE_ITEM_ERROR;
-        return;
-    }
     steplog_status status = sl_page_content(walk->page.data, &item->head, &walk->scratch, &item->content,
                                             &item->content_bytes);
     if (status == STEPLOG_CORRUPT) damage(item, item->bytes, "page does not decompress");

@@ -12,8 +12,7 @@ static steplog_status no_memory(steplog_error *err)
 static steplog_status read_window(sl_segment *s, sl_page_window *window, uint64_t offset, size_t ahead, unsigned kind,
                                   sl_page_item *item, steplog_error *err)
 {
-    sl_page_window_read(window, s, offset, ahead,
-                        kind == SL_PAGE_COLUMN ? SL_COLUMN_PAYLOAD_BYTES_MAX : SL_PAGE_CONTENT_BYTES_MAX, item);
+    sl_page_window_read(window, s, offset, ahead, sl_page_content_bytes_max(kind), item);
     return sl_segment_settle_page(s, offset, kind, item, err);
 }
 

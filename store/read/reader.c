@@ -27,14 +27,13 @@ void sl_reader_free(steplog_reader *r)
 {
     if (!r) return;
     sl_snapshot_clear(r);
-    for (size_t i = 0; i < r->series.count; i++) {
-        sl_free(r->series.items[i].name);
-        sl_free(r->series.items[i].labels);
-        sl_free(r->series.items[i].label_text);
-    }
+    for (size_t i = 0; i < r->series.count; i++) sl_free(r->series.items[i].name);
     SL_VEC_FREE(&r->series);
-    SL_VEC_FREE(&r->shown);
+    for (size_t i = 0; i < r->label_sets.count; i++) sl_label_set_free(&r->label_sets.items[i]);
+    SL_VEC_FREE(&r->label_sets);
+    sl_hash_map_free(&r->by_labels);
     sl_hash_map_free(&r->by_series);
+    SL_VEC_FREE(&r->shown);
     sl_damage_clear(&r->damage);
     sl_free(r);
 }

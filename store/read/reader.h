@@ -93,6 +93,14 @@ typedef struct sl_run {
     uint64_t parent_lamport;
 } sl_run;
 
+/* Labels that stand once for all the series that have them: a writer may have 4096 series and 512 KiB of labels. */
+typedef struct sl_label_set {
+    uint64_t key_hash; /* of rank and labels */
+    steplog_pair *labels;
+    size_t label_count;
+    char *text;
+} sl_label_set;
+
 /* A series handle: names and labels are the reader's for its life. */
 typedef struct sl_series {
     steplog_id run;
@@ -100,9 +108,8 @@ typedef struct sl_series {
     uint32_t name_bytes;
     uint32_t rank;
     uint64_t key_hash; /* of rank and labels */
-    steplog_pair *labels;
+    const steplog_pair *labels; /* of a label set */
     size_t label_count;
-    char *label_text;
 } sl_series;
 
 typedef struct sl_read_context {
@@ -128,6 +135,8 @@ struct steplog_reader {
     sl_hash_map by_run;
     SL_VEC(sl_series) series;
     sl_hash_map by_series;
+    SL_VEC(sl_label_set) label_sets;
+    sl_hash_map by_labels; /* of rank and labels */
     sl_damage_list damage;
     steplog_id store_id;
     uint32_t level_count;
@@ -189,6 +198,7 @@ int sl_selector_matches_key(const sl_selector *selector, uint32_t rank, const st
 void sl_selector_free(sl_selector *selector);
 
 /* ---- series.c ---- */
+void sl_label_set_free(sl_label_set *set);
 uint64_t sl_key_hash(uint32_t rank, const steplog_pair *labels, size_t label_count);
 /* Calls back for each metric name of an incarnation, possibly more than once. */
 typedef steplog_status (*sl_name_callback)(void *context, sl_incarnation *incarnation, const char *name, uint32_t bytes);

@@ -52,23 +52,49 @@ static uint64_t hash_series(const steplog_id *run, uint64_t key_hash, const char
     return sl_scramble(sl_hash(name, bytes) ^ sl_scramble(key_hash ^ sl_load64(run->bytes)));
 }
 
-static int copy_series_labels(sl_series *series, const sl_incarnation *i)
+static int copy_labels(sl_label_set *set, const sl_incarnation *i, size_t count)
 {
-    size_t count = i->has_description ? i->description.label_count : 0, bytes = 0;
-    if (count == 0) return 1;
+    size_t bytes = 0;
     for (size_t n = 0; n < count; n++) bytes += strlen(i->labels[n].key) + strlen(i->labels[n].value) + 2;
-    series->labels = sl_alloc(count * sizeof *series->labels);
-    series->label_text = sl_alloc(bytes);
-    if (!series->labels || !series->label_text) return 0;
-    char *to = series->label_text;
+    set->labels = sl_alloc(count * sizeof *set->labels);
+    set->text = sl_alloc(bytes);
+    if (!set->labels || !set->text) return 0;
+    char *to = set->text;
     for (size_t n = 0; n < count; n++) {
         size_t key_bytes = strlen(i->labels[n].key) + 1, value_bytes = strlen(i->labels[n].value) + 1;
         memcpy(to, i->labels[n].key, key_bytes);
         memcpy(to + key_bytes, i->labels[n].value, value_bytes);
-        series->labels[n] = (steplog_pair){to, to + key_bytes};
+        set->labels[n] = (steplog_pair){to, to + key_bytes};
         to += key_bytes + value_bytes;
     }
-    series->label_count = count;
+    set->label_count = count;
+    return 1;
+}
+
+void sl_label_set_free(sl_label_set *set)
+{
+    sl_free(set->labels);
+    sl_free(set->text);
+}
+
+/* Gives the series the labels of the writer, as the reader has or will have them. 0: out of memory. */
+static int lend_labels(steplog_reader *r, const sl_incarnation *i, sl_series *series)
+{
+    size_t count = i->has_description ? i->description.label_count : 0, probe = 0;
+    uint32_t index;
+    if (count == 0) return 1;
+    if (!sl_hash_map_find(&r->by_labels, i->key_hash, &probe, &index)) {
+        sl_label_set set = {.key_hash = i->key_hash};
+        index = (uint32_t)r->label_sets.count;
+        if (!copy_labels(&set, i, count) || !SL_VEC_RESERVE(&r->label_sets, r->label_sets.count + 1) ||
+            !sl_hash_map_add(&r->by_labels, i->key_hash, index)) {
+            sl_label_set_free(&set);
+            return 0;
+        }
+        r->label_sets.items[r->label_sets.count++] = set;
+    }
+    series->labels = r->label_sets.items[index].labels;
+    series->label_count = r->label_sets.items[index].label_count;
     return 1;
 }
 
@@ -86,14 +112,12 @@ steplog_status sl_reader_series_of(steplog_reader *r, const steplog_id *run, con
     sl_series series = {
         .run = *run, .name = sl_copy_bytes(name, bytes), .name_bytes = bytes, .rank = i->rank, .key_hash = i->key_hash};
     out->index = (uint32_t)r->series.count;
-    if (series.name && copy_series_labels(&series, i) && SL_VEC_RESERVE(&r->series, r->series.count + 1) &&
+    if (series.name && lend_labels(r, i, &series) && SL_VEC_RESERVE(&r->series, r->series.count + 1) &&
         sl_hash_map_add(&r->by_series, hash, out->index)) {
         r->series.items[r->series.count++] = series;
         return STEPLOG_OK;
     }
     sl_free(series.name);
-    sl_free(series.labels);
-    sl_free(series.label_text);
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a series");
 }
 

@@ -150,7 +150,7 @@ static steplog_status put_page(sl_segment_writer *w, unsigned kind, uint32_t ind
                                int may_compress, uint64_t *at, steplog_error *err)
 {
     if (at) *at = w->offset;
-    if (bytes > SL_PAGE_CONTENT_BYTES_MAX)
+    if (bytes > sl_page_content_bytes_max(kind))
         return sl_fail(err, STEPLOG_LIMIT, -1, "a page of %zu bytes is too large", bytes);
     w->offset += sl_page_encode(&w->out, kind, index, content, bytes, may_compress, w->file_key, w->offset);
     return flush(w, OUT_BYTES, err);

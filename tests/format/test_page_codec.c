@@ -53,7 +53,10 @@ Test(page_codec, lies_as_the_format_says)
         SL_PAGE_TRAILER};
     static const unsigned numbers[] = {1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 20, 21, 22, 23, 24, 31};
     for (size_t i = 0; i < 16; i++) cr_expect_eq(kinds[i], numbers[i]);
-    cr_expect_eq(SL_PAGE_CONTENT_BYTES_MAX, 5242880u);
+    static const unsigned most[] = {1048576, 4194304, 65536, 3145728, 2097152, 262176, 49152, 49152,
+                                    49152,   49152,   49152, 49152,   49152,   49152,  49152, 232};
+    for (size_t i = 0; i < 16; i++) cr_expect_eq(sl_page_content_bytes_max(kinds[i]), most[i], "kind %u", kinds[i]);
+    for (unsigned kind = 0; kind < 256; kind++) cr_expect(sl_page_content_bytes_max(kind) <= 4194304, "kind %u", kind);
 }
 
 Test(page_codec, returns_content_of_every_length_compressed_or_not)
@@ -76,16 +79,23 @@ Test(page_codec, returns_content_of_every_length_compressed_or_not)
     }
 }
 
-Test(page_codec, takes_the_largest_content)
+Test(page_codec, takes_the_largest_content_of_a_kind_and_no_larger)
 {
-    sl_buffer out = {0};
     uint8_t *content = calloc(SL_PAGE_CONTENT_BYTES_MAX, 1);
-    sl_page_encode(&out, SL_PAGE_COLUMN, 0, content, SL_PAGE_CONTENT_BYTES_MAX, 0, KEY, 64);
-    cr_expect(is_valid(out.data, out.bytes, 64, content, SL_PAGE_CONTENT_BYTES_MAX));
-    sl_store32(out.data + 4, SL_PAGE_CONTENT_BYTES_MAX + 1);
-    sl_store32(out.data + 8, SL_PAGE_CONTENT_BYTES_MAX + 1);
-    cr_expect_not(sl_page_head_decode(out.data, &(sl_page_head){0}));
-    sl_buffer_free(&out);
+    for (unsigned kind = 1; kind < 40; kind++) {
+        for (int may_compress = 0; may_compress < 2; may_compress++) {
+            sl_buffer out = {0};
+            uint32_t most = sl_page_content_bytes_max(kind);
+            int is_packed = may_compress && (kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS ||
+                                             kind == SL_PAGE_BLOB);
+            sl_page_encode(&out, kind, 0, content, most, is_packed, KEY, 64);
+            cr_expect(is_valid(out.data, out.bytes, 64, content, most), "kind %u", kind);
+            if (!is_packed) sl_store32(out.data + 4, most + 1);
+            sl_store32(out.data + 8, most + 1);
+            cr_expect_not(sl_page_head_decode(out.data, &(sl_page_head){0}), "kind %u", kind);
+            sl_buffer_free(&out);
+        }
+    }
     free(content);
 }
 

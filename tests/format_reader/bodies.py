@@ -115,6 +115,7 @@ def decode_blob_head(data, is_whole=True):
 
 
 def decode_writer(data):
+    need(len(data) <= 1048576, "a writer description of %d bytes" % len(data))
     cursor = Cursor(data)
     ids = [cursor.id() for _ in range(4)]
     attempt, rank, flags, process_id = (cursor.u32() for _ in range(4))

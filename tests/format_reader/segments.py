@@ -15,12 +15,13 @@ from .wire import NO_TIME, Broken, Cursor, Newer, is_time, is_zero, need, pad8, 
 
 MAGIC = b"SLSEGMNT"
 HEADER_BYTES, PAGE_HEAD_BYTES, TRAILER_BYTES = 64, 24, 256
-PAGE_CONTENT_BYTES_MAX = 5242880
+PAGE_CONTENT_BYTES_MAX = 4194304
 PAYLOAD_BYTES_MAX = 65536
 BLOB_DATA_BYTES = 262144
 WRITER, SCHEMA, COLUMN, CHUNK, FACTS, BLOB, TRAILER = 1, 2, 3, 4, 5, 6, 31
 MAY_BE_LZ4 = {WRITER, SCHEMA, FACTS, BLOB}
-RAW_BYTES_MAX = {SCHEMA: 4194304, FACTS: 2097152}
+BYTES_MAX = {WRITER: 1048576, SCHEMA: 4194304, COLUMN: 65536, CHUNK: 3145728, FACTS: 2097152, BLOB: 262176,
+             TRAILER: 232} | {table: 49152 for table in range(16, 25)}
 REFERENCE = 1 << 31
 IS_SORTED, HAS_TIMES = 1, 2
 
@@ -126,7 +127,7 @@ def parse_page(data, at, key):
     kind, flags = data[at + 2], data[at + 3]
     content_bytes, raw_bytes = u32(data, at + 4), u32(data, at + 8)
     need(flags & ~1 == 0, "unknown page flags %02x" % flags)
-    need(content_bytes <= PAGE_CONTENT_BYTES_MAX and raw_bytes <= PAGE_CONTENT_BYTES_MAX, "a page out of bounds")
+    need(max(content_bytes, raw_bytes) <= BYTES_MAX.get(kind, PAGE_CONTENT_BYTES_MAX), "a page out of bounds")
     need(content_bytes < raw_bytes if flags else content_bytes == raw_bytes, "stored and raw bytes do not fit")
     end = at + PAGE_HEAD_BYTES + pad8(content_bytes)
     need(end <= len(data), "a page goes beyond the end of the file")
@@ -138,7 +139,6 @@ def parse_page(data, at, key):
     if flags:
         need(kind in MAY_BE_LZ4 or not is_known(kind), "a page of kind %d is compressed" % kind)
         raw = decompress(raw, raw_bytes)
-    need(raw_bytes <= RAW_BYTES_MAX.get(kind, PAGE_CONTENT_BYTES_MAX), "a page of kind %d is too long" % kind)
     return Page(at, kind, u32(data, at + 12), end - at, raw)
 
 

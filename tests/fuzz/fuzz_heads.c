@@ -113,7 +113,8 @@ static void take_page_head(const uint8_t *in)
 {
     sl_page_head head;
     if (!sl_page_head_decode(in, &head)) return;
-    FUZZ_HOLDS(head.content_bytes <= SL_PAGE_CONTENT_BYTES_MAX && head.raw_bytes <= SL_PAGE_CONTENT_BYTES_MAX,
+    const uint32_t most = sl_page_content_bytes_max(head.kind);
+    FUZZ_HOLDS(most <= SL_PAGE_CONTENT_BYTES_MAX && head.content_bytes <= most && head.raw_bytes <= most,
                "%u and %u bytes", head.content_bytes, head.raw_bytes);
     if (sl_page_bytes(&head) <= HEAD_BYTES_MAX) (void)sl_page_verify(in, &head, KEY, SLOT_AT);
 }

@@ -57,8 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint64_t file_bytes = SL_SEGMENT_HEADER_BYTES + bytes, at = SL_SEGMENT_HEADER_BYTES;
     sl_page_walk walk;
     sl_page_item item;
-    /* A page as stored and its content, each at most 8 MiB, are what a walk holds; checking them here takes as much. */
-    fuzz_memory_begin(FUZZ_MEMORY_BYTES_MAX + 3 * SL_PAGE_CONTENT_BYTES_MAX);
+    /* A page as stored and its content are what a walk holds; checking them here takes as much. */
+    fuzz_memory_begin(FUZZ_MEMORY_BYTES_MAX + 2 * SL_PAGE_CONTENT_BYTES_MAX);
     sl_page_walk_init(&walk, read_pages, &file, KEY, file_bytes);
     for (;;) {
         sl_page_walk_next(&walk, &item);

@@ -305,6 +305,13 @@ Test(misuse, of_writers)
     OPTIONS(MISUSE, .step_axis = bad);
     OPTIONS(MISUSE, .label_count = 1);
     OPTIONS(LIMIT, .labels = &pair, .label_count = STEPLOG_LABELS_MAX + 1);
+    const char *keys[] = {"1", "2", "3", "4", "5", "6", "7", "8"};
+    steplog_pair wide[8];
+    for (size_t i = 0; i < 8; i++) wide[i] = (steplog_pair){keys[i], long_text(STEPLOG_NAME_BYTES_MAX)};
+    OPTIONS(LIMIT, .labels = wide, .label_count = 8);
+    HOLDS(strstr(kit_error.text, "labels have 524296 bytes together: expected at most 524288"), "the words are '%s'",
+          kit_error.text);
+    much = long_text(STEPLOG_NAME_BYTES_MAX + 1); /* there is one such text */
     OPTIONS(MISUSE, .labels = pairs, .label_count = 2);
     pair = (steplog_pair){NULL, "v"};
     OPTIONS(MISUSE, .labels = &pair, .label_count = 1);
