@@ -52,7 +52,7 @@ int sl_unpack_from(const uint8_t *in, size_t count, unsigned width, uint64_t bas
 {
     SL_ASSERT(width <= 64);
     if (width == 0 || count == 0) {
-        if (count > 0) sl_kernels_now()->fill(base, 0, count, values);
+        sl_kernels_now()->fill(base, 0, count, values);
         return width == 0;
     }
     const sl_kernels *kernels = sl_kernels_now();

@@ -164,16 +164,18 @@ static steplog_status count_rows(steplog_cursor *c, const sl_piece_view *view, u
     return status < 0 ? status : STEPLOG_OK;
 }
 
-/* A view of the last n rows: looks back further until there are enough, then passes over what is too much. */
+/* A view of the last n rows: looks back further until there are enough, then passes over what is too much. Rows in the
+ * order of arrival may have any steps: all of them are looked at. */
 static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_error *err)
 {
     uint64_t wanted = c->view.last_count, slack = 1, count = 0;
+    const int is_arrival = (c->view.flags & STEPLOG_VIEW_ARRIVAL_ORDER) != 0;
     sl_piece_view back = view;
     SL_TRY(collect(c, &view, err));
     sl_merge_init(&c->merge, &c->set); /* sorts */
     for (int is_all = 0;; slack *= 8) {
         uint64_t rows = 0;
-        size_t at = c->set.pieces.count, node = c->set.nodes.count;
+        size_t at = is_arrival ? 0 : c->set.pieces.count, node = is_arrival ? 0 : c->set.nodes.count;
         back.step_begin = view.step_begin;
         while ((at > 0 || node > 0) && rows < wanted * slack) {
             const sl_piece *piece = at ? &c->set.pieces.items[at - 1] : NULL;
@@ -433,7 +435,6 @@ static void drop_rows(sl_batch_arrays *b, uint32_t count)
     memmove(b->writers, b->writers + count, left * sizeof *b->writers);
     memmove(b->sequences, b->sequences + count, left * sizeof *b->sequences);
     for (size_t c = 0; c < b->column_count; c++) {
-        if (b->present_pointers[c] == b->no_presence) continue;
         uint64_t *present = b->present + c * b->words;
         memmove(b->values + c * b->rows_max, b->values + c * b->rows_max + count, left * sizeof *b->values);
         for (uint32_t row = 0; row < b->row_count; row++) {

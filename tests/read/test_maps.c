@@ -1,11 +1,16 @@
 /* Readers that map files see what readers that read them see. */
 #include "steplog.h"
 
+#include "os/os.h"
+#include "support/counts.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { COLUMNS = 3 };
 
@@ -105,4 +110,46 @@ IN_BOTH_MODES(maps, are_followed_row_by_row)
     kit_store_close(other);
     kit_writer_close(writer);
     kit_store_close(store);
+}
+
+static int refuse_map(int fd, uint64_t bytes, int is_writable, void **out)
+{
+    (void)fd, (void)bytes, (void)is_writable, (void)out;
+    return -ENODEV;
+}
+
+Test(maps, that_the_system_refuses_are_reads)
+{
+    enum { ROWS = 5000 };
+    const char *path = test_path(test_temp_dir(), "store");
+    kit_store_close(kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
+    pid_t child = fork();
+    if (child == 0) { /* leaves a log */
+        steplog_writer *writer = kit_writer(kit_store(path, STEPLOG_NO_THREAD, 0), "run", 0, 1);
+        append(writer, kit_schema(writer, "m", COLUMNS), 0, ROWS);
+        test_leave_counts();
+        _exit(0);
+    }
+    int status = 0;
+    cr_assert(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    static sl_os_table refusing;
+    const sl_os_table *real = sl_os;
+    refusing = *real;
+    refusing.map = refuse_map;
+    steplog_store *store = kit_store(path, STEPLOG_READ_ONLY, 0);
+    steplog_reader *reader = kit_reader(store);
+    steplog_id run;
+    size_t found;
+    OK(steplog_reader_find_runs(reader, "run", &run, 1, &found, &kit_error));
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    for (int is_sealed = 0; is_sealed < 2; is_sealed++) {
+        sl_os = &refusing;
+        check_run(path, &run, ROWS);
+        sl_os = real;
+        if (is_sealed) break;
+        store = kit_store(path, STEPLOG_NO_THREAD, 0);
+        OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        kit_store_close(store);
+    }
 }

@@ -98,6 +98,36 @@ Test(nodes, give_every_row_once_in_every_view)
     kit_verify(path);
 }
 
+/* A job that goes on: nodes, and behind them blocks and rows of a log. */
+IN_BOTH_MODES(nodes, and_rows_that_came_later_give_the_last_rows)
+{
+    enum { LATER = 3000, ALL = ROWS + LATER };
+    steplog_id run;
+    steplog_store *store = make_store(test_path(test_temp_dir(), "store"), flags, &run);
+    steplog_writer *writer = kit_writer_resumed(store, "run", 0, 2, ROWS);
+    append(writer, ROWS, ALL);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        static const uint64_t lasts[] = {1, 2999, 3000, 3001, 4000, 10000, 69000, ALL, ALL + 1};
+        steplog_reader *reader = kit_reader(store);
+        for (size_t l = 0; l < sizeof lasts / sizeof *lasts; l++) {
+            for (unsigned order = 0; order < 2; order++) {
+                int64_t count = lasts[l] < ALL ? (int64_t)lasts[l] : ALL;
+                steplog_view view = {.size_bytes = sizeof view,
+                                     .last_count = lasts[l],
+                                     .flags = order ? STEPLOG_VIEW_ARRIVAL_ORDER : 0};
+                kit_rows rows = kit_read(reader, &run, "loss", &view);
+                cr_assert_eq(rows.row_count, (size_t)count);
+                for (size_t row = 0; row < rows.row_count; row++)
+                    cr_assert_eq(rows.steps[row], ALL - count + (int64_t)row, "row %zu of the last %ld", row, (long)count);
+                kit_rows_free(&rows);
+            }
+        }
+        steplog_reader_close(reader);
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
 /* Two attempts, the second from the middle of a node on, and two ranks whose steps lie side by side. */
 Test(nodes, of_several_writers_are_merged_step_by_step)
 {

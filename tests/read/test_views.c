@@ -305,6 +305,41 @@ IN_BOTH_MODES(view, step_ranges_and_the_last_rows)
     kit_store_close(store);
 }
 
+/* The last rows as they came, of steps that fall: what came last may stand before a block that came earlier. */
+IN_BOTH_MODES(view, the_last_rows_in_the_order_of_arrival)
+{
+    enum { BLOCK = 1024, BLOCKS = 5, TAIL = 101 };
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    static int64_t steps[BLOCK * BLOCKS + TAIL];
+    static const int64_t begins[BLOCKS + 1] = {20000, 0, 50000, 30000, 9500, 9000};
+    size_t count = 0;
+    for (size_t block = 0; block <= BLOCKS; block++)
+        for (int64_t i = 0; i < (block < BLOCKS ? BLOCK : TAIL); i++) steps[count++] = begins[block] + i;
+    for (size_t i = 0; i < count; i++) kit_log(writer, "loss", steps[i], (double)i);
+    for (int is_closed = 0; is_closed < 2; is_closed++) {
+        static const uint64_t lasts[] = {1, 100, 101, 102, 1000, 1024, 1125, 1126, 2000, 3000, 4000, 5000, 5221, 9000};
+        for (size_t l = 0; l < sizeof lasts / sizeof *lasts; l++) {
+            size_t wanted = lasts[l] < count ? (size_t)lasts[l] : count;
+            steplog_view view = {
+                .size_bytes = sizeof view, .flags = STEPLOG_VIEW_ARRIVAL_ORDER, .last_count = lasts[l]};
+            steplog_reader *reader = kit_reader(store);
+            kit_rows rows = kit_read(reader, &run, "loss", &view);
+            cr_assert_eq(rows.row_count, wanted, "%zu rows of the last %zu", rows.row_count, wanted);
+            for (size_t row = 0; row < wanted; row++) {
+                cr_assert_eq(rows.steps[row], steps[count - wanted + row], "row %zu of the last %zu: step %ld", row, wanted,
+                             (long)rows.steps[row]);
+                cr_assert_eq(kit_at(&rows, row, 0), (double)(count - wanted + row));
+            }
+            kit_rows_free(&rows);
+            steplog_reader_close(reader);
+        }
+        if (!is_closed) kit_writer_close(writer);
+    }
+    kit_store_close(store);
+}
+
 /* Random writers, schemas, steps and missing values, against a model that is a plain list. */
 IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
 {
