@@ -340,6 +340,39 @@ IN_BOTH_MODES(view, the_last_rows_in_the_order_of_arrival)
     kit_store_close(store);
 }
 
+/* In every order and range the last n rows are the end of all of them. */
+static void check_last_rows(steplog_reader *reader, const steplog_id *run, int64_t steps, test_random *random)
+{
+    static const uint32_t flags[] = {0, STEPLOG_VIEW_ARRIVAL_ORDER, STEPLOG_VIEW_ALL_ATTEMPTS,
+                                     STEPLOG_VIEW_ARRIVAL_ORDER | STEPLOG_VIEW_ALL_ATTEMPTS};
+    for (size_t f = 0; f < sizeof flags / sizeof *flags; f++) {
+        for (int range = 0; range < 3; range++) {
+            steplog_view view = {.size_bytes = sizeof view, .flags = flags[f], .has_begin = range > 0, .has_end = range > 1};
+            view.step_begin = (int64_t)test_random_below(random, (uint64_t)steps);
+            view.step_end = view.step_begin + 1 + (int64_t)test_random_below(random, (uint64_t)steps);
+            kit_rows all = kit_read(reader, run, "*", &view);
+            for (int i = 0; i < 6; i++) {
+                view.last_count = 1 + test_random_below(random, i % 2 ? 30 : all.row_count + 10);
+                size_t count = view.last_count < all.row_count ? (size_t)view.last_count : all.row_count;
+                kit_rows last = kit_read(reader, run, "*", &view);
+                cr_assert_eq(last.row_count, count, "%zu rows of the last %zu, flags %u", last.row_count, count, flags[f]);
+                for (size_t row = 0; row < count; row++) {
+                    size_t from = all.row_count - count + row;
+                    cr_assert_eq(last.steps[row], all.steps[from], "row %zu of the last %zu, flags %u", row, count, flags[f]);
+                    cr_assert_eq(last.sequences[row], all.sequences[from]);
+                    for (size_t c = 0; c < all.column_count; c++) {
+                        cr_assert_eq(kit_has(&last, row, c), kit_has(&all, from, c));
+                        if (kit_has(&last, row, c))
+                            cr_assert_eq(kit_bits(kit_at(&last, row, c)), kit_bits(kit_at(&all, from, c)));
+                    }
+                }
+                kit_rows_free(&last);
+            }
+            kit_rows_free(&all);
+        }
+    }
+}
+
 /* Random writers, schemas, steps and missing values, against a model that is a plain list. */
 IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
 {
@@ -408,6 +441,7 @@ IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
         }
         cr_assert_eq(row, rows.row_count);
         kit_rows_free(&rows);
+        check_last_rows(reader, &run, STEPS, &random);
         steplog_reader_close(reader);
         if (round == 0)
             for (int w = 0; w < WRITERS; w++) kit_writer_close(writers[w]);
