@@ -102,6 +102,16 @@ int sl_blob_decode(const void *data, size_t bytes, sl_blob *out, size_t *head_by
     return !span.is_bad && out->name_bytes > 0 && out->data_bytes <= STEPLOG_BLOB_BYTES_MAX;
 }
 
+int sl_fact_close_gap(sl_fact *fact, const sl_log_gap *gap)
+{
+    if (fact->kind != STEPLOG_EVENT_GAP || fact->number != 0 || gap->counter == 0) return 0;
+    fact->number = (int64_t)gap->refused_count;
+    fact->has_steps = 1;
+    fact->step_begin = gap->step_first;
+    fact->step_end = gap->step_last == INT64_MAX ? INT64_MAX : gap->step_last + 1;
+    return 1;
+}
+
 void sl_writer_description_encode(const sl_writer_description *description, sl_buffer *out)
 {
     sl_buffer_put(out, description->incarnation.bytes, 16);

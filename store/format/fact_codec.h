@@ -4,6 +4,7 @@
 
 #include "base/span.h"
 #include "format/layout.h"
+#include "format/log_header.h"
 
 #define SL_FACT_HEAD_BYTES 48u
 #define SL_BLOB_HEAD_BYTES 40u
@@ -51,6 +52,10 @@ typedef struct sl_writer_description {
     const uint8_t *labels; /* label_count times: u32 bytes, key, u32 bytes, value */
     uint32_t labels_bytes;
 } sl_writer_description;
+
+/* A gap that a full disk opened tells in the header of its log how much was refused: puts that into the fact that opened
+ * it. 0: another fact, or nothing was refused. */
+int sl_fact_close_gap(sl_fact *fact, const sl_log_gap *gap);
 
 void sl_writer_description_encode(const sl_writer_description *description, sl_buffer *out);
 int sl_writer_description_decode(const void *data, size_t bytes, sl_writer_description *out);

@@ -14,8 +14,9 @@ static steplog_status no_memory(steplog_error *err)
 
 static int held_by(const sl_source *source, sl_ranges *held, sl_ranges *dropped)
 {
-    return source->segment ? sl_segment_ranges(source->segment, source->writer, held, dropped)
-                           : sl_ranges_copy(held, &source->log->held);
+    if (source->segment) return sl_segment_ranges(source->segment, source->writer, held, dropped);
+    /* A log that failed to sync may end within a text that the next one has whole. */
+    return sl_ranges_copy(held, &source->log->held) && sl_ranges_subtract(held, &source->log->parts);
 }
 
 /* set loses what other does not have. */
@@ -93,6 +94,9 @@ steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
             status = no_memory(err);
     }
     if (status >= 0 && shared.count && !assign_rest(i, &shared)) status = no_memory(err);
+    for (size_t s = 0; s < i->sources.count && status >= 0; s++) /* nothing is missing there */
+        if (i->sources.items[s].log && !sl_ranges_add_all(&i->covered, &i->sources.items[s].log->parts))
+            status = no_memory(err);
     SL_VEC_FREE(&shared);
     SL_VEC_FREE(&dropped);
     return status;

@@ -144,6 +144,7 @@ void sl_log_release(sl_log *log)
     SL_VEC_FREE(&log->stretches);
     SL_VEC_FREE(&log->uses);
     SL_VEC_FREE(&log->held);
+    SL_VEC_FREE(&log->parts);
     sl_free(log);
 }
 
@@ -239,6 +240,15 @@ static int take_text(sl_log *log, const sl_log_item *item)
     return 0;
 }
 
+/* The parts of a text come one by one, and with the last one the whole. */
+static int note_parts(sl_log *log, const sl_log_item *item)
+{
+    sl_range whole = {item->sequence, item->sequence + item->sequence_count};
+    const sl_ranges text = {.items = &whole, .count = 1};
+    if (item->kind == SL_ITEM_OTHER) return sl_ranges_add(&log->parts, whole.begin, whole.end);
+    return log->parts.count == 0 || sl_ranges_subtract(&log->parts, &text);
+}
+
 static int is_writer_as_in_header(sl_log *log)
 {
     const sl_log_dictionary *d = &log->dictionary;
@@ -277,7 +287,8 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
         }
         /* The parts of a text that was never completed are present too: nothing is missing there. */
         if (is_good && SL_RECORD_IS_NUMBERED(item.record_kind))
-            is_good = sl_ranges_add(&log->held, item.sequence, item.sequence + item.sequence_count);
+            is_good = sl_ranges_add(&log->held, item.sequence, item.sequence + item.sequence_count) &&
+                      note_parts(log, &item);
         if (!is_good) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
     }
     log->is_torn = log->walk.is_torn;

@@ -55,6 +55,7 @@ typedef struct sl_log {
     SL_VEC(sl_log_text) texts;
     SL_VEC(sl_metric_use) uses; /* by the place of the name in the dictionary */
     sl_ranges held;
+    sl_ranges parts; /* of held: what a text took that is not complete here; another log may have it whole */
     uint64_t row_count, point_count;
     int64_t step_min, step_max, time_min_ns, time_max_ns;
     sl_damage_list *damage;

@@ -57,7 +57,7 @@ HOT steplog_status commit(steplog_writer *w, sl_row_log *log, uint8_t *p, uint32
     } else {
         sl_store64(p, head);
         sl_store64(p + bytes, 0); /* a recycled log has old bytes there */
-        SL_TRY(sl_writer_put(w, log, bytes, &w->error));
+        SL_TRY(sl_writer_put(w, log, tail, bytes, &w->error));
     }
     SL_KILL_POINT("append.committed");
     atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);

@@ -147,6 +147,8 @@ steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id
     log->header = (sl_log_header){.ordinal = ordinal};
     log->mark = (sl_log_mark){0};
     log->gap = (sl_log_gap){0};
+    atomic_store_explicit(&log->gap_counter, 0, memory_order_relaxed);
+    log->gap_synced = 0;
     log->is_directory_synced = 0;
     log->next = NULL;
     return STEPLOG_OK;
@@ -166,6 +168,10 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     static const uint8_t zeros[SL_LOG_HEADER_BYTES - SL_LOG_FIXED_BYTES];
     uint8_t fixed[SL_LOG_FIXED_BYTES], nothing[8] = {0};
     uint32_t ordinal = log->header.ordinal;
+    /* A log that was used before has no record any more, whatever becomes of this. */
+    atomic_store_explicit(&log->tail, SL_LOG_HEADER_BYTES, memory_order_relaxed);
+    atomic_store_explicit(&log->tail_sequence, header->first_sequence - 1, memory_order_relaxed);
+    log->mark = (sl_log_mark){.offset = SL_LOG_HEADER_BYTES, .sequence = header->first_sequence - 1};
     log->header = *header;
     log->header.version = SL_FORMAT_VERSION;
     log->header.features = 0;
@@ -187,9 +193,6 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
     SL_KILL_POINT("activate.copy_counts");
     SL_TRY(put_fixed(log, fixed, 0, err));
     SL_KILL_POINT("activate.counts");
-    log->mark = (sl_log_mark){.offset = SL_LOG_HEADER_BYTES, .sequence = log->header.first_sequence - 1};
-    atomic_store_explicit(&log->tail, SL_LOG_HEADER_BYTES, memory_order_relaxed);
-    atomic_store_explicit(&log->tail_sequence, log->mark.sequence, memory_order_relaxed);
     atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES, memory_order_relaxed);
     atomic_store_explicit(&log->is_frozen, 0, memory_order_relaxed);
     atomic_store_explicit(&log->is_moved, 0, memory_order_relaxed);
@@ -207,6 +210,7 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     /* The number first: the tail read after it covers at least that record. */
     uint64_t last = atomic_load_explicit(&log->tail_sequence, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_acquire);
+    uint64_t gap = atomic_load_explicit(&log->gap_counter, memory_order_acquire);
     int e = 0;
     if (!atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && has_lost_its_name(log, log_dir)) {
         /* No reader finds it: all of it has to go elsewhere, what was durable too. */
@@ -219,18 +223,21 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     if (atomic_load_explicit(&log->is_frozen, memory_order_relaxed))
         return sl_fail(err, STEPLOG_IO, -1, "log '%s' failed to sync earlier: its durable mark stays at %llu",
                        log->name, (unsigned long long)log->mark.sequence);
-    if (tail == log->mark.offset && log->mark.counter) return STEPLOG_OK;
+    if (tail == log->mark.offset && last == log->mark.sequence && gap == log->gap_synced && log->mark.counter)
+        return STEPLOG_OK;
     if (!log->is_directory_synced) e = sl_os->sync_all(log_dir);
     SL_KILL_POINT("sync.directory_synced");
     if (e == 0) {
         log->is_directory_synced = 1;
         e = sync_bytes(log, log->mark.counter ? log->mark.offset : 0, tail);
     }
+    if (e == 0 && log->base && log->mark.counter && gap != log->gap_synced) e = sync_bytes(log, 0, SL_LOG_HEADER_BYTES);
     if (e < 0) {
         sl_row_log_freeze(log);
         return sl_fail_os(err, -e, (int64_t)log->mark.offset, "cannot sync log '%s'", log->name);
     }
     SL_KILL_POINT("sync.data_synced");
+    log->gap_synced = gap;
     uint8_t slot[SL_LOG_SLOT_BYTES];
     log->mark = (sl_log_mark){log->mark.counter + 1, tail, last};
     uint64_t at = SL_LOG_MARK_OFFSET + log->mark.counter % 2 * SL_LOG_SLOT_STRIDE;
@@ -252,6 +259,7 @@ void sl_row_log_count_refused(sl_row_log *log, uint64_t points, int64_t step, in
     SL_KILL_POINT("gap.slot_made");
     put_header(log, slot, sizeof slot, at, NULL);
     SL_KILL_POINT("gap.slot_written");
+    atomic_store_explicit(&log->gap_counter, gap->counter, memory_order_release);
 }
 
 int64_t sl_row_log_read(void *context, void *buffer, size_t bytes, uint64_t offset)

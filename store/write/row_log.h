@@ -30,6 +30,8 @@ typedef struct sl_row_log {
     _Atomic int is_frozen;
     _Atomic int is_moved; /* frozen, and what was not durable stands in a later log */
     sl_log_gap gap; /* the writer's thread only */
+    _Atomic uint64_t gap_counter; /* of gap, once it stands in the header */
+    uint64_t gap_synced;          /* the same, as it is on the disk; under the writer's sync lock */
 } sl_row_log;
 
 /* Makes a spare: a new file of capacity_bytes, really allocated, locked. */
@@ -49,7 +51,7 @@ steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header,
 /* Nothing is appended to it, and its durable mark stays where it is. */
 void sl_row_log_freeze(sl_row_log *log);
 
-/* Makes [mark, tail] durable and writes the mark. *sequence receives the new durable number. On failure the log
+/* Makes [mark, tail] and the gap slots durable and writes the mark. *sequence receives the new durable number. On failure the log
  * is frozen, its limit zero. WAIT: it is frozen because its name is gone or another file's; nothing in it is durable
  * any more, and all of it has to be moved or sealed. One caller at a time. */
 steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence, steplog_error *err);

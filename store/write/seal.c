@@ -185,6 +185,7 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
         if (item.kind == SL_ITEM_DAMAGE || !*has_begun) continue;
         if (sl_ranges_has(&s->held, item.sequence)) continue; /* moved on from a log that failed to sync */
         SL_TRY_DONE(seal_item(s, &item, err));
+        if (item.kind == SL_ITEM_OTHER && source->is_moved) continue;
         sl_ranges *set = item.kind == SL_ITEM_OTHER ? &s->parts : &s->held;
         if (!sl_ranges_add(set, item.sequence, item.sequence + item.sequence_count)) {
             status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");

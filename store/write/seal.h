@@ -15,6 +15,7 @@ typedef struct sl_seal_source {
     uint64_t mark_offset;
     sl_log_gap gap;   /* counter 0: none */
     int is_same_boot; /* see log_walk.h */
+    int is_moved;     /* what it does not have whole stands in a later log */
 } sl_seal_source;
 
 typedef struct sl_seal_result {

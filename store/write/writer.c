@@ -51,19 +51,18 @@ static int reads_back(sl_row_log *log, const uint8_t *data, size_t bytes, uint64
     return 1;
 }
 
-steplog_status sl_writer_put(steplog_writer *w, sl_row_log *log, uint32_t bytes, steplog_error *err)
+steplog_status sl_writer_put(steplog_writer *w, sl_row_log *log, uint64_t at, uint32_t bytes, steplog_error *err)
 {
-    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
-    int e = sl_os_write_full(log->fd, log->scratch, (size_t)bytes + 8, tail);
+    int e = sl_os_write_full(log->fd, log->scratch, (size_t)bytes + 8, at);
     if (e == 0) return STEPLOG_OK;
     /* A write that failed may have done its work. Then readers find the record, and neither its number nor its bytes
      * may be used again: it is recorded. */
-    int is_there = reads_back(log, log->scratch, bytes, tail);
+    int is_there = reads_back(log, log->scratch, bytes, at);
     if (is_there > 0) return STEPLOG_OK;
-    if (is_there == 0) return sl_fail_os(err, -e, (int64_t)tail, "cannot write log '%s'", log->name);
+    if (is_there == 0) return sl_fail_os(err, -e, (int64_t)at, "cannot write log '%s'", log->name);
     sl_row_log_freeze(log);
     w->state = SL_WRITER_FAILED;
-    return sl_fail(err, STEPLOG_IO, (int64_t)tail,
+    return sl_fail(err, STEPLOG_IO, (int64_t)at,
                    "cannot write log '%s' (error %d), nor read what is there now (error %d)", log->name, -e, -is_there);
 }
 
@@ -145,21 +144,28 @@ static int let_sealer_catch_up(steplog_writer *w)
     int64_t now = sl_os->monotonic_time_ns(), until = now + CATCH_UP_NS_MAX;
     if (now < w->help_retry_ns) return 0;
     if (context->wake) context->wake(context->store);
+    const uint64_t waited_for = atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed);
     do {
         steplog_status status = STEPLOG_WAIT;
         if (atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed) >= context->help_bytes)
             status = sl_writer_help_seal(w);
         SL_KILL_POINT("append.helped");
         if (status < 0) w->help_retry_ns = now + HELP_PAUSE_NS; /* a full disk: refused appends come often */
-        if (status != STEPLOG_WAIT) break;
+        if (status != STEPLOG_WAIT) return 1;
         sl_os->sleep_ns(CATCH_UP_TURN_NS);
     } while (atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed) >= context->backlog_bytes &&
              sl_os->monotonic_time_ns() < until);
+    /* A sealer that does nothing has no room either, or its disk hangs: the appends to come do not wait for that. */
+    if (atomic_load_explicit(&w->waiting_bytes, memory_order_relaxed) >= waited_for)
+        w->help_retry_ns = sl_os->monotonic_time_ns() + HELP_PAUSE_NS;
     return 1;
 }
 
 /* Replaces the active log by a new one whose first record will have first_sequence. The old one is handed to the
- * sealer, or kept back in *kept for a caller that still reads it. On failure the old log stays active. */
+ * sealer, or kept back in *kept for a caller that still reads it. On failure the old log stays active.
+ *
+ * Until the fresh log is whole the background syncs the old one. It never sees the fresh one without having the old
+ * one in sealing: what it says is durable in the fresh one includes all that was recorded before. */
 static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_sequence, sl_row_log **kept,
                              steplog_error *err)
 {
@@ -176,23 +182,19 @@ static steplog_status rotate(steplog_writer *w, uint64_t bytes, uint64_t first_s
         status = restate(w, err);
         w->next_sequence = sequence;
     }
-    if (status < 0 && old) {
-        /* The background may be looking at it: it goes the way of all logs, without a record in it. */
-        atomic_store_explicit(&w->log, old, memory_order_release);
-        push_sealing(w, fresh);
-        return status;
-    }
     if (status < 0) {
-        atomic_store_explicit(&w->log, NULL, memory_order_release);
+        atomic_store_explicit(&w->log, old, memory_order_release);
         sl_row_log_remove(fresh, w->context->log_dir, NULL);
         return status;
     }
     SL_KILL_POINT("rotate.restated");
+    atomic_store_explicit(&w->shared_log, NULL, memory_order_release);
     if (kept)
         *kept = old;
     else if (old)
         push_sealing(w, old);
     SL_KILL_POINT("rotate.handed_over");
+    atomic_store_explicit(&w->shared_log, fresh, memory_order_release);
     if (w->wanted_log_bytes < w->context->log_bytes) {
         w->wanted_log_bytes *= 2;
         if (w->wanted_log_bytes > w->context->log_bytes) w->wanted_log_bytes = w->context->log_bytes;
@@ -232,15 +234,9 @@ void sl_writer_record_gap(steplog_writer *w)
 {
     const sl_log_gap *gap = &w->unrecorded;
     if (gap->counter == 0) return;
-    sl_fact fact = {.kind = STEPLOG_EVENT_GAP,
-                    .time_ns = sl_os->wall_time_ns(),
-                    .has_key = 1,
-                    .key = "refused",
-                    .key_bytes = 7,
-                    .number = (int64_t)gap->refused_count,
-                    .has_steps = 1,
-                    .step_begin = gap->step_first,
-                    .step_end = gap->step_last == INT64_MAX ? INT64_MAX : gap->step_last + 1};
+    sl_fact fact = {
+        .kind = STEPLOG_EVENT_GAP, .time_ns = sl_os->wall_time_ns(), .has_key = 1, .key = "refused", .key_bytes = 7};
+    sl_fact_close_gap(&fact, gap);
     if (sl_writer_append_fact(w, &fact, NULL) >= 0) w->unrecorded = (sl_log_gap){0};
 }
 
@@ -251,6 +247,16 @@ static steplog_status add_lost(steplog_writer *w, sl_ranges *lost, uint64_t end)
     return sl_ranges_add(lost, w->next_sequence, end)
                ? STEPLOG_OK
                : sl_fail(&w->error, STEPLOG_NOMEM, -1, "no memory to say what a failed sync lost");
+}
+
+/* A text goes on as it is, but for the gap of a full disk: the log that counts what it refused is not the new one. */
+static steplog_status copy_text(steplog_writer *w, const sl_row_log *old, const sl_log_item *item)
+{
+    sl_fact fact;
+    if (item->record_kind != SL_RECORD_FACT || !sl_fact_decode(item->content, item->content_bytes, &fact) ||
+        !sl_fact_close_gap(&fact, &old->gap))
+        return sl_writer_append_text(w, item->record_kind, 0, item->content, item->content_bytes, NULL, 0, &w->error);
+    return sl_writer_append_fact(w, &fact, &w->error);
 }
 
 /* Copies the records above the durable mark of a frozen log into the fresh active one, each checked again. What
@@ -283,8 +289,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
             w->next_sequence = item.sequence;
         }
         if (item.kind == SL_ITEM_TEXT) {
-            status = sl_writer_append_text(w, item.record_kind, 0, item.content, item.content_bytes, NULL, 0,
-                                           &w->error);
+            status = copy_text(w, old, &item);
         } else if (item.kind == SL_ITEM_POINT) {
             w->has_base = 0;
             status = steplog_writer_point(w, (steplog_metric){item.index}, item.step, item.time_ns, item.value);
@@ -309,10 +314,13 @@ static steplog_status move_from_frozen(steplog_writer *w)
 {
     sl_row_log *old = active_log(w);
     sl_ranges lost = {0};
+    const int is_nested = w->moving_lost != NULL; /* the log that is moved to failed, too: the outer move goes on after this */
     uint64_t bytes = atomic_load_explicit(&old->tail, memory_order_relaxed) - old->mark.offset;
     SL_TRY(rotate(w, 2 * bytes, old->mark.sequence + 1, &old, &w->error));
     SL_KILL_POINT("frozen.rotated");
-    steplog_status status = copy_tail(w, old, 2 * bytes, &lost);
+    if (!is_nested) w->moving_lost = &lost;
+    steplog_status status = copy_tail(w, old, 2 * bytes, w->moving_lost);
+    if (!is_nested) w->moving_lost = NULL;
     SL_KILL_POINT("frozen.copied");
     atomic_store_explicit(&old->is_moved, status >= 0, memory_order_release);
     push_sealing(w, old);
@@ -351,6 +359,7 @@ static void forget_log(sl_row_log *log)
 
 void sl_writer_leave_parent(steplog_writer *w)
 {
+    atomic_store(&w->shared_log, NULL);
     forget_log(atomic_exchange(&w->log, NULL));
     for (unsigned i = 0; i < SL_SPARES_MAX; i++) forget_log(atomic_exchange(&w->spares[i], NULL));
     sl_row_log *lists[2] = {atomic_exchange(&w->sealing, NULL), w->sealing_taken};
@@ -361,6 +370,7 @@ void sl_writer_leave_parent(steplog_writer *w)
             forget_log(log);
         }
     atomic_store(&w->waiting_bytes, 0);
+    w->moving_lost = NULL;
     w->scratch = (sl_buffer){0}; /* it may have been growing: leaked */
     pthread_mutex_init(&w->sync_lock, NULL);
 }
@@ -425,7 +435,7 @@ steplog_status sl_writer_make_room(steplog_writer *w, uint64_t bytes, uint64_t p
     if (status == STEPLOG_FULL) return sl_writer_refuse(w, points, step, time_ns);
     if (status < 0) return status;
     w->state = SL_WRITER_OPEN;
-    sl_writer_record_gap(w);
+    if (!w->moving_lost) sl_writer_record_gap(w); /* else the next number is a moved record's */
     SL_KILL_POINT("rotate.room_made");
     return status;
 }

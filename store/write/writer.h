@@ -9,6 +9,7 @@
 #define SL_WRITE_WRITER_H
 
 #include "format/fact_codec.h"
+#include "index/ranges.h"
 #include "steplog/writer.h"
 #include "write/row_log.h"
 #include "write/schema_table.h"
@@ -31,7 +32,7 @@ typedef struct sl_names_list {
 enum { SL_WRITER_OPEN = 0, SL_WRITER_GAP = 1, SL_WRITER_FAILED = 2 };
 
 struct steplog_writer {
-    sl_row_log *_Atomic log;        /* active; the background syncs it */
+    sl_row_log *_Atomic log;        /* active: the writer's thread, and whoever closes */
     const _Atomic uint64_t *alive_page;
     uint64_t generation; /* of the process that the logs belong to */
     uint64_t starting_generation; /* of the process that this incarnation is of, when it has no log yet */
@@ -53,10 +54,13 @@ struct steplog_writer {
     sl_buffer scratch;
     steplog_error error;
     uint64_t row_count, refused_count, slow_append_count;
-    int64_t help_retry_ns; /* when to try again to seal in an append, after it could not be done */
+    int64_t help_retry_ns; /* when to wait again for the sealer, or seal, in an append, after that did not help */
+    sl_ranges *moving_lost; /* while records are moved out of a frozen log: those that are gone; else NULL */
     sl_log_gap unrecorded; /* refused while not even a gap record could be written */
 
     /* shared with the background work */
+    sl_row_log *_Atomic shared_log; /* the active log, once it is whole and the one before stands in sealing; NULL for the
+                                       moment in between. Looked at under sync_lock: nobody frees it meanwhile */
     sl_row_log *_Atomic spares[SL_SPARES_MAX]; /* made or recycled by it, taken by append */
     sl_row_log *_Atomic sealing;   /* pushed by append, taken by it: newest first */
     _Atomic uint32_t helped_count; /* segments that appends made themselves, for the background to count */
@@ -101,8 +105,8 @@ steplog_status sl_writer_refuse(steplog_writer *writer, uint64_t points, int64_t
 /* Records a gap that could not be recorded before. */
 void sl_writer_record_gap(steplog_writer *writer);
 
-/* Pwrite mode: writes the record of bytes that stands in the log's scratch, and the zero word behind it, at the tail. */
-steplog_status sl_writer_put(steplog_writer *writer, sl_row_log *log, uint32_t bytes, steplog_error *err);
+/* Pwrite mode: writes the record of bytes that stands in the log's scratch, and the zero word behind it, at at. */
+steplog_status sl_writer_put(steplog_writer *writer, sl_row_log *log, uint64_t at, uint32_t bytes, steplog_error *err);
 
 /* Appends a text record (fact, blob, name, schema) of two pieces. */
 steplog_status sl_writer_append_text(steplog_writer *writer, unsigned kind, uint32_t index, const void *first,

@@ -12,14 +12,13 @@
 
 static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_relaxed); }
 
-/* Puts one record at the tail of the active log; room is there. */
-static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flags, uint32_t index, uint8_t *p,
+/* Puts one record at a place of the active log, of which p is the memory; room is there. */
+static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flags, uint32_t index, uint64_t at, uint8_t *p,
                                  uint32_t bytes, steplog_error *err)
 {
     sl_row_log *log = active_log(w);
-    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
     uint64_t head = sl_record_head(bytes, kind, flags, index);
-    sl_store64(p + 8, sl_record_check_of(p, bytes, head, log->file_key, tail, w->next_sequence));
+    sl_store64(p + 8, sl_record_check_of(p, bytes, head, log->file_key, at, w->next_sequence));
     SL_KILL_POINT("text.filled");
     if (log->base) {
         sl_store64(p + bytes, 0);
@@ -28,20 +27,26 @@ static steplog_status put_record(steplog_writer *w, unsigned kind, unsigned flag
     } else {
         sl_store64(p, head);
         sl_store64(p + bytes, 0);
-        SL_TRY(sl_writer_put(w, log, bytes, err));
+        SL_TRY(sl_writer_put(w, log, at, bytes, err));
     }
     SL_KILL_POINT("text.committed");
     w->next_sequence += SL_RECORD_IS_NUMBERED(kind) ? 1 : 0;
     if (SL_RECORD_IS_NUMBERED(kind)) w->has_base = 0;
-    atomic_store_explicit(&log->tail, tail + bytes, memory_order_release);
-    atomic_store_explicit(&log->tail_sequence, w->next_sequence - 1, memory_order_release);
     return STEPLOG_OK;
 }
 
-static uint8_t *tail_of(sl_row_log *log)
+/* What was put counts from now on for whoever syncs: no mark is set between the parts of a text, which could not be
+ * moved from there after a failed sync. */
+static void move_tail(steplog_writer *w, uint64_t tail)
 {
-    return log->base ? log->base + atomic_load_explicit(&log->tail, memory_order_relaxed) : log->scratch;
+    sl_row_log *log = active_log(w);
+    atomic_store_explicit(&log->tail, tail, memory_order_release);
+    atomic_store_explicit(&log->tail_sequence, w->next_sequence - 1, memory_order_release);
 }
+
+static uint64_t tail_of(const sl_row_log *log) { return atomic_load_explicit(&log->tail, memory_order_relaxed); }
+
+static uint8_t *place_of(sl_row_log *log, uint64_t at) { return log->base ? log->base + at : log->scratch; }
 
 /* Copies [at, at + bytes) of the two pieces. */
 static void copy_pieces(uint8_t *to, size_t at, size_t bytes, const uint8_t *first, size_t first_bytes,
@@ -74,42 +79,50 @@ steplog_status sl_writer_append_text(steplog_writer *w, unsigned kind, uint32_t 
                                      size_t first_bytes, const void *second, size_t second_bytes, steplog_error *err)
 {
     size_t total = first_bytes + second_bytes, at = 0;
+    steplog_status status = STEPLOG_OK;
     uint64_t wanted = records_bytes(total) + 8;
     int is_first = 1;
     while (!has_room(w, wanted)) {
-        steplog_status status = sl_writer_make_room(w, wanted, 0, 0, STEPLOG_TIME_NONE);
+        status = sl_writer_make_room(w, wanted, 0, 0, STEPLOG_TIME_NONE);
         if (status < 0) {
             if (err) *err = w->error;
             return status;
         }
     }
+    uint64_t tail = tail_of(active_log(w));
     do {
         size_t part = total - at < SL_PART_BYTES_MAX ? total - at : SL_PART_BYTES_MAX & ~(size_t)7;
         uint32_t bytes = (uint32_t)(SL_RECORD_HEAD_BYTES + SL_PART_HEAD_BYTES + ((part + 7) & ~(size_t)7));
-        uint8_t *p = tail_of(active_log(w));
+        uint8_t *p = place_of(active_log(w), tail);
         sl_store32(p + 16, (uint32_t)part);
         sl_store32(p + 20, (uint32_t)total);
         memset(p + bytes - 8, 0, bytes > 24 ? 8 : 0);
         copy_pieces(p + 24, at, part, first, first_bytes, second);
         at += part;
         unsigned flags = (is_first ? (unsigned)SL_PART_IS_FIRST : 0) | (at < total ? (unsigned)SL_PART_HAS_MORE : 0);
-        SL_TRY(put_record(w, kind, flags, index, p, bytes, err));
+        status = put_record(w, kind, flags, index, tail, p, bytes, err);
+        if (status < 0) break; /* the parts that are there have taken their numbers and their place */
+        tail += bytes;
         if (at < total) SL_KILL_POINT("text.between_parts");
         is_first = 0;
     } while (at < total);
-    return STEPLOG_OK;
+    move_tail(w, tail);
+    return status;
 }
 
 steplog_status sl_writer_append_raw(steplog_writer *w, sl_row_log *from, uint64_t offset, uint32_t bytes)
 {
     while (!has_room(w, (uint64_t)bytes + 8))
         SL_TRY(sl_writer_make_room(w, (uint64_t)bytes + 8, 1, 0, STEPLOG_TIME_NONE));
-    uint8_t *p = tail_of(active_log(w));
+    const uint64_t tail = tail_of(active_log(w));
+    uint8_t *p = place_of(active_log(w), tail);
     uint8_t head[8];
     if (sl_row_log_read(from, head, 8, offset) != 8 ||
         sl_row_log_read(from, p + 16, bytes - 16, offset + 16) != (int64_t)bytes - 16)
         return sl_writer_fail(w, STEPLOG_IO, "cannot read log '%s' back", from->name);
-    return put_record(w, head[2], head[3], sl_load32(head + 4), p, bytes, &w->error);
+    SL_TRY(put_record(w, head[2], head[3], sl_load32(head + 4), tail, p, bytes, &w->error));
+    move_tail(w, tail + bytes);
+    return STEPLOG_OK;
 }
 
 steplog_status sl_writer_append_fact(steplog_writer *w, sl_fact *fact, steplog_error *err)

@@ -13,12 +13,20 @@
 
 static sl_row_log *active_log(const steplog_writer *w) { return atomic_load_explicit(&w->log, memory_order_acquire); }
 
+/* Whether the active log is filling. */
+static int is_filling(steplog_writer *w)
+{
+    pthread_mutex_lock(&w->sync_lock);
+    const sl_row_log *log = atomic_load_explicit(&w->shared_log, memory_order_acquire);
+    int is = log && atomic_load_explicit(&log->tail, memory_order_relaxed) >= log->capacity_bytes / 4;
+    pthread_mutex_unlock(&w->sync_lock);
+    return is;
+}
+
 steplog_status sl_writer_prepare_spare(steplog_writer *w, steplog_error *err)
 {
-    sl_row_log *log = active_log(w), *spare;
-    if (!log) return STEPLOG_OK; /* a child that is starting over */
-    uint64_t tail = atomic_load_explicit(&log->tail, memory_order_relaxed);
-    if (sl_writer_spare_count(w) || tail < log->capacity_bytes / 4) return STEPLOG_OK;
+    sl_row_log *spare;
+    if (sl_writer_spare_count(w) || !is_filling(w)) return STEPLOG_OK;
     uint32_t ordinal = atomic_fetch_add_explicit(&w->next_ordinal, 1, memory_order_relaxed);
     SL_TRY(sl_row_log_create(w->context->log_dir, &w->incarnation, ordinal,
                              atomic_load_explicit(&w->spare_bytes, memory_order_relaxed), w->context->is_mapped, &spare,
@@ -63,8 +71,8 @@ steplog_status sl_writer_sync_logs(steplog_writer *w, steplog_error *err)
     steplog_status status = STEPLOG_OK;
     uint64_t sequence = 0;
     pthread_mutex_lock(&w->sync_lock);
-    /* The active log is looked up first: a log that becomes full after this is not older than it. */
-    sl_row_log *log = active_log(w);
+    /* The active log is looked up first: all that are older stand in sealing then (writer.c, rotate). */
+    sl_row_log *log = atomic_load_explicit(&w->shared_log, memory_order_acquire);
     take_sealing(w);
     for (sl_row_log *old = w->sealing_taken; old && status == STEPLOG_OK; old = old->next) {
         if (atomic_load_explicit(&old->is_moved, memory_order_acquire)) continue; /* its rows stand in a later log */
@@ -113,6 +121,7 @@ static steplog_status seal_oldest(steplog_writer *w, size_t most, int with_activ
     if (with_active) {
         sl_row_log **end = &w->sealing_taken;
         while (*end) end = &(*end)->next;
+        atomic_store(&w->shared_log, NULL);
         sl_row_log *log = atomic_exchange(&w->log, NULL);
         *end = log;
         if (log) log->next = NULL;
@@ -130,7 +139,8 @@ static steplog_status seal_oldest(steplog_writer *w, size_t most, int with_activ
                                       .memory = log->base,
                                       .header = log->header,
                                       .mark_offset = atomic_load_explicit(&log->tail, memory_order_acquire),
-                                      .gap = log->gap};
+                                      .gap = log->gap,
+                                      .is_moved = atomic_load_explicit(&log->is_moved, memory_order_acquire)};
     qsort(sources, count, sizeof *sources, compare_sources);
     SL_KILL_POINT("seal.logs_taken");
     SL_TRY_DONE(sl_seal_logs(context, sources, count, SL_SEAL_ALL_DURABLE, &result, err));
