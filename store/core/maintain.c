@@ -215,17 +215,19 @@ static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
     return status;
 }
 
+/* The copy keeps the file's name. While it is made it has one that is nobody else's: others may copy the same file. */
 static steplog_status copy_segment(merging *m, sl_segment *segment)
 {
     uint32_t level = level_for(m, segment);
     char temporary[SL_FILE_NAME_BYTES], name[SL_FILE_NAME_BYTES], path[96];
-    int dir = -1;
+    steplog_id temporary_id;
+    int to, dir = -1, e = sl_os->random(temporary_id.bytes, 16);
+    if (e < 0) return sl_fail_os(m->err, -e, -1, "no random bytes for a temporary name");
     SL_TRY(sl_level_dir_open(m->store->store_dir, level, &dir, m->err));
     SL_KILL_POINT("merge.level_there");
-    sl_temporary_name(&segment->header.file_id, temporary);
+    sl_temporary_name(&temporary_id, temporary);
     sl_segment_name(&segment->header.file_id, name);
-    sl_os->unlink(dir, temporary); /* of a merge that was stopped */
-    int to, e = sl_private_open(&to, dir, temporary, SL_OS_WRITE | SL_OS_CREATE);
+    e = sl_private_open(&to, dir, temporary, SL_OS_WRITE | SL_OS_CREATE);
     steplog_status status = e < 0 ? sl_fail_os(m->err, -e, -1, "cannot create '%s'", temporary)
                                   : copy_bytes(m, segment, to);
     e = 0;
@@ -233,7 +235,8 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     if (status == STEPLOG_OK && (e = sl_os->sync_data(to)) == 0) {
         SL_KILL_POINT("merge.synced");
         e = sl_os->rename(dir, temporary, dir, name);
-        if (e == -EEXIST && (e = sl_os->unlink(dir, temporary)) == -ENOENT) e = 0; /* it was this one, asked twice */
+        /* Another's, synced as this one is; or it was this one, asked twice. */
+        if (e == -EEXIST && (e = sl_os->unlink(dir, temporary)) == -ENOENT) e = 0;
         SL_KILL_POINT("merge.renamed");
         if (e == 0) e = sl_os->sync_all(dir);
     }

@@ -434,9 +434,9 @@ Test(merge, brings_again_what_is_damaged_although_calls_fail)
         flip_byte(segment_on(path, "0"), 80);
         test_os_fail(TEST_OS_NAME, at, EACCES, 0);
         steplog_status status = steplog_store_merge(store, old, NULL, NULL, &result, NULL);
-        cr_assert_geq(test_os_count(), 3);
+        cr_assert_geq(test_os_count(), 2);
         test_os_restore();
-        cr_assert(at < 2 || at > 3 || status < 0, "call %d failed", (int)at); /* the renaming, the removal of the damaged */
+        cr_assert(at > 2 || status < 0, "call %d failed", (int)at); /* the renaming, the removal of the damaged */
         OK(steplog_store_merge(store, old, NULL, NULL, &result, &kit_error));
         cr_assert_eq(points_of(store, &run, "*"), 80);
         kit_store_close(source);
