@@ -11,7 +11,9 @@ extern "C" {
 /* ---- facts and attempts, from outside the job ---- */
 
 /* Records facts about a run: as steplog_writer_set_fact() for several at once, without
- * a writer. All or none are recorded.
+ * a writer. All or none are recorded: none when this fails. Where that could not be
+ * made sure of the status is IO and the text says that they may be; that holds for all
+ * that records facts below.
  *
  * facts, count  a value of NULL takes the fact away; a key of NULL is MISUSE.
  *

@@ -10,6 +10,7 @@
 #include "core/store.h"
 #include "format/checksum.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 steplog_status sl_store_facts(steplog_store *s, steplog_reader **out, steplog_error *err)
@@ -185,8 +186,9 @@ static steplog_status look_at_run(steplog_store *s, const steplog_id *id, const 
     return status;
 }
 
-static steplog_status new_writer(steplog_store *s, const steplog_id *run, uint32_t attempt, uint32_t flags,
-                                 const steplog_writer_options *o, steplog_writer **out, steplog_error *err)
+static steplog_status new_writer(steplog_store *s, sl_write_context *context, const steplog_id *run,
+                                 uint32_t attempt, uint32_t flags, const steplog_writer_options *o,
+                                 steplog_writer **out, steplog_error *err)
 {
     sl_buffer labels = {0};
     if (atomic_load(&s->is_forked) || sl_store_generation(s) == 0) sl_store_after_fork(s);
@@ -206,7 +208,7 @@ static steplog_status new_writer(steplog_store *s, const steplog_id *run, uint32
                                  .host = s->host,
                                  .process_id = s->process_id,
                                  .process_start_ns = s->process_start_ns};
-        status = sl_writer_new(&s->write, &setup, out, err);
+        status = sl_writer_new(context, &setup, out, err);
     }
     sl_buffer_free(&labels);
     return status;
@@ -271,7 +273,7 @@ steplog_status steplog_writer_open(steplog_store *s, const steplog_writer_option
     SL_TRY(choose_run(&o, &run, err));
     SL_TRY(look_at_run(s, &run, &o, &now, err));
     steplog_writer *w;
-    SL_TRY(new_writer(s, &run, now.attempt, 0, &o, &w, err));
+    SL_TRY(new_writer(s, &s->write, &run, now.attempt, 0, &o, &w, err));
     SL_KILL_POINT("writer.made");
     w->lamport = now.lamport - 1;
     steplog_status status = STEPLOG_OK;
@@ -345,6 +347,35 @@ steplog_status steplog_writer_close(steplog_writer *w, int exit_code, steplog_er
 
 /* ---- facts from outside ---- */
 
+/* The log of facts that were not recorded, or not known to be. */
+static steplog_status revoke_logs(steplog_store *s, steplog_writer *w, steplog_error *err)
+{
+    steplog_status status = sl_row_log_revoke(atomic_exchange(&w->log, NULL), s->log_dir, err);
+    while (w->sealing_taken) {
+        sl_row_log *log = w->sealing_taken;
+        w->sealing_taken = log->next;
+        steplog_status also = sl_row_log_revoke(log, s->log_dir, status < 0 ? NULL : err);
+        if (status >= 0) status = also;
+    }
+    return status;
+}
+
+/* Removes the segment of facts that nobody was told are recorded. One that is gone already was compacted. */
+static steplog_status revoke_segment(steplog_store *s, const sl_named_segment *named, steplog_error *err)
+{
+    if (!named->name[0]) return STEPLOG_OK;
+    int e = sl_os->unlink(s->store_dir, named->name);
+    if (e == -ENOENT && !named->is_named) e = 0;
+    else if (e == 0) {
+        int dir = sl_os->open_dir(s->store_dir, SL_SEGMENT_DIR "/0");
+        e = dir < 0 ? dir : sl_os->sync_all(dir);
+        if (dir >= 0) sl_os->close(dir);
+    }
+    if (e < 0) return sl_fail_os(err, -e, -1, "the facts may be recorded: cannot take '%s' back", named->name);
+    return named->has_others ? sl_fail(err, STEPLOG_IO, -1, "the facts may be recorded: a segment of them is gone")
+                             : STEPLOG_OK;
+}
+
 steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count,
                                steplog_error *err)
 {
@@ -353,23 +384,21 @@ steplog_status sl_store_record(steplog_store *s, const steplog_id *run, uint32_t
     steplog_error why = {0};
     if (s->flags & STEPLOG_READ_ONLY)
         return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
-    SL_TRY(new_writer(s, run, attempt ? attempt : 1, SL_WRITER_IS_FACTS_ONLY, &o, &w, err));
+    sl_named_segment named = {0};
+    sl_write_context context = s->write;
+    context.named = &named;
+    SL_TRY(new_writer(s, &context, run, attempt ? attempt : 1, SL_WRITER_IS_FACTS_ONLY, &o, &w, err));
     steplog_status status = STEPLOG_OK;
     for (size_t i = 0; i < count && status >= 0; i++) status = sl_writer_append_fact(w, &facts[i], &why);
     SL_KILL_POINT("record.facts_appended");
-    /* All or nothing: only the published segment counts; without it the log goes. */
+    /* All or nothing: only the published segment counts; without it the log goes, and what there is of it too. */
     if (status >= 0) status = sl_writer_seal(w, 1, &why);
     SL_KILL_POINT("record.facts_sealed");
     if (status < 0) {
         steplog_error revoke_why = {0};
-        steplog_status revoked = sl_row_log_revoke(atomic_exchange(&w->log, NULL), s->log_dir, &revoke_why);
-        while (w->sealing_taken) {
-            sl_row_log *log = w->sealing_taken;
-            w->sealing_taken = log->next;
-            steplog_status also = sl_row_log_revoke(log, s->log_dir, revoked < 0 ? NULL : &revoke_why);
-            if (revoked >= 0) revoked = also;
-        }
-        if (revoked < 0) { /* then nobody can say that nothing was recorded */
+        steplog_status revoked = revoke_logs(s, w, &revoke_why);
+        steplog_status also = revoke_segment(s, &named, revoked < 0 ? NULL : &revoke_why);
+        if (revoked < 0 || also < 0) { /* then nobody can say that nothing was recorded */
             status = STEPLOG_IO;
             why = revoke_why;
             why.code = STEPLOG_IO;

@@ -215,6 +215,14 @@ static steplog_status look_elsewhere(const sl_write_context *context, const seal
     return status;
 }
 
+static void note_named(sl_named_segment *named, const char *name, int is_named)
+{
+    if (!named || !*name) return;
+    named->has_others |= named->is_named;
+    named->is_named = is_named;
+    memcpy(named->name, name, sizeof named->name);
+}
+
 static steplog_status seal_once(const sl_write_context *context, const sl_seal_source *sources, size_t count,
                                 uint64_t durable_sequence, sl_seal_result *out, steplog_error *err)
 {
@@ -222,7 +230,7 @@ static steplog_status seal_once(const sl_write_context *context, const sl_seal_s
     /* The logs before the first one may be what the power cut took: that is a hole as any other. */
     if (durable_sequence < s.next_number) s.next_number = durable_sequence + 1;
     steplog_status status = STEPLOG_OK;
-    int has_begun = 0;
+    int has_begun = 0, is_named;
     *out = (sl_seal_result){.sequence_end = 1};
     if (!(s.values = sl_alloc(STEPLOG_ROW_METRICS_MAX * sizeof *s.values)))
         return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
@@ -239,8 +247,9 @@ static steplog_status seal_once(const sl_write_context *context, const sl_seal_s
     }
     SL_TRY_DONE(sl_segment_writer_end(s.writer, &s.held, &s.parts, err));
     SL_KILL_POINT("seal.ended");
-    status = sl_segment_writer_publish(s.writer, out->name, NULL, err);
+    status = sl_segment_writer_publish(s.writer, out->name, &is_named, err);
     s.writer = NULL;
+    note_named(context->named, out->name, is_named);
     SL_KILL_POINT("seal.published");
     if (status >= 0) status = sl_segment_read_back(context->store_dir, out->name, err);
     if (status == STEPLOG_MISSING) status = look_elsewhere(context, &s, &sources[0].header, err);

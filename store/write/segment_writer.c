@@ -566,11 +566,13 @@ static steplog_status put_tables(sl_segment_writer *w, steplog_error *err)
     return sl_segment_index_write(&w->index, &sink, err);
 }
 
-steplog_status sl_segment_writer_publish(sl_segment_writer *w, char *name, steplog_id *file_id, steplog_error *err)
+steplog_status sl_segment_writer_publish(sl_segment_writer *w, char *name, int *is_named, steplog_error *err)
 {
     char final_name[SL_FILE_NAME_BYTES];
     int e;
     steplog_status status;
+    if (name) *name = '\0';
+    if (is_named) *is_named = 0;
     SL_TRY_DONE(put_tables(w, err));
     SL_TRY_DONE(flush(w, 0, err));
     sl_segment_name(&w->file_id, final_name);
@@ -580,10 +582,12 @@ steplog_status sl_segment_writer_publish(sl_segment_writer *w, char *name, stepl
         goto done;
     }
     SL_KILL_POINT("publish.synced");
+    if (name) snprintf(name, 80, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)w->level, final_name);
     if ((e = sl_os->rename(w->level_dir, w->temporary_name, w->level_dir, final_name)) < 0) {
         status = sl_fail_os(err, -e, -1, "cannot publish segment '%s'", final_name);
         goto done;
     }
+    if (is_named) *is_named = 1;
     SL_KILL_POINT("publish.renamed");
     if ((e = sl_os->sync_all(w->level_dir)) < 0) {
         /* It may or may not be there after a power cut; whoever relied on it keeps its source. */
@@ -592,8 +596,6 @@ steplog_status sl_segment_writer_publish(sl_segment_writer *w, char *name, stepl
         return status;
     }
     SL_KILL_POINT("publish.directory_synced");
-    if (name) snprintf(name, 80, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)w->level, final_name);
-    if (file_id) *file_id = w->file_id;
     free_writer(w);
     return STEPLOG_OK;
 done:

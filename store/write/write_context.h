@@ -8,9 +8,17 @@
 
 #include <stdatomic.h>
 
+/* What was published last, for whoever takes a call back that failed afterwards. */
+typedef struct sl_named_segment {
+    char name[80];  /* "": it never came so far */
+    int is_named;   /* 0: the naming failed */
+    int has_others; /* earlier ones were gone before they were read back */
+} sl_named_segment;
+
 typedef struct sl_write_context {
     int store_dir, log_dir;
     int is_mapped;
+    sl_named_segment *named;             /* NULL: nobody asks */
     uint64_t log_bytes;                  /* largest log */
     uint64_t backlog_bytes;              /* of a writer's full logs: from here on appends let the sealer catch up */
     uint64_t help_bytes;                 /* from here on they seal themselves */
