@@ -11,6 +11,7 @@
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
+static _Atomic uint64_t *process_page; /* 1; zero in a child whose fork handlers did not run; NULL where there is none */
 static steplog_store *stores;
 
 static void lock_all(void)
@@ -43,9 +44,15 @@ static void leave_parent_of(steplog_store *s)
     atomic_store(s->alive_page, ++s->generation); /* no number that an ancestor had */
 }
 
+static void know_process(void)
+{
+    if (process_page) atomic_store(process_page, 1);
+}
+
 /* Only what is async-signal-safe: closing descriptors and setting memory. */
 static void leave_parent(void)
 {
+    know_process();
     sl_memory_after_fork();
     sl_private_leave_parent();
     for (steplog_store *s = stores; s; s = s->next) {
@@ -55,9 +62,9 @@ static void leave_parent(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
-/* The same where the parent took no locks: _Fork() and clone() call no handlers. */
-static void leave_parent_unprepared(void)
+void sl_fork_was_unseen(void)
 {
+    know_process();
     sl_memory_forget_fork();
     sl_private_leave_parent();
     for (steplog_store *s = stores; s; s = s->next) {
@@ -67,9 +74,19 @@ static void leave_parent_unprepared(void)
     pthread_mutex_init(&registry_lock, NULL);
 }
 
-static void install(void) { pthread_atfork(lock_all, unlock_all, leave_parent); }
+static void install(void)
+{
+    void *page;
+    if (sl_os_posix.wipe_on_fork_page(&page) == 0) process_page = page; /* the real one: it outlives all stores */
+    know_process();
+    pthread_atfork(lock_all, unlock_all, leave_parent);
+}
 
-void sl_fork_watch(void) { pthread_once(&registry_once, install); }
+void sl_fork_watch(void)
+{
+    pthread_once(&registry_once, install);
+    if (process_page && atomic_load(process_page) == 0) sl_fork_was_unseen();
+}
 
 void sl_fork_register(steplog_store *s)
 {
@@ -92,7 +109,7 @@ void sl_fork_unregister(steplog_store *s)
 
 void sl_store_after_fork(steplog_store *s)
 {
-    if (sl_store_generation(s) == 0) leave_parent_unprepared();
+    sl_store_enter(s);
     uint32_t process_id = sl_os->process_id();
     int64_t process_start_ns = sl_os->process_start_time_ns();
     pthread_mutex_lock(&s->list_lock);

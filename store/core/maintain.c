@@ -73,6 +73,7 @@ steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_opt
     if (s->flags & STEPLOG_READ_ONLY)
         return sl_fail(err, STEPLOG_MISUSE, -1, "store '%s' was opened read-only", s->path);
     if (options) o = *options;
+    sl_store_enter(s);
     sl_read_context context = sl_store_read_context(s);
     own_progress progress = {s, sl_store_generation(s), o.progress, o.progress_context};
     sl_compact_request request = {.flags = o.flags,

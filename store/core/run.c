@@ -15,6 +15,7 @@
 
 steplog_status sl_store_facts(steplog_store *s, steplog_reader **out, steplog_error *err)
 {
+    sl_store_enter(s);
     pthread_mutex_lock(&s->fact_lock);
     sl_read_context context = sl_store_read_context(s);
     steplog_status status = s->facts ? sl_snapshot_take(s->facts, err) : sl_reader_new(&context, &s->facts, err);
@@ -316,6 +317,7 @@ steplog_status steplog_writer_close(steplog_writer *w, int exit_code, steplog_er
 {
     if (!w) return STEPLOG_OK;
     steplog_store *s = w->context->store;
+    sl_store_enter(s);
     if (sl_writer_is_of_parent(w)) {
         leave(s, w);
         return STEPLOG_OK;

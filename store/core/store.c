@@ -258,6 +258,7 @@ const char *steplog_store_path(const steplog_store *s) { return s->path; }
 steplog_status steplog_store_close(steplog_store *s, steplog_error *err)
 {
     if (!s) return STEPLOG_OK;
+    sl_store_enter(s);
     pthread_mutex_lock(&s->list_lock);
     int is_busy = s->writer_count || s->reader_count;
     size_t writers = s->writer_count, readers = s->reader_count;
@@ -277,6 +278,7 @@ steplog_status steplog_store_tick(steplog_store *s, uint32_t budget_ms, steplog_
 {
     if (!s) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_tick: store is NULL");
     if (s->flags & STEPLOG_READ_ONLY) return STEPLOG_OK;
+    sl_store_enter(s);
     return sl_background_work(s, budget_ms ? sl_os->monotonic_time_ns() + (int64_t)budget_ms * 1000000 : 0, err);
 }
 
@@ -291,6 +293,7 @@ sl_read_context sl_store_read_context(steplog_store *s)
 
 static void count_reader(steplog_store *s, int change)
 {
+    sl_store_enter(s);
     pthread_mutex_lock(&s->list_lock);
     if (change > 0)
         s->reader_count++;

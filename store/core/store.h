@@ -53,6 +53,15 @@ static inline uint64_t sl_store_generation(const steplog_store *store)
     return atomic_load_explicit(store->alive_page, memory_order_relaxed);
 }
 
+/* fork.c: takes all stores from a parent that took no locks for it: _Fork() and clone() call no handlers. */
+void sl_fork_was_unseen(void);
+
+/* First in every call that takes a lock of the store: in such a child threads that are not here may hold it. */
+static inline void sl_store_enter(const steplog_store *store)
+{
+    if (sl_store_generation(store) == 0) sl_fork_was_unseen();
+}
+
 /* background.c */
 steplog_status sl_background_start(steplog_store *store, steplog_error *err);
 void sl_background_stop(steplog_store *store);
@@ -76,7 +85,8 @@ steplog_status sl_store_is_sealed(steplog_store *store, const sl_log_header *log
 steplog_status sl_store_record(steplog_store *store, const steplog_id *run, uint32_t attempt, sl_fact *facts, size_t count, steplog_error *err);
 
 /* fork.c */
-/* From now on a forked child closes private descriptors: before the first of them is opened. */
+/* From now on a forked child closes private descriptors: before the first of them is opened. Takes over what such a
+ * child was left with. */
 void sl_fork_watch(void);
 void sl_fork_register(steplog_store *store);
 void sl_fork_unregister(steplog_store *store);

@@ -1,7 +1,8 @@
-/* A fork while the store's thread is at work. */
+/* A fork while the store's thread, or another one, is at work. */
 #include "steplog.h"
 
 #include "base/memory.h"
+#include "os/os.h"
 #include "support/counts.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
@@ -74,3 +75,119 @@ Test(fork, no_child_is_born_while_the_stores_thread_is_inside_the_allocator)
     kit_store_close(store);
     sl_memory_functions = (sl_memory){.resize = realloc, .release = free};
 }
+
+/* ---- without fork handlers ---- */
+
+#if __GLIBC_PREREQ(2, 34)
+
+static _Thread_local int must_stop_here; /* at the next call that lists or syncs */
+static atomic_int has_stopped, may_go_on;
+
+static void stop_here(void)
+{
+    if (!must_stop_here) return;
+    atomic_store(&has_stopped, 1);
+    while (!atomic_load(&may_go_on)) usleep(1000);
+}
+
+static int list_slowly(int dir, sl_os_name_callback callback, void *context)
+{
+    stop_here();
+    return sl_os_posix.list(dir, callback, context);
+}
+
+static int sync_slowly(int fd)
+{
+    stop_here();
+    return sl_os_posix.sync_data(fd);
+}
+
+typedef struct scene {
+    const char *path;
+    steplog_store *store;
+    steplog_writer *writer, *other; /* other: a thread closes it */
+    steplog_reader *reader;
+    steplog_id run;
+} scene;
+
+static void set_fact(scene *s)
+{
+    steplog_pair fact = {"tag.a", "b"};
+    OK(steplog_run_set_facts(s->store, &s->run, &fact, 1, &kit_error));
+}
+
+static void compact(scene *s) { OK(steplog_store_compact(s->store, NULL, NULL, &kit_error)); }
+static void close_other(scene *s) { kit_writer_close(s->other); }
+static void close_writer(scene *s) { kit_writer_close(s->writer); }
+static void open_writer(scene *s) { kit_writer_close(kit_writer(s->store, "run", 1, 0)); }
+static void append(scene *s) { kit_log(s->writer, "m", 2, 2); }
+static void rewind_run(scene *s) { OK(steplog_run_rewind(s->store, &s->run, 100, NULL, &kit_error)); }
+static void tick(scene *s) { OK(steplog_store_tick(s->store, 1000, &kit_error)); }
+static void open_reader(scene *s) { steplog_reader_close(kit_reader(s->store)); }
+static void close_reader(scene *s) { steplog_reader_close(s->reader); }
+static void open_store(scene *s) { kit_store_close(kit_store(s->path, STEPLOG_NO_THREAD, 65536)); }
+
+static void close_all(scene *s)
+{
+    steplog_reader_close(s->reader);
+    kit_writer_close(s->writer);
+    kit_writer_close(s->other);
+    kit_store_close(s->store);
+}
+
+typedef void (*act)(scene *);
+
+static scene here;
+
+static void *hold(void *context)
+{
+    must_stop_here = 1;
+    (*(act *)context)(&here);
+    return NULL;
+}
+
+/* What a thread of the parent holds, which the child does not have. */
+static void expect_no_wait_for(act holding)
+{
+    static const act acts[] = {set_fact,   compact,     close_writer, open_writer, append,   rewind_run,
+                               tick,       open_reader, close_reader, open_store,  close_all};
+    sl_os_table table = sl_os_posix;
+    table.list = list_slowly;
+    table.sync_data = sync_slowly;
+    sl_os = &table;
+    here.path = test_path(test_temp_dir(), "store");
+    here.store = kit_store(here.path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    here.writer = kit_writer(here.store, "run", 0, 0);
+    here.other = kit_writer(here.store, "run", 0, 0);
+    here.run = kit_run_of(here.writer);
+    kit_log(here.writer, "m", 1, 1);
+    kit_log(here.other, "m", 1, 1);
+    here.reader = kit_reader(here.store);
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, hold, &holding), 0);
+    while (!atomic_load(&has_stopped)) usleep(1000);
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+        pid_t child = _Fork();
+        cr_assert(child >= 0);
+        if (child == 0) {
+            alarm(20); /* whoever waits for a lock waits for ever */
+            acts[i](&here);
+            test_leave_counts();
+            _exit(0);
+        }
+        int status;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "act %d ended with %#x", (int)i, (unsigned)status);
+    }
+    atomic_store(&may_go_on, 1);
+    pthread_join(thread, NULL);
+    if (holding == close_other) here.other = NULL;
+    close_all(&here);
+    sl_os = &sl_os_posix;
+}
+
+Test(fork, without_handlers_waits_for_no_thread_that_records_a_fact) { expect_no_wait_for(set_fact); }
+Test(fork, without_handlers_waits_for_no_thread_that_closes_a_writer) { expect_no_wait_for(close_other); }
+Test(fork, without_handlers_waits_for_no_thread_that_compacts) { expect_no_wait_for(compact); }
+
+#endif
