@@ -6,7 +6,6 @@
 #include "core/store.h"
 
 #include <semaphore.h>
-#include <signal.h>
 #include <time.h>
 
 #define ROUND_NS 20000000ll /* between rounds while nothing is asked for */
@@ -16,25 +15,28 @@
 
 void sl_background_wake(steplog_store *s)
 {
+    sigset_t before;
     if (!s->has_thread || atomic_exchange_explicit(&s->is_awake, 1, memory_order_relaxed)) return;
-    pthread_mutex_lock(&s->list_lock);
+    sl_store_lock_list(s, &before);
     pthread_cond_signal(&s->work);
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
 }
 
 static void remember(steplog_store *s, const steplog_error *err)
 {
-    pthread_mutex_lock(&s->list_lock);
+    sigset_t before;
+    sl_store_lock_list(s, &before);
     s->background_error = *err;
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
 }
 
 /* Writers are only taken out of the list under work_lock, which the caller holds. */
 static steplog_writer *first_writer(steplog_store *s)
 {
-    pthread_mutex_lock(&s->list_lock);
+    sigset_t before;
+    sl_store_lock_list(s, &before);
     steplog_writer *w = s->writers;
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
     return w;
 }
 
@@ -158,6 +160,7 @@ steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog
     return STEPLOG_OK;
 }
 
+/* The thread handles no signals. */
 static void wait_for_work(steplog_store *s)
 {
     struct timespec until;
@@ -214,11 +217,12 @@ steplog_status sl_background_start(steplog_store *s, steplog_error *err)
 
 void sl_background_stop(steplog_store *s)
 {
+    sigset_t before;
     if (!s->has_thread) return;
-    pthread_mutex_lock(&s->list_lock);
+    sl_store_lock_list(s, &before);
     __atomic_store_n(&s->must_stop, 1, __ATOMIC_RELAXED);
     pthread_cond_signal(&s->work);
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
     pthread_join(s->thread, NULL);
     s->has_thread = 0;
 }

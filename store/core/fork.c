@@ -13,21 +13,54 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
 static _Atomic uint64_t *process_page; /* 1; zero in a child whose fork handlers did not run; NULL where there is none */
 static steplog_store *stores;
+static sigset_t mask_before_fork; /* of the thread that forks; under registry_lock */
+
+/* No signal is handled by the thread that has registry_lock or a list_lock: its handler may fork. */
+static void lock_registry(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+    pthread_mutex_lock(&registry_lock);
+}
+
+static void unlock_registry(const sigset_t *before)
+{
+    pthread_mutex_unlock(&registry_lock);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+void sl_store_lock_list(steplog_store *s, sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+    pthread_mutex_lock(&s->list_lock);
+}
+
+void sl_store_unlock_list(steplog_store *s, const sigset_t *before)
+{
+    pthread_mutex_unlock(&s->list_lock);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
 static void lock_all(void)
 {
+    sigset_t before;
     sl_private_before_fork(); /* first: a thread that forks in the middle of an open has this one already */
-    pthread_mutex_lock(&registry_lock);
+    lock_registry(&before);
+    mask_before_fork = before;
     for (steplog_store *s = stores; s; s = s->next) pthread_mutex_lock(&s->list_lock);
     sl_memory_before_fork();
 }
 
 static void unlock_all(void)
 {
+    sigset_t before = mask_before_fork;
     sl_memory_after_fork();
     for (steplog_store *s = stores; s; s = s->next) pthread_mutex_unlock(&s->list_lock);
-    pthread_mutex_unlock(&registry_lock);
     sl_private_after_fork();
+    unlock_registry(&before);
 }
 
 /* Whoever held these in the parent is not here. */
@@ -52,6 +85,7 @@ static void know_process(void)
 /* Only what is async-signal-safe: closing descriptors and setting memory. */
 static void leave_parent(void)
 {
+    sigset_t before = mask_before_fork;
     know_process();
     sl_memory_after_fork();
     sl_private_leave_parent();
@@ -59,7 +93,7 @@ static void leave_parent(void)
         leave_parent_of(s);
         pthread_mutex_unlock(&s->list_lock); /* the thread that forked had it, and is here */
     }
-    pthread_mutex_unlock(&registry_lock);
+    unlock_registry(&before);
 }
 
 void sl_fork_was_unseen(void)
@@ -90,21 +124,23 @@ void sl_fork_watch(void)
 
 void sl_fork_register(steplog_store *s)
 {
-    pthread_mutex_lock(&registry_lock);
+    sigset_t before;
+    lock_registry(&before);
     s->next = stores;
     stores = s;
-    pthread_mutex_unlock(&registry_lock);
+    unlock_registry(&before);
 }
 
 void sl_fork_unregister(steplog_store *s)
 {
-    pthread_mutex_lock(&registry_lock);
+    sigset_t before;
+    lock_registry(&before);
     for (steplog_store **at = &stores; *at; at = &(*at)->next)
         if (*at == s) {
             *at = s->next;
             break;
         }
-    pthread_mutex_unlock(&registry_lock);
+    unlock_registry(&before);
 }
 
 void sl_store_after_fork(steplog_store *s)
@@ -112,7 +148,8 @@ void sl_store_after_fork(steplog_store *s)
     sl_store_enter(s);
     uint32_t process_id = sl_os->process_id();
     int64_t process_start_ns = sl_os->process_start_time_ns();
-    pthread_mutex_lock(&s->list_lock);
+    sigset_t before;
+    sl_store_lock_list(s, &before);
     if (atomic_load(&s->is_forked)) {
         s->process_id = process_id;
         s->process_start_ns = process_start_ns;
@@ -128,5 +165,5 @@ void sl_store_after_fork(steplog_store *s)
         if (!(s->flags & (STEPLOG_NO_THREAD | STEPLOG_READ_ONLY))) sl_background_start(s, NULL);
         atomic_store(&s->is_forked, 0);
     }
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
 }

@@ -217,24 +217,26 @@ static steplog_status new_writer(steplog_store *s, sl_write_context *context, co
 
 static void enlist(steplog_store *s, steplog_writer *w)
 {
-    pthread_mutex_lock(&s->list_lock);
+    sigset_t before;
+    sl_store_lock_list(s, &before);
     w->next = s->writers;
     s->writers = w;
     s->writer_count++;
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
 }
 
 /* Under work_lock. */
 static void delist(steplog_store *s, steplog_writer *w)
 {
-    pthread_mutex_lock(&s->list_lock);
+    sigset_t before;
+    sl_store_lock_list(s, &before);
     for (steplog_writer **at = &s->writers; *at; at = &(*at)->next)
         if (*at == w) {
             *at = w->next;
             s->writer_count--;
             break;
         }
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
 }
 
 static steplog_status record_fact(steplog_writer *w, const char *key, const char *value, steplog_error *err)

@@ -258,11 +258,12 @@ const char *steplog_store_path(const steplog_store *s) { return s->path; }
 steplog_status steplog_store_close(steplog_store *s, steplog_error *err)
 {
     if (!s) return STEPLOG_OK;
+    sigset_t before;
     sl_store_enter(s);
-    pthread_mutex_lock(&s->list_lock);
+    sl_store_lock_list(s, &before);
     int is_busy = s->writer_count || s->reader_count;
     size_t writers = s->writer_count, readers = s->reader_count;
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
     if (is_busy)
         return sl_fail(err, STEPLOG_BUSY, -1, "store '%s' has %zu writers and %zu readers open", s->path, writers,
                        readers);
@@ -293,13 +294,14 @@ sl_read_context sl_store_read_context(steplog_store *s)
 
 static void count_reader(steplog_store *s, int change)
 {
+    sigset_t before;
     sl_store_enter(s);
-    pthread_mutex_lock(&s->list_lock);
+    sl_store_lock_list(s, &before);
     if (change > 0)
         s->reader_count++;
     else
         s->reader_count--;
-    pthread_mutex_unlock(&s->list_lock);
+    sl_store_unlock_list(s, &before);
 }
 
 static void reader_closed(void *store) { count_reader(store, -1); }

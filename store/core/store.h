@@ -1,8 +1,9 @@
 /* core/store.h: an open store: its directories, its writers, its background thread.
  *
- * Locks: list_lock guards the list of writers and the counts, never held while working; work_lock is held by whoever
- * works for writers (syncing, sealing) and by a writer that closes; compact_lock by one compaction, in the middle of
- * which the background works for writers. Taken in the order compact_lock, work_lock, list_lock. No append takes any. */
+ * Locks: list_lock guards the list of writers and the counts, never held while working, nor while a signal is handled;
+ * work_lock is held by whoever works for writers (syncing, sealing) and by a writer that closes; compact_lock by one
+ * compaction, in the middle of which the background works for writers. Taken in the order compact_lock, work_lock,
+ * list_lock. No append takes any but list_lock, to wake the background. */
 #ifndef SL_CORE_STORE_H
 #define SL_CORE_STORE_H
 
@@ -11,6 +12,8 @@
 #include "read/reader.h"
 #include "steplog/maintain.h"
 #include "write/writer.h"
+
+#include <signal.h>
 
 struct steplog_store {
     char *path;
@@ -52,6 +55,10 @@ static inline uint64_t sl_store_generation(const steplog_store *store)
 {
     return atomic_load_explicit(store->alive_page, memory_order_relaxed);
 }
+
+/* fork.c: list_lock, with signals blocked: a handler that forks takes it too. before is for the unlocking. */
+void sl_store_lock_list(steplog_store *store, sigset_t *before);
+void sl_store_unlock_list(steplog_store *store, const sigset_t *before);
 
 /* fork.c: takes all stores from a parent that took no locks for it: _Fork() and clone() call no handlers. */
 void sl_fork_was_unseen(void);

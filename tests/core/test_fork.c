@@ -8,7 +8,9 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -74,6 +76,48 @@ Test(fork, no_child_is_born_while_the_stores_thread_is_inside_the_allocator)
     kit_writer_close(writer);
     kit_store_close(store);
     sl_memory_functions = (sl_memory){.resize = realloc, .release = free};
+}
+
+/* ---- in a signal handler ---- */
+
+static _Thread_local int must_raise;
+static int forks_in_handler;
+
+/* In place of the C library's, which it calls: a signal comes while the library wakes its thread. */
+int pthread_cond_signal(pthread_cond_t *condition)
+{
+    static int (*next)(pthread_cond_t *);
+    if (!next) *(void **)&next = dlsym(RTLD_NEXT, "pthread_cond_signal");
+    if (must_raise) raise(SIGUSR1);
+    return next(condition);
+}
+
+static void fork_in_handler(int number)
+{
+    (void)number;
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    int status;
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status)) forks_in_handler++;
+}
+
+/* Appends until full logs have woken the store's thread. */
+Test(fork, in_a_handler_finds_no_lock_taken_by_the_thread_that_it_interrupts, .timeout = 60)
+{
+    enum { ROWS = 4000 };
+    signal(SIGUSR1, fork_in_handler);
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_schema schema = kit_schema(writer, "m", 8);
+    must_raise = 1;
+    for (int64_t step = 0; step < ROWS; step++) {
+        double values[8] = {1, 2, 3, 4, 5, 6, 7, (double)step};
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    }
+    kit_writer_close(writer);
+    kit_store_close(store);
+    must_raise = 0;
+    cr_assert(forks_in_handler >= 2, "%d forks", forks_in_handler);
 }
 
 /* ---- without fork handlers ---- */
