@@ -12,6 +12,7 @@
 #define SEALS_A_ROUND 4     /* for one writer, before it is the next one's turn */
 #define COMPACT_INTERVAL_NS 2000000000ll
 #define PAUSE_NS_MAX 1000000000ll /* between tries of what a full disk, or another failure, does not let be done */
+#define RECOVER_PAUSE_NS_MAX 60000000000ll /* likewise of recovery, which may read many logs for it */
 
 void sl_background_wake(steplog_store *s)
 {
@@ -142,22 +143,36 @@ static steplog_status compact_lightly(steplog_store *s, steplog_error *err)
                                                                : status; /* verify and compact report damage */
 }
 
+/* What failed is tried again, less and less often. */
+static steplog_status recover_once(steplog_store *s, steplog_error *err)
+{
+    if (atomic_exchange(&s->has_recovered, 1)) return STEPLOG_OK;
+    SL_KILL_POINT("tick.recovering");
+    steplog_status status = sl_recover_logs(s, 0, NULL, err);
+    if (status < 0) {
+        int64_t pause_ns = s->recover_pause_ns ? 2 * s->recover_pause_ns : ROUND_NS;
+        s->recover_pause_ns = pause_ns < RECOVER_PAUSE_NS_MAX ? pause_ns : RECOVER_PAUSE_NS_MAX;
+        atomic_store(&s->recover_retry_ns, sl_os->monotonic_time_ns() + s->recover_pause_ns);
+        atomic_store(&s->has_recovered, 0);
+    }
+    return status;
+}
+
 steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog_error *err)
 {
     SL_TRY(work_for_writers(s, err));
     int64_t now = sl_os->monotonic_time_ns();
-    if (!s->has_recovered && !(s->flags & STEPLOG_NO_ADOPT)) {
+    steplog_status recovered = STEPLOG_OK;
+    if (!s->has_recovered && !(s->flags & STEPLOG_NO_ADOPT) && now >= atomic_load(&s->recover_retry_ns)) {
         if (now >= deadline_ns) return STEPLOG_WAIT;
-        if (!atomic_exchange(&s->has_recovered, 1)) {
-            SL_KILL_POINT("tick.recovering");
-            SL_TRY(sl_recover_logs(s, 0, NULL, err));
-        }
+        recovered = recover_once(s, err);
     }
     if (s->sealed_count >= 8 && now - s->last_compact_ns >= COMPACT_INTERVAL_NS) {
-        if (now >= deadline_ns) return STEPLOG_WAIT;
-        SL_TRY(compact_lightly(s, err));
+        if (now >= deadline_ns) return recovered < 0 ? recovered : STEPLOG_WAIT;
+        steplog_status compacted = compact_lightly(s, recovered < 0 ? NULL : err);
+        if (recovered >= 0) return compacted;
     }
-    return STEPLOG_OK;
+    return recovered;
 }
 
 /* The thread handles no signals. */

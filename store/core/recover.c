@@ -3,7 +3,8 @@
  * A log may be taken when its lock can be had, it is on a local file system and its header names this host: then its
  * writer is gone. With adopt the host does not matter: the caller knows that it is lost. Logs of one incarnation are
  * sealed together, in the order of their numbers, and removed after the segment was read back. One that holds valid
- * records behind a torn end stays, so that nothing is thrown away. */
+ * records behind a torn end stays, so that nothing is thrown away. What fails for one incarnation does not keep the
+ * others from being sealed. */
 #include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
@@ -183,12 +184,18 @@ steplog_status sl_recover_logs(steplog_store *s, int adopt, uint64_t *sealed, st
         status = sl_fail_os(err, -e, -1, "cannot list '%s/%s'", s->path, SL_LOG_DIR);
     if (list.items.count) qsort(list.items.items, list.items.count, sizeof *list.items.items, compare_orphans);
     SL_KILL_POINT("recover.listed");
-    for (size_t i = 0; i < list.items.count && status >= 0;) {
+    int is_whole = status >= 0; /* of a part of an incarnation's logs nothing is sealed */
+    for (size_t i = 0; i < list.items.count && is_whole;) {
         size_t end = i + 1;
         while (end < list.items.count &&
                sl_id_equal(&list.items.items[end]->header.incarnation, &list.items.items[i]->header.incarnation))
             end++;
-        status = seal_group(s, &list.items.items[i], end - i, sealed, err);
+        steplog_error why;
+        steplog_status one = seal_group(s, &list.items.items[i], end - i, sealed, &why);
+        if (one < 0 && status >= 0) {
+            status = one;
+            if (err) *err = why;
+        }
         i = end;
     }
     for (size_t i = 0; i < list.items.count; i++) free_orphan(list.items.items[i]);

@@ -42,6 +42,8 @@ struct steplog_store {
     _Atomic int64_t last_compact_ns;
     _Atomic uint64_t sealed_count; /* segments made since the last light compaction; any thread */
     _Atomic int has_recovered; /* or is at it: the background or a tick(), one of them */
+    _Atomic int64_t recover_retry_ns; /* not before */
+    int64_t recover_pause_ns;         /* of whoever is at it */
     steplog_error background_error; /* the last failure */
     steplog_reader *facts;          /* for Lamport numbers and attempts; under fact_lock */
     pthread_mutex_t fact_lock;
