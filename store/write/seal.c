@@ -103,19 +103,13 @@ static steplog_status seal_rows(sealing *s, const sl_log_rows *rows, steplog_err
                : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
 }
 
-/* A gap that a full disk opened tells in the header of its log how much was refused. */
 static steplog_status seal_fact(sealing *s, const sl_log_item *item, steplog_error *err)
 {
     sl_fact fact;
     if (!sl_fact_decode(item->content, item->content_bytes, &fact)) return STEPLOG_OK; /* of a later version */
-    const sl_log_gap *gap = &s->source->gap;
-    if (fact.kind != STEPLOG_EVENT_GAP || fact.number != 0 || gap->counter == 0)
+    if (!sl_fact_close_gap(&fact, &s->source->gap))
         return sl_segment_writer_fact(s->writer, item->content, item->content_bytes, item->sequence,
                                       item->sequence_count, err);
-    fact.number = (int64_t)gap->refused_count;
-    fact.has_steps = 1;
-    fact.step_begin = gap->step_first;
-    fact.step_end = gap->step_last == INT64_MAX ? INT64_MAX : gap->step_last + 1;
     sl_buffer_clear(&s->scratch);
     sl_fact_encode(&fact, &s->scratch);
     if (s->scratch.is_out_of_memory) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
