@@ -41,7 +41,7 @@ typedef struct job {
     const sl_segment *left_out; /* one of those whose tables are damaged; NULL: there is none */
     sl_segment_writer *writer;
     SL_VEC(block_source) blocks;
-    sl_ranges held, dropped;
+    sl_range_pile held, dropped; /* of the current incarnation, sets from carry_ranges() on */
     sl_chunk chunk;
     uint64_t done_bytes, total_bytes;
     SL_VEC(char *) outputs;
@@ -167,8 +167,8 @@ static steplog_status copy_block(job *j, const block_source *source)
     sl_free((void *)(uintptr_t)payloads);
     if (status < 0) return status;
     for (uint32_t row = 0; row < j->chunk.head.row_count; row++)
-        if (!sl_ranges_add(&j->held, (uint64_t)axis[SL_PART_SEQUENCES][row],
-                           (uint64_t)axis[SL_PART_SEQUENCES][row] + 1))
+        if (!sl_range_pile_add(&j->held, (uint64_t)axis[SL_PART_SEQUENCES][row],
+                               (uint64_t)axis[SL_PART_SEQUENCES][row] + 1))
             return no_memory(j);
     return STEPLOG_OK;
 }
@@ -215,12 +215,12 @@ static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *
         }
         j->result->points_dropped += removed;
         if (count == 0) {
-            if (!sl_ranges_add(&j->dropped, sequence, sequence + 1)) status = no_memory(j);
+            if (!sl_range_pile_add(&j->dropped, sequence, sequence + 1)) status = no_memory(j);
             continue;
         }
         status = sl_segment_writer_row(j->writer, source->ordinal, rows->steps[row], rows->times[row], sequence, values,
                                        present, j->err);
-        if (status >= 0 && !sl_ranges_add(&j->held, sequence, sequence + 1)) status = no_memory(j);
+        if (status >= 0 && !sl_range_pile_add(&j->held, sequence, sequence + 1)) status = no_memory(j);
     }
     sl_rows_free(rows);
     sl_free(values);
@@ -379,10 +379,10 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
         sl_record_prefix prefix;
         const uint8_t *content;
         if (!sl_ranges_has(&source->assigned, entry->sequence)) continue;
-        sl_ranges *set = &j->dropped;
+        sl_range_pile *pile = &j->dropped;
         steplog_status status = STEPLOG_OK;
         if (!is_record_removed(j, run, &i->id, entry)) {
-            set = &j->held;
+            pile = &j->held;
             status = sl_segment_record(segment, entry, &prefix, &content, j->err);
             if (status >= 0)
                 status = entry->type == SL_ENTRY_BLOB
@@ -395,7 +395,7 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
             continue;
         }
         if (status < 0) return status;
-        if (!sl_ranges_add(set, entry->sequence, entry->sequence + entry->sequence_count)) return no_memory(j);
+        if (!sl_range_pile_add(pile, entry->sequence, entry->sequence + entry->sequence_count)) return no_memory(j);
     }
     return STEPLOG_OK;
 }
@@ -406,12 +406,12 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
 static steplog_status carry_ranges(job *j, const sl_source *source)
 {
     sl_ranges rest = {0}, dropped = {0};
-    int is_good = sl_ranges_copy(&rest, &source->assigned) && sl_ranges_subtract(&rest, &j->held) &&
-                  sl_ranges_subtract(&rest, &j->dropped);
+    int is_good = sl_ranges_copy(&rest, &source->assigned) && sl_ranges_subtract(&rest, &j->held.set) &&
+                  sl_ranges_subtract(&rest, &j->dropped.set);
     size_t input = input_index(j, source->segment);
-    if (is_good && input != SIZE_MAX && !j->is_damaged[input]) is_good = sl_ranges_add_all(&j->held, &rest);
+    if (is_good && input != SIZE_MAX && !j->is_damaged[input]) is_good = sl_ranges_add_all(&j->held.set, &rest);
     is_good = is_good && sl_segment_ranges(source->segment, source->writer, NULL, &dropped) &&
-              sl_ranges_add_all(&j->dropped, &dropped);
+              sl_ranges_add_all(&j->dropped.set, &dropped);
     SL_VEC_FREE(&rest);
     SL_VEC_FREE(&dropped);
     return is_good ? STEPLOG_OK : no_memory(j);
@@ -448,7 +448,9 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
         return STEPLOG_OK;
     }
     if (!j->writer) SL_TRY(sl_segment_writer_open(j->reader->context.store_dir, j->level, &j->writer, j->err));
-    j->blocks.count = j->held.count = j->dropped.count = 0;
+    j->blocks.count = 0;
+    sl_range_pile_clear(&j->held);
+    sl_range_pile_clear(&j->dropped);
     SL_TRY(sl_segment_writer_begin(j->writer, i->description_bytes.data, i->description_bytes.bytes, j->err));
     for (size_t s = 0; s < i->sources.count && status >= 0; s++) {
         const sl_source *source = &i->sources.items[s];
@@ -459,12 +461,14 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
     SL_KILL_POINT("compact.records_copied");
     if (status >= 0 && (status = write_blocks(j, run, i)) != STEPLOG_OK) return status;
     SL_KILL_POINT("compact.blocks_written");
+    sl_range_pile_settle(&j->held);
+    sl_range_pile_settle(&j->dropped);
     for (size_t s = 0; s < i->sources.count && status >= 0; s++)
         if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX)
             status = carry_ranges(j, &i->sources.items[s]);
     /* What one input had freed another may have brought back: an old copy, the output of a compaction that slept. */
-    if (status >= 0 && !sl_ranges_subtract(&j->dropped, &j->held)) status = no_memory(j);
-    if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held, &j->dropped, j->err);
+    if (status >= 0 && !sl_ranges_subtract(&j->dropped.set, &j->held.set)) status = no_memory(j);
+    if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held.set, &j->dropped.set, j->err);
     if (status >= 0 && sl_segment_writer_bytes(j->writer) >= SL_COMPACT_OUTPUT_BYTES) status = publish(j);
     return status;
 }
@@ -604,8 +608,8 @@ static void free_job(job *j)
     for (size_t i = 0; i < j->outputs.count; i++) sl_free(j->outputs.items[i]);
     SL_VEC_FREE(&j->outputs);
     SL_VEC_FREE(&j->blocks);
-    SL_VEC_FREE(&j->held);
-    SL_VEC_FREE(&j->dropped);
+    sl_range_pile_free(&j->held);
+    sl_range_pile_free(&j->dropped);
     sl_chunk_free(&j->chunk);
     sl_free(j->inputs);
     sl_free(j->is_damaged);

@@ -1,12 +1,17 @@
-/* index/ranges.c: which records a file holds. Nearly always one range, so arrays and bisection do. */
+/* index/ranges.c: which records a file holds. Nearly always one range, so arrays and bisection do.
+ *
+ * A file may say that there are a million: what takes two sets goes through both once, and ranges that come in no order
+ * are collected and sorted, not put in one by one. */
 #include "index/ranges.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* The first range whose end is above number. */
-static size_t find(const sl_ranges *set, uint64_t number)
+#define PILE_MIN 64
+
+/* The first range of [low, high) whose end is above number. */
+static size_t find_within(const sl_ranges *set, size_t low, size_t high, uint64_t number)
 {
-    size_t low = 0, high = set->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (set->items[middle].end > number)
@@ -15,6 +20,20 @@ static size_t find(const sl_ranges *set, uint64_t number)
             low = middle + 1;
     }
     return low;
+}
+
+static size_t find(const sl_ranges *set, uint64_t number) { return find_within(set, 0, set->count, number); }
+
+/* The same from a place on that is not behind it, nor mostly far before it. */
+static size_t find_from(const sl_ranges *set, size_t from, uint64_t number)
+{
+    size_t stride = 1, low = from;
+    while (low < set->count && set->items[low].end <= number) {
+        from = low + 1;
+        low += stride;
+        stride *= 2;
+    }
+    return find_within(set, from, low < set->count ? low : set->count, number);
 }
 
 int sl_ranges_add(sl_ranges *set, uint64_t begin, uint64_t end)
@@ -54,7 +73,7 @@ int sl_ranges_subtract(sl_ranges *set, const sl_ranges *other)
     size_t j = 0;
     for (size_t i = 0; i < set->count; i++) {
         uint64_t begin = set->items[i].begin, end = set->items[i].end;
-        while (j < other->count && other->items[j].end <= begin) j++;
+        j = find_from(other, j, begin);
         for (size_t k = j; k < other->count && other->items[k].begin < end; k++) {
             if (other->items[k].begin > begin && !SL_VEC_PUSH(&result, (sl_range){begin, other->items[k].begin}))
                 goto failed;
@@ -73,8 +92,30 @@ failed:
 
 int sl_ranges_add_all(sl_ranges *set, const sl_ranges *other)
 {
-    for (size_t i = 0; i < other->count; i++)
-        if (!sl_ranges_add(set, other->items[i].begin, other->items[i].end)) return 0;
+    if (other->count == 0) return 1;
+    if (!SL_VEC_RESERVE(set, set->count + other->count)) return 0;
+    uint64_t first = other->items[0].begin;
+    size_t at = first ? find(set, first - 1) : 0;
+    /* From there on what the set has makes room for the other, and the two are merged where they meet. */
+    sl_range *left = set->items + at + other->count, *left_end = set->items + set->count + other->count;
+    const sl_range *added = other->items, *added_end = other->items + other->count;
+    memmove(left, set->items + at, (set->count - at) * sizeof *left);
+    sl_range *out = set->items + at;
+    *out = left < left_end && left->begin < added->begin ? *left++ : *added++;
+    for (;;) {
+        int is_left = left < left_end && (added == added_end || left->begin < added->begin);
+        if (!is_left && added == added_end) break;
+        const sl_range next = is_left ? *left : *added;
+        if (next.begin > out->end && added == added_end) break; /* the rest is as it was */
+        if (is_left) left++;
+        else added++;
+        if (next.begin > out->end)
+            *++out = next;
+        else if (next.end > out->end)
+            out->end = next.end;
+    }
+    memmove(++out, left, (size_t)(left_end - left) * sizeof *left);
+    set->count = (size_t)(out - set->items) + (size_t)(left_end - left);
     return 1;
 }
 
@@ -108,4 +149,47 @@ uint64_t sl_ranges_first_missing(const sl_ranges *set, uint64_t from)
 {
     size_t at = find(set, from);
     return at < set->count && set->items[at].begin <= from ? set->items[at].end : from;
+}
+
+/* ---- in any order ---- */
+
+static int compare(const void *a, const void *b)
+{
+    const sl_range *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+void sl_range_pile_settle(sl_range_pile *pile)
+{
+    sl_ranges *set = &pile->set;
+    size_t kept = 0, sorted = 1;
+    while (sorted < set->count && set->items[sorted - 1].begin <= set->items[sorted].begin) sorted++;
+    if (sorted < set->count) qsort(set->items, set->count, sizeof *set->items, compare);
+    for (size_t i = 0; i < set->count; i++) {
+        if (kept == 0 || set->items[i].begin > set->items[kept - 1].end)
+            set->items[kept++] = set->items[i];
+        else if (set->items[i].end > set->items[kept - 1].end)
+            set->items[kept - 1].end = set->items[i].end;
+    }
+    set->count = pile->settled_count = kept;
+}
+
+int sl_range_pile_add(sl_range_pile *pile, uint64_t begin, uint64_t end)
+{
+    sl_ranges *set = &pile->set;
+    if (begin >= end) return 1;
+    if (set->count && set->items[set->count - 1].end == begin) {
+        set->items[set->count - 1].end = end;
+        return 1;
+    }
+    if (set->count >= PILE_MIN && set->count / 2 >= pile->settled_count) sl_range_pile_settle(pile);
+    return SL_VEC_PUSH(set, (sl_range){begin, end});
+}
+
+void sl_range_pile_clear(sl_range_pile *pile) { pile->set.count = pile->settled_count = 0; }
+
+void sl_range_pile_free(sl_range_pile *pile)
+{
+    SL_VEC_FREE(&pile->set);
+    pile->settled_count = 0;
 }

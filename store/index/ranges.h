@@ -10,7 +10,8 @@ typedef struct sl_range {
 
 typedef SL_VEC(sl_range) sl_ranges;
 
-/* All return 1, or 0 when out of memory (the set may then hold less). */
+/* All return 1, or 0 when out of memory (the set may then hold less). Adding one range costs as much as there are behind
+ * it; what takes two sets costs as much as both. */
 int sl_ranges_add(sl_ranges *set, uint64_t begin, uint64_t end);
 int sl_ranges_copy(sl_ranges *to, const sl_ranges *from);
 int sl_ranges_subtract(sl_ranges *set, const sl_ranges *other);
@@ -24,5 +25,16 @@ int sl_ranges_has_any(const sl_ranges *set, uint64_t begin, uint64_t end);
 uint64_t sl_ranges_count(const sl_ranges *set);
 /* The smallest number >= from that is not in the set. */
 uint64_t sl_ranges_first_missing(const sl_ranges *set, uint64_t from);
+
+/* Ranges that come in any order, and more than once. They take twice the memory of the set they make at most. */
+typedef struct sl_range_pile {
+    sl_ranges set;        /* one after sl_range_pile_settle(), until more is added */
+    size_t settled_count; /* how many it had then */
+} sl_range_pile;
+
+int sl_range_pile_add(sl_range_pile *pile, uint64_t begin, uint64_t end); /* 1, or 0 when out of memory */
+void sl_range_pile_settle(sl_range_pile *pile);
+void sl_range_pile_clear(sl_range_pile *pile); /* empties it, keeps memory */
+void sl_range_pile_free(sl_range_pile *pile);
 
 #endif

@@ -109,13 +109,15 @@ steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
 static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted, sl_ranges *out, steplog_error *err)
 {
     const sl_ranges *broken;
-    sl_ranges held = {0};
-    int is_good = sl_segment_ranges(source->segment, source->writer, &held, out) && intersect(&held, wanted);
+    sl_ranges held = {0}, dropped = {0};
+    int is_good = sl_segment_ranges(source->segment, source->writer, &held, &dropped) &&
+                  sl_ranges_add_all(out, &dropped) && intersect(&held, wanted);
     steplog_status status = is_good && held.count ? sl_segment_broken(source->segment, source->writer, &broken, err)
                                                   : STEPLOG_OK;
     if (is_good && held.count && status >= 0) is_good = sl_ranges_subtract(&held, broken);
     if (status >= 0 && !(is_good && sl_ranges_add_all(out, &held))) status = no_memory(err);
     SL_VEC_FREE(&held);
+    SL_VEC_FREE(&dropped);
     return status;
 }
 

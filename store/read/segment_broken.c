@@ -9,7 +9,7 @@
 typedef struct check {
     sl_segment *segment;
     uint32_t writer;
-    sl_ranges good;
+    sl_range_pile good;
     sl_chunk chunk;
     sl_chunk_list chunks;
     steplog_error *err;
@@ -37,7 +37,8 @@ static steplog_status check_chunk(check *c, const sl_chunk_entry *entry)
     for (uint32_t begin = 0, end; begin < c->chunk.head.row_count; begin = end) {
         for (end = begin + 1; end < c->chunk.head.row_count && axis[end] == axis[end - 1] + 1; end++) continue;
         if (axis[begin] < 1 || axis[end - 1] < axis[begin]) return STEPLOG_CORRUPT;
-        if (!sl_ranges_add(&c->good, (uint64_t)axis[begin], (uint64_t)axis[end - 1] + 1)) return no_memory(c->err);
+        if (!sl_range_pile_add(&c->good, (uint64_t)axis[begin], (uint64_t)axis[end - 1] + 1))
+            return no_memory(c->err);
     }
     return STEPLOG_OK;
 }
@@ -52,8 +53,8 @@ static steplog_status check_record(check *c, const sl_record_entry *entry)
         if (!sl_blob_decode(content, entry->bytes, &blob, NULL)) return STEPLOG_CORRUPT;
         SL_TRY(sl_segment_blob_data(c->segment, prefix.data_offset, NULL, blob.data_bytes, c->err));
     }
-    return sl_ranges_add(&c->good, entry->sequence, entry->sequence + entry->sequence_count) ? STEPLOG_OK
-                                                                                             : no_memory(c->err);
+    return sl_range_pile_add(&c->good, entry->sequence, entry->sequence + entry->sequence_count) ? STEPLOG_OK
+                                                                                                 : no_memory(c->err);
 }
 
 /* What is damaged is reported by whoever reads it, and is no failure here. */
@@ -84,10 +85,12 @@ steplog_status sl_segment_broken(sl_segment *s, uint32_t writer, const sl_ranges
     check c = {.segment = s, .writer = writer, .err = err};
     steplog_status status = check_writer(&c);
     result->broken.count = 0;
-    if (status >= 0 && (!sl_segment_ranges(s, writer, &result->broken, NULL) || !sl_ranges_subtract(&result->broken, &c.good)))
+    sl_range_pile_settle(&c.good);
+    if (status >= 0 && (!sl_segment_ranges(s, writer, &result->broken, NULL) ||
+                        !sl_ranges_subtract(&result->broken, &c.good.set)))
         status = no_memory(err);
     result->is_done = status >= 0;
-    SL_VEC_FREE(&c.good);
+    sl_range_pile_free(&c.good);
     SL_VEC_FREE(&c.chunks);
     sl_chunk_free(&c.chunk);
     return status;

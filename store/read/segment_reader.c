@@ -123,12 +123,33 @@ static int read_table(sl_segment *s, int table)
     return 1;
 }
 
-/* Entries refer to each other by index: nothing may lead outside, and writers share nothing. */
+static int compare_writers(const sl_writer_entry *x, const sl_writer_entry *y)
+{
+    int order = memcmp(x->run.bytes, y->run.bytes, sizeof x->run.bytes);
+    return order ? order : memcmp(x->incarnation.bytes, y->incarnation.bytes, sizeof x->incarnation.bytes);
+}
+
+/* By writer, held before dropped, ascending; those of one kind do not touch. */
+static int are_ranges_in_order(const sl_segment *s)
+{
+    for (size_t i = 1; i < s->ranges.count; i++) {
+        const sl_range_entry *before = &s->ranges.items[i - 1], *range = &s->ranges.items[i];
+        if (before->writer != range->writer ? before->writer > range->writer
+            : before->kind != range->kind   ? before->kind > range->kind
+                                            : before->sequence_end >= range->sequence_begin)
+            return 0;
+    }
+    return 1;
+}
+
+/* Entries refer to each other by index: nothing may lead outside, and writers share nothing; none is there twice. */
 static int are_tables_consistent(const sl_segment *s)
 {
     uint64_t chunk_count = s->trailer.tables[SL_TABLE_CHUNKS].entry_count;
+    if (!are_ranges_in_order(s)) return 0;
     for (size_t i = 0; i < s->writers.count; i++) {
         const sl_writer_entry *w = &s->writers.items[i];
+        if (i && compare_writers(w - 1, w) >= 0) return 0;
         if ((uint64_t)w->range_first + w->range_count > s->ranges.count ||
             (uint64_t)w->group_first + w->group_count > s->groups.count ||
             (uint64_t)w->record_first + w->record_count > s->records.count)
@@ -146,8 +167,7 @@ static int are_tables_consistent(const sl_segment *s)
             (uint64_t)g->chunk_first + g->chunk_count > chunk_count)
             return 0;
     }
-    for (size_t i = 0; i < s->ranges.count; i++)
-        if (s->ranges.items[i].writer >= s->writers.count) return 0;
+    if (s->ranges.count && s->ranges.items[s->ranges.count - 1].writer >= s->writers.count) return 0;
     for (size_t i = 0; i < s->records.count; i++)
         if (s->records.items[i].writer >= s->writers.count) return 0;
     return 1;
