@@ -26,6 +26,17 @@ static inline uint64_t sl_hash(const void *data, size_t bytes)
     return bytes <= SL_HASH_SHORT_BYTES_MAX ? XXH3_64bits(data, bytes) : sl_hash_long(data, bytes);
 }
 
+/* For tables in memory: the seed is another one in each process, so that no one who makes a file can choose what shares a
+ * place in a table. Nothing on disk and no order of results may come from it. */
+uint64_t sl_hash_seed(void);
+
+static inline uint64_t sl_hash_text(const void *data, size_t bytes)
+{
+    return XXH3_64bits_withSeed(data, bytes, sl_hash_seed());
+}
+
+static inline uint64_t sl_hash_id(const steplog_id *id) { return sl_hash_text(id->bytes, sizeof id->bytes); }
+
 /* A bijection of 64 bits in which every input bit reaches most output bits. */
 static inline uint64_t sl_scramble(uint64_t x)
 {

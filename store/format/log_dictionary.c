@@ -50,7 +50,7 @@ static steplog_status add_name(sl_log_dictionary *dictionary, uint32_t index, co
     if (index > dictionary->metric_limit + 65536) return STEPLOG_CORRUPT;
     const sl_dictionary_name *known = sl_dictionary_name_of(dictionary, index);
     if (known) return known->bytes == bytes && memcmp(known->text, content, bytes) == 0 ? STEPLOG_OK : STEPLOG_CORRUPT;
-    uint64_t hash = sl_hash(content, bytes);
+    uint64_t hash = sl_hash_text(content, bytes);
     uint32_t place = find_text(dictionary, hash, content, bytes);
     /* What two metrics of one name hold could not be told apart. */
     if (place != SL_NO_PLACE && dictionary->names.items[place].metric != index) return STEPLOG_CORRUPT;

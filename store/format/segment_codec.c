@@ -315,7 +315,7 @@ int sl_schema_content_check(const uint8_t *content, uint32_t bytes, uint32_t *co
             result = 0;
             break;
         }
-        uint64_t hash = sl_hash(name, name_bytes);
+        uint64_t hash = sl_hash_text(name, name_bytes);
         for (size_t probe = 0; sl_hash_map_find(&seen, hash, &probe, &at);) {
             earlier = sl_span_of(content + at, bytes - at);
             if (sl_span_u32(&earlier) == name_bytes && memcmp(earlier.at, name, name_bytes) == 0) result = 0;

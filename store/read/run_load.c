@@ -379,21 +379,23 @@ static int mark_undone(steplog_reader *r, sl_run *run)
     int is_good = 1;
     for (uint32_t i = 0; i < run->events.count && is_good; i++) {
         const sl_event *event = &run->events.items[i];
-        const uint8_t *id = r->incarnations.items[event->incarnation].id.bytes;
+        const steplog_id *id = &r->incarnations.items[event->incarnation].id;
         if (event->fact.kind != STEPLOG_EVENT_UNDO)
-            is_good = sl_hash_map_add(&places, sl_scramble(sl_load64(id) + event->sequence), i);
+            is_good = sl_hash_map_add(&places, sl_scramble(sl_hash_id(id) + event->sequence), i);
     }
     for (size_t i = 0; i < run->events.count && is_good; i++) {
         const sl_fact *undo = &run->events.items[i].fact;
         size_t probe = 0;
         uint32_t index;
         if (undo->kind != STEPLOG_EVENT_UNDO || !undo->has_target) continue;
-        uint64_t hash = sl_scramble(sl_load64(undo->target.bytes) + undo->target_sequence);
+        uint64_t hash = sl_scramble(sl_hash_id(&undo->target) + undo->target_sequence);
         while (sl_hash_map_find(&places, hash, &probe, &index)) {
             sl_event *event = &run->events.items[index];
-            if (event->sequence == undo->target_sequence &&
-                sl_id_equal(&r->incarnations.items[event->incarnation].id, &undo->target))
-                event->is_undone = 1;
+            if (event->sequence != undo->target_sequence ||
+                !sl_id_equal(&r->incarnations.items[event->incarnation].id, &undo->target))
+                continue;
+            if (event->is_undone) break; /* another UNDO named it: all that are there were marked */
+            event->is_undone = 1;
         }
     }
     sl_hash_map_free(&places);
@@ -438,7 +440,7 @@ static int is_kept_for_ever(const sl_event *event)
 static int is_latest(const sl_run *run, uint32_t index, sl_hash_map *seen)
 {
     const char *key = run->events.items[index].key;
-    uint64_t hash = sl_hash(key, strlen(key));
+    uint64_t hash = sl_hash_text(key, strlen(key));
     size_t probe = 0;
     uint32_t known;
     while (sl_hash_map_find(seen, hash, &probe, &known))

@@ -49,7 +49,7 @@ steplog_status sl_incarnation_names(sl_incarnation *i, sl_name_callback callback
 
 static uint64_t hash_series(const steplog_id *run, uint64_t key_hash, const char *name, uint32_t bytes)
 {
-    return sl_scramble(sl_hash(name, bytes) ^ sl_scramble(key_hash ^ sl_load64(run->bytes)));
+    return sl_scramble(sl_hash_text(name, bytes) ^ sl_scramble(key_hash ^ sl_hash_id(run)));
 }
 
 static int copy_labels(sl_label_set *set, const sl_incarnation *i, size_t count)
@@ -81,13 +81,14 @@ void sl_label_set_free(sl_label_set *set)
 static int lend_labels(steplog_reader *r, const sl_incarnation *i, sl_series *series)
 {
     size_t count = i->has_description ? i->description.label_count : 0, probe = 0;
+    uint64_t hash = sl_hash_text(&i->key_hash, sizeof i->key_hash);
     uint32_t index;
     if (count == 0) return 1;
-    if (!sl_hash_map_find(&r->by_labels, i->key_hash, &probe, &index)) {
+    if (!sl_hash_map_find(&r->by_labels, hash, &probe, &index)) {
         sl_label_set set = {.key_hash = i->key_hash};
         index = (uint32_t)r->label_sets.count;
         if (!copy_labels(&set, i, count) || !SL_VEC_RESERVE(&r->label_sets, r->label_sets.count + 1) ||
-            !sl_hash_map_add(&r->by_labels, i->key_hash, index)) {
+            !sl_hash_map_add(&r->by_labels, hash, index)) {
             sl_label_set_free(&set);
             return 0;
         }

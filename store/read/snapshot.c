@@ -128,7 +128,7 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
     size_t probe = 0;
     uint32_t index;
-    uint64_t hash = sl_load64(file_id.bytes) + level;
+    uint64_t hash = sl_hash_text(path, strlen(path));
     while (sl_hash_map_find(&r->by_name, hash, &probe, &index))
         if (strcmp(r->segments.items[index]->name, path) == 0) {
             r->segments.items[index]->is_seen = 1;
@@ -236,7 +236,7 @@ static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog
     for (size_t i = 0; i < r->segments.count; i++) {
         sl_segment *segment = r->segments.items[i];
         segment->is_seen = 0;
-        if (!sl_hash_map_add(&r->by_name, sl_load64(segment->header.file_id.bytes) + segment->level, (uint32_t)i))
+        if (!sl_hash_map_add(&r->by_name, sl_hash_text(segment->name, strlen(segment->name)), (uint32_t)i))
             return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
     }
     SL_TRY(see_logs(r, must_list_again, err));
@@ -269,7 +269,7 @@ static sl_incarnation *find_incarnation(steplog_reader *r, const steplog_id *id)
 {
     size_t probe = 0;
     uint32_t index;
-    while (sl_hash_map_find(&r->by_incarnation, sl_load64(id->bytes), &probe, &index))
+    while (sl_hash_map_find(&r->by_incarnation, sl_hash_id(id), &probe, &index))
         if (sl_id_equal(&r->incarnations.items[index].id, id)) return &r->incarnations.items[index];
     return NULL;
 }
@@ -280,7 +280,7 @@ sl_run *sl_reader_run(steplog_reader *r, const steplog_id *id)
 {
     size_t probe = 0;
     uint32_t index;
-    while (sl_hash_map_find(&r->by_run, sl_load64(id->bytes), &probe, &index))
+    while (sl_hash_map_find(&r->by_run, sl_hash_id(id), &probe, &index))
         if (sl_id_equal(&r->runs.items[index].id, id)) return &r->runs.items[index];
     return NULL;
 }
@@ -290,7 +290,7 @@ static sl_incarnation *know_incarnation(steplog_reader *r, const sl_incarnation 
     sl_incarnation *known = find_incarnation(r, &fresh->id);
     if (known) return known;
     if (!SL_VEC_PUSH(&r->incarnations, *fresh)) return NULL;
-    if (!sl_hash_map_add(&r->by_incarnation, sl_load64(fresh->id.bytes), (uint32_t)r->incarnations.count - 1)) {
+    if (!sl_hash_map_add(&r->by_incarnation, sl_hash_id(&fresh->id), (uint32_t)r->incarnations.count - 1)) {
         r->incarnations.count--;
         return NULL;
     }
@@ -362,7 +362,7 @@ static int index_runs(steplog_reader *r)
         if (!run) {
             sl_run fresh = {.id = incarnation->run, .start_time_ns = incarnation->start_time_ns};
             if (!SL_VEC_PUSH(&r->runs, fresh) ||
-                !sl_hash_map_add(&r->by_run, sl_load64(fresh.id.bytes), (uint32_t)r->runs.count - 1))
+                !sl_hash_map_add(&r->by_run, sl_hash_id(&fresh.id), (uint32_t)r->runs.count - 1))
                 return 0;
             run = &r->runs.items[r->runs.count - 1];
         }
@@ -372,7 +372,7 @@ static int index_runs(steplog_reader *r)
     if (r->runs.count) qsort(r->runs.items, r->runs.count, sizeof *r->runs.items, compare_runs);
     sl_hash_map_clear(&r->by_run);
     for (uint32_t i = 0; i < r->runs.count; i++)
-        if (!sl_hash_map_add(&r->by_run, sl_load64(r->runs.items[i].id.bytes), i)) return 0;
+        if (!sl_hash_map_add(&r->by_run, sl_hash_id(&r->runs.items[i].id), i)) return 0;
     return 1;
 }
 

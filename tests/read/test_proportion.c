@@ -145,3 +145,30 @@ Test(proportion, writers_that_are_there_twice_are_damage)
     kit_store_close(store);
     end_store(&m);
 }
+
+/* ---- ids ---- */
+
+/* Each beginning of an id would make a place in a table of its own, if an id were its own hash. */
+static void check_ids(int are_runs)
+{
+    enum { WRITERS = 250000 };
+    made m = begin_store();
+    sl_ranges held = {0};
+    cr_assert(sl_ranges_add(&held, 1, 2));
+    begin_segment(&m);
+    for (uint64_t i = 0; i < WRITERS; i++) {
+        begin_writer(&m, are_runs ? id_of(1, i) : id_of(1, 1), id_of(2, i));
+        end_writer(&m, i < 2 ? &held : NULL, NULL);
+    }
+    end_segment(&m);
+    steplog_store *store = kit_store(m.path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    end_store(&m);
+    SL_VEC_FREE(&held);
+}
+
+Test(proportion, writers_whose_ids_begin_with_the_same_bytes) { check_ids(0); }
+Test(proportion, runs_whose_ids_begin_with_the_same_bytes) { check_ids(1); }
