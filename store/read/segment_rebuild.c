@@ -261,46 +261,70 @@ static int make_groups(rebuild *r)
     return 1;
 }
 
-/* The numbers that were found: each chunk's rows, each record; and those that were dropped. */
+static int compare_dropped(const void *a, const void *b)
+{
+    const sl_range_entry *x = a, *y = b;
+    if (x->writer != y->writer) return x->writer < y->writer ? -1 : 1;
+    return x->sequence_begin < y->sequence_begin ? -1 : x->sequence_begin > y->sequence_begin;
+}
+
+/* Collects the numbers of a writer that were found: each chunk's rows, each record. */
+static int collect_held(sl_segment *segment, const sl_writer_entry *writer, sl_chunk *chunk, sl_range_pile *out)
+{
+    int64_t sequences[SL_CHUNK_ROWS_MAX];
+    for (uint32_t g = 0; g < writer->group_count; g++) {
+        const sl_group_entry *group = &segment->groups.items[writer->group_first + g];
+        for (uint32_t c = 0; c < group->chunk_count; c++) {
+            uint64_t at = segment->rebuilt_chunks.items[group->chunk_first + c].page_offset;
+            if (sl_segment_chunk(segment, at, NULL, chunk, NULL) < 0 ||
+                sl_segment_axis(segment, chunk, SL_PART_SEQUENCES, sequences, NULL) < 0)
+                continue;
+            for (uint32_t i = 0; i < chunk->head.row_count; i++)
+                if (!sl_range_pile_add(out, (uint64_t)sequences[i], (uint64_t)sequences[i] + 1)) return 0;
+        }
+    }
+    for (uint32_t i = 0; i < writer->record_count; i++) {
+        const sl_record_entry *record = &segment->records.items[writer->record_first + i];
+        if (!sl_range_pile_add(out, record->sequence, record->sequence + record->sequence_count)) return 0;
+    }
+    return 1;
+}
+
+/* Puts the ranges of a writer behind those of the writers before it. */
+static int put_ranges(sl_segment *s, uint32_t writer, uint32_t kind, sl_range_pile *ranges)
+{
+    sl_range_pile_settle(ranges);
+    for (size_t i = 0; i < ranges->set.count; i++)
+        if (!SL_VEC_PUSH(&s->ranges,
+                         (sl_range_entry){writer, kind, ranges->set.items[i].begin, ranges->set.items[i].end}))
+            return 0;
+    s->writers.items[writer].range_count += (uint32_t)ranges->set.count;
+    sl_range_pile_clear(ranges);
+    return 1;
+}
+
+/* The numbers that were found, and those that were dropped. */
 static int make_ranges(rebuild *r)
 {
     sl_segment *s = r->segment;
-    for (uint32_t w = 0; w < s->writers.count; w++) {
-        sl_ranges held = {0};
-        sl_chunk chunk = {0};
-        int64_t sequences[SL_CHUNK_ROWS_MAX];
-        int is_good = 1;
+    sl_range_pile ranges = {0};
+    size_t at = 0; /* in dropped */
+    int is_good = 1;
+    if (r->dropped.count) qsort(r->dropped.items, r->dropped.count, sizeof *r->dropped.items, compare_dropped);
+    for (uint32_t w = 0; w < s->writers.count && is_good; w++) {
         sl_writer_entry *writer = &s->writers.items[w];
-        for (uint32_t g = 0; g < writer->group_count; g++) {
-            const sl_group_entry *group = &s->groups.items[writer->group_first + g];
-            for (uint32_t c = 0; c < group->chunk_count && is_good; c++) {
-                uint64_t at = s->rebuilt_chunks.items[group->chunk_first + c].page_offset;
-                if (sl_segment_chunk(s, at, NULL, &chunk, NULL) < 0 ||
-                    sl_segment_axis(s, &chunk, SL_PART_SEQUENCES, sequences, NULL) < 0)
-                    continue;
-                for (uint32_t i = 0; i < chunk.head.row_count && is_good; i++)
-                    is_good = sl_ranges_add(&held, (uint64_t)sequences[i], (uint64_t)sequences[i] + 1);
-            }
-        }
-        sl_chunk_free(&chunk);
-        for (uint32_t i = 0; i < writer->record_count && is_good; i++) {
-            const sl_record_entry *record = &s->records.items[writer->record_first + i];
-            is_good = sl_ranges_add(&held, record->sequence, record->sequence + record->sequence_count);
-        }
+        if (!writer->attempt) continue; /* nobody knows whose it was */
         writer->range_first = (uint32_t)s->ranges.count;
-        writer->range_count = (uint32_t)held.count;
-        for (size_t i = 0; i < held.count && is_good; i++)
-            is_good = SL_VEC_PUSH(&s->ranges,
-                                  (sl_range_entry){w, SL_RANGE_HELD, held.items[i].begin, held.items[i].end});
-        for (size_t i = 0; i < r->dropped.count && is_good; i++) {
-            if (r->dropped.items[i].writer != w) continue;
-            is_good = SL_VEC_PUSH(&s->ranges, r->dropped.items[i]);
-            writer->range_count++;
-        }
-        SL_VEC_FREE(&held);
-        if (!is_good) return 0;
+        writer->range_count = 0;
+        is_good = collect_held(s, writer, &r->chunk, &ranges) && put_ranges(s, w, SL_RANGE_HELD, &ranges);
+        while (at < r->dropped.count && r->dropped.items[at].writer < w) at++;
+        for (; at < r->dropped.count && r->dropped.items[at].writer == w && is_good; at++)
+            is_good = sl_range_pile_add(&ranges, r->dropped.items[at].sequence_begin, r->dropped.items[at].sequence_end);
+        is_good = is_good && put_ranges(s, w, SL_RANGE_DROPPED, &ranges);
     }
-    return 1;
+    sl_range_pile_free(&ranges);
+    sl_chunk_free(&r->chunk);
+    return is_good;
 }
 
 static void place_records(sl_segment *s)

@@ -78,14 +78,29 @@ static steplog_status read_chunks(sl_segment *s, sl_table_view *view, uint64_t f
     return STEPLOG_OK;
 }
 
+/* Where the rebuilt group of a writer and schema stands, or would: they are sorted by both. */
+static size_t find_rebuilt(const sl_segment *s, uint32_t writer, uint32_t schema)
+{
+    size_t low = 0, high = s->groups.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const sl_group_entry *group = &s->groups.items[middle];
+        if (group->writer != writer ? group->writer < writer : group->schema < schema)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* What was rebuilt of a group, with first sequences in [from, to]. */
 static steplog_status take_rebuilt(sl_segment *s, uint32_t writer, uint32_t schema, uint64_t from, uint64_t to,
                                    sl_chunk_list *out, steplog_error *err)
 {
     out->count = 0;
-    for (size_t g = 0; g < s->groups.count; g++) {
+    for (size_t g = find_rebuilt(s, writer, schema); g < s->groups.count; g++) {
         const sl_group_entry *group = &s->groups.items[g];
-        if (group->writer != writer || group->schema != schema) continue;
+        if (group->writer != writer || group->schema != schema) break;
         for (uint32_t c = 0; c < group->chunk_count; c++) {
             const sl_chunk_entry *chunk = &s->rebuilt_chunks.items[group->chunk_first + c];
             if (chunk->sequence_first >= from && chunk->sequence_first <= to && !SL_VEC_PUSH(out, *chunk))

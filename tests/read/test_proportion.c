@@ -4,6 +4,7 @@
 
 #include "format/fact_codec.h"
 #include "os/os.h"
+#include "read/segment_reader.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 #include "write/segment_writer.h"
@@ -172,3 +173,58 @@ static void check_ids(int are_runs)
 
 Test(proportion, writers_whose_ids_begin_with_the_same_bytes) { check_ids(0); }
 Test(proportion, runs_whose_ids_begin_with_the_same_bytes) { check_ids(1); }
+
+/* ---- rebuilt ---- */
+
+/* The index is damaged, so it is made again from the pages. */
+static void spoil_trailer(const char *path)
+{
+    FILE *file = fopen(path, "r+b");
+    cr_assert(file && fseek(file, -100, SEEK_END) == 0);
+    int byte = fgetc(file);
+    cr_assert(fseek(file, -100, SEEK_END) == 0 && fputc(byte ^ 1, file) != EOF && fclose(file) == 0);
+}
+
+/* A quarter of a million writers; the last has dropped a million ranges. */
+Test(proportion, writers_beside_dropped_ranges_in_a_rebuilt_segment)
+{
+    enum { WRITERS = 250000 };
+    made m = begin_store();
+    sl_ranges held = {0}, dropped = {0};
+    cr_assert(sl_ranges_add(&held, 1, 2));
+    for (uint64_t i = 1; i <= RANGES; i++) cr_assert(sl_ranges_add(&dropped, 2 * i, 2 * i + 1));
+    begin_segment(&m);
+    for (uint64_t i = 1; i <= WRITERS; i++) {
+        begin_writer(&m, id_of(1, 1), id_of(i, i));
+        end_writer(&m, &held, i == WRITERS ? &dropped : NULL);
+    }
+    spoil_trailer(end_segment(&m));
+    size_t run_count;
+    steplog_store *store;
+    steplog_reader *reader = read_store(&m, &store, &run_count);
+    cr_expect(steplog_reader_damage_count(reader) > 0);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    end_store(&m);
+    SL_VEC_FREE(&held);
+    SL_VEC_FREE(&dropped);
+}
+
+/* A million groups of one chunk, each asked for: as segment_rebuild.c leaves them. */
+Test(proportion, groups_of_a_rebuilt_segment)
+{
+    sl_segment segment = {.is_rebuilt = 1};
+    sl_chunk_list chunks = {0};
+    for (uint32_t i = 0; i < RANGES; i++) {
+        cr_assert(SL_VEC_PUSH(&segment.groups, (sl_group_entry){.writer = i / 1000, .schema = 2 * (i % 1000),
+                                                                .chunk_first = i, .chunk_count = 1}));
+        cr_assert(SL_VEC_PUSH(&segment.rebuilt_chunks, (sl_chunk_entry){.page_offset = i, .sequence_first = 1}));
+    }
+    for (uint32_t i = 0; i < RANGES; i++) {
+        OK(sl_segment_chunks(&segment, i, &chunks, &kit_error));
+        cr_assert(chunks.count == 1 && chunks.items[0].page_offset == i);
+    }
+    SL_VEC_FREE(&segment.groups);
+    SL_VEC_FREE(&segment.rebuilt_chunks);
+    SL_VEC_FREE(&chunks);
+}
