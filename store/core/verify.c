@@ -6,6 +6,8 @@
 #include "core/verify.h"
 
 #include "base/error.h"
+#include "base/hash_map.h"
+#include "format/checksum.h"
 #include "format/file_names.h"
 #include "format/store_file.h"
 #include "read/reader.h"
@@ -32,6 +34,7 @@ typedef struct listing {
     sl_verify *verify;
     const char *directory; /* being listed, "" for the store's own */
     SL_VEC(store_file) files;
+    sl_hash_map by_name;
     int is_out_of_memory;
 } listing;
 
@@ -88,6 +91,15 @@ static file_kind kind_of(const char *directory, const char *name)
                                                                                               : FILE_OTHER;
 }
 
+static int was_listed(const listing *l, uint64_t hash, const char *name)
+{
+    size_t probe = 0;
+    uint32_t index;
+    while (sl_hash_map_find(&l->by_name, hash, &probe, &index))
+        if (strcmp(l->files.items[index].name, name) == 0) return 1;
+    return 0;
+}
+
 static int add_file(void *context, const char *name)
 {
     listing *l = context;
@@ -100,12 +112,16 @@ static int add_file(void *context, const char *name)
     store_file file = {.kind = kind_of(l->directory, name)};
     if ((file.name = sl_alloc(bytes)))
         snprintf(file.name, bytes, "%s%s%s", l->directory, l->directory[0] ? "/" : "", name);
-    for (size_t i = 0; file.name && i < l->files.count; i++)
-        if (strcmp(l->files.items[i].name, file.name) == 0) { /* listed before */
-            sl_free(file.name);
-            return 0;
-        }
-    if (file.name && SL_VEC_PUSH(&l->files, file)) return 0;
+    uint64_t hash = file.name ? sl_hash_text(file.name, bytes - 1) : 0;
+    if (file.name && was_listed(l, hash, file.name)) {
+        sl_free(file.name);
+        return 0;
+    }
+    if (file.name && SL_VEC_RESERVE(&l->files, l->files.count + 1) &&
+        sl_hash_map_add(&l->by_name, hash, (uint32_t)l->files.count)) {
+        l->files.items[l->files.count++] = file;
+        return 0;
+    }
     sl_free(file.name);
     l->is_out_of_memory = 1;
     return 1;
@@ -209,16 +225,20 @@ static steplog_status check_files(listing *l, steplog_error *err)
     return STEPLOG_OK;
 }
 
+/* The table of names had room for all of them, so it has for those that stay. */
 static void forget_missing(listing *l)
 {
     size_t kept = 0;
     sl_os_stat stat;
+    sl_hash_map_clear(&l->by_name);
     for (size_t i = 0; i < l->files.count; i++) {
         store_file *file = &l->files.items[i];
-        if (file->is_done || sl_os->stat_name(l->verify->store_dir, file->name, &stat) != -ENOENT)
-            l->files.items[kept++] = *file;
-        else
+        if (!file->is_done && sl_os->stat_name(l->verify->store_dir, file->name, &stat) == -ENOENT) {
             sl_free(file->name);
+            continue;
+        }
+        sl_hash_map_add(&l->by_name, sl_hash_text(file->name, strlen(file->name)), (uint32_t)kept);
+        l->files.items[kept++] = *file;
     }
     l->files.count = kept;
 }
@@ -238,6 +258,7 @@ static steplog_status check_all_files(sl_verify *v, steplog_error *err)
 done:
     for (size_t i = 0; i < l.files.count; i++) sl_free(l.files.items[i].name);
     SL_VEC_FREE(&l.files);
+    sl_hash_map_free(&l.by_name);
     return status;
 }
 

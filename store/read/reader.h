@@ -125,8 +125,8 @@ struct steplog_reader {
     sl_read_context context;
     SL_VEC(sl_segment *) segments;
     sl_open_segments open_segments;
-    sl_hash_map by_name; /* of segments, while files are listed */
     SL_VEC(sl_log *) logs;
+    sl_hash_map segments_by_name, logs_by_name; /* while files are listed */
     SL_VEC(sl_incarnation) incarnations;
     sl_hash_map by_incarnation;
     SL_VEC(sl_run) runs; /* newest first */

@@ -69,10 +69,14 @@ static int is_foreign(steplog_reader *r, const char *name, const steplog_error *
     return 1;
 }
 
+static uint64_t hash_name(const char *path) { return sl_hash_text(path, strlen(path)); }
+
 static sl_log *find_log(steplog_reader *r, const char *path)
 {
-    for (size_t i = 0; i < r->logs.count; i++)
-        if (strcmp(r->logs.items[i]->name, path) == 0 && !r->logs.items[i]->is_gone) return r->logs.items[i];
+    size_t probe = 0;
+    uint32_t index;
+    while (sl_hash_map_find(&r->logs_by_name, hash_name(path), &probe, &index))
+        if (strcmp(r->logs.items[index]->name, path) == 0 && !r->logs.items[index]->is_gone) return r->logs.items[index];
     return NULL;
 }
 
@@ -115,7 +119,11 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
         return status < 0 ? status : is_gone ? STEPLOG_MISSING : STEPLOG_OK;
     }
     log->is_seen = 1;
-    if (SL_VEC_PUSH(&r->logs, log)) return STEPLOG_OK;
+    if (SL_VEC_RESERVE(&r->logs, r->logs.count + 1) &&
+        sl_hash_map_add(&r->logs_by_name, hash_name(path), (uint32_t)r->logs.count)) {
+        r->logs.items[r->logs.count++] = log;
+        return STEPLOG_OK;
+    }
     sl_log_release(log);
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
 }
@@ -128,8 +136,8 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
     size_t probe = 0;
     uint32_t index;
-    uint64_t hash = sl_hash_text(path, strlen(path));
-    while (sl_hash_map_find(&r->by_name, hash, &probe, &index))
+    uint64_t hash = hash_name(path);
+    while (sl_hash_map_find(&r->segments_by_name, hash, &probe, &index))
         if (strcmp(r->segments.items[index]->name, path) == 0) {
             r->segments.items[index]->is_seen = 1;
             return STEPLOG_OK;
@@ -150,7 +158,7 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     }
     segment->is_seen = 1;
     if (SL_VEC_RESERVE(&r->segments, r->segments.count + 1) &&
-        sl_hash_map_add(&r->by_name, hash, (uint32_t)r->segments.count)) {
+        sl_hash_map_add(&r->segments_by_name, hash, (uint32_t)r->segments.count)) {
         r->segments.items[r->segments.count++] = segment;
         return STEPLOG_OK;
     }
@@ -231,12 +239,17 @@ static steplog_status see_levels(steplog_reader *r, int *must_list_again, steplo
 static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog_error *err)
 {
     *must_list_again = 0;
-    for (size_t i = 0; i < r->logs.count; i++) r->logs.items[i]->is_seen = 0;
-    sl_hash_map_clear(&r->by_name);
+    sl_hash_map_clear(&r->logs_by_name);
+    for (size_t i = 0; i < r->logs.count; i++) {
+        r->logs.items[i]->is_seen = 0;
+        if (!sl_hash_map_add(&r->logs_by_name, hash_name(r->logs.items[i]->name), (uint32_t)i))
+            return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
+    }
+    sl_hash_map_clear(&r->segments_by_name);
     for (size_t i = 0; i < r->segments.count; i++) {
         sl_segment *segment = r->segments.items[i];
         segment->is_seen = 0;
-        if (!sl_hash_map_add(&r->by_name, sl_hash_text(segment->name, strlen(segment->name)), (uint32_t)i))
+        if (!sl_hash_map_add(&r->segments_by_name, hash_name(segment->name), (uint32_t)i))
             return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
     }
     SL_TRY(see_logs(r, must_list_again, err));
@@ -417,5 +430,6 @@ void sl_snapshot_clear(steplog_reader *r)
     SL_VEC_FREE(&r->incarnations);
     sl_hash_map_free(&r->by_run);
     sl_hash_map_free(&r->by_incarnation);
-    sl_hash_map_free(&r->by_name);
+    sl_hash_map_free(&r->segments_by_name);
+    sl_hash_map_free(&r->logs_by_name);
 }

@@ -2,6 +2,7 @@
  * is reported, unless FORMAT.md's list says that nothing is read from it. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/random.h"
 #include "support/reseal.h"
 #include "support/temp_dir.h"
@@ -595,4 +596,43 @@ Test(verify, does_not_call_a_live_store_damaged, .timeout = 60)
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert_eq(answer, STEPLOG_OK, "%d, round %d\n%s", answer, round, s.text);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* ---- many names ---- */
+
+enum { NAMES = 400000 };
+
+static const sl_os_table *real_os;
+static int must_invent; /* so many names, in the next directory that is listed */
+
+static int list_more(int dir, sl_os_name_callback callback, void *context)
+{
+    char name[32];
+    int end = must_invent ? NAMES : 0, result = real_os->list(dir, callback, context);
+    must_invent = 0;
+    for (int i = 0; i < end && result == 0; i++) {
+        snprintf(name, sizeof name, "a-strange-name-%d", i);
+        result = callback(context, name);
+    }
+    return result;
+}
+
+/* Names that each were compared with all before them would be compared 80 billion times. These came and went: no more is
+ * said of them. */
+Test(verify, of_a_directory_with_many_names_takes_as_long_as_they_are_many)
+{
+    static sl_os_table listing_more;
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store_close(open_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD), NULL);
+    listing_more = *(real_os = sl_os);
+    listing_more.list = list_more;
+    must_invent = 1;
+    sl_os = &listing_more;
+    steplog_verify_result result = {.size_bytes = sizeof result};
+    steplog_status status = steplog_store_verify(path, NULL, &result, NULL);
+    sl_os = real_os;
+    cr_expect_not(must_invent);
+    cr_expect_eq(status, STEPLOG_OK);
+    cr_expect_eq(result.damage_count, 0u);
+    cr_expect_eq(result.notice_count, 0u);
 }
