@@ -272,25 +272,55 @@ typedef struct missing_range {
 
 typedef SL_VEC(missing_range) missing_list;
 
-/* Bytes that were appended and could not be read back after a failed sync: a gap fact says which. */
-static int add_lost(const sl_run *run, const sl_incarnation *i, sl_ranges *explained)
+/* Bytes that were appended and could not be read back after a failed sync: a gap fact says which, and whose. */
+typedef struct lost_range {
+    steplog_id incarnation;
+    uint64_t begin, end;
+} lost_range;
+
+typedef SL_VEC(lost_range) lost_list; /* by incarnation */
+
+static int compare_lost(const void *a, const void *b)
 {
+    const lost_range *x = a, *y = b;
+    int order = memcmp(x->incarnation.bytes, y->incarnation.bytes, sizeof x->incarnation.bytes);
+    if (order) return order;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+static int list_lost(const sl_run *run, lost_list *out)
+{
+    out->count = 0;
     for (size_t n = 0; n < run->events.count; n++) {
         const sl_fact *fact = &run->events.items[n].fact;
-        if (fact->kind != STEPLOG_EVENT_GAP || !fact->has_target || fact->number <= 0 ||
-            !sl_id_equal(&fact->target, &i->id))
-            continue;
-        uint64_t end = fact->target_sequence + (uint64_t)fact->number;
-        if (end > fact->target_sequence && !sl_ranges_add(explained, fact->target_sequence, end)) return 0;
+        if (fact->kind != STEPLOG_EVENT_GAP || !fact->has_target || fact->number <= 0) continue;
+        uint64_t begin = fact->target_sequence, end = begin + (uint64_t)fact->number;
+        if (end > begin && !SL_VEC_PUSH(out, (lost_range){fact->target, begin, end})) return 0;
     }
+    if (out->count) qsort(out->items, out->count, sizeof *out->items, compare_lost);
     return 1;
 }
 
-static int find_missing(const sl_run *run, const sl_incarnation *i, missing_list *out)
+static int add_lost(const lost_list *lost, const steplog_id *incarnation, sl_ranges *explained)
+{
+    size_t low = 0, high = lost->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(lost->items[middle].incarnation.bytes, incarnation->bytes, sizeof incarnation->bytes) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < lost->count && sl_id_equal(&lost->items[low].incarnation, incarnation); low++)
+        if (!sl_ranges_add(explained, lost->items[low].begin, lost->items[low].end)) return 0;
+    return 1;
+}
+
+static int find_missing(const lost_list *lost, const sl_incarnation *i, missing_list *out)
 {
     sl_ranges missing = {0}, explained = {0};
     int is_good = sl_ranges_add(&missing, 1, i->durable_sequence + 1) && sl_ranges_subtract(&missing, &i->covered) &&
-                  add_lost(run, i, &explained) && sl_ranges_subtract(&missing, &explained);
+                  add_lost(lost, &i->id, &explained) && sl_ranges_subtract(&missing, &explained);
     for (size_t n = 0; n < missing.count && is_good; n++)
         is_good = SL_VEC_PUSH(out, (missing_range){i->run, i->id, missing.items[n].begin, missing.items[n].end, 0});
     if (is_good && i->salvageable_count)
@@ -305,6 +335,7 @@ static steplog_status look_for_missing(sl_verify *v, missing_list *out, int *is_
     sl_read_context context = {
         .store_dir = v->store_dir, .host_id = v->host_id, .boot_id = v->boot_id, .is_local = v->is_local};
     steplog_reader *r;
+    lost_list lost = {0};
     out->count = 0;
     *is_settled = 1;
     SL_TRY(sl_reader_new(&context, &r, err));
@@ -312,15 +343,17 @@ static steplog_status look_for_missing(sl_verify *v, missing_list *out, int *is_
     for (size_t n = 0; n < r->runs.count && status >= 0; n++) {
         sl_run *run = &r->runs.items[n];
         if ((status = sl_run_load(r, run, err)) < 0) break;
-        for (size_t m = 0; m < run->incarnations.count; m++)
-            if (!find_missing(run, &r->incarnations.items[run->incarnations.items[m]], out))
-                status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify a store");
+        int is_good = list_lost(run, &lost);
+        for (size_t m = 0; m < run->incarnations.count && is_good; m++)
+            is_good = find_missing(&lost, &r->incarnations.items[run->incarnations.items[m]], out);
+        if (!is_good) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify a store");
         sl_run_clear(run); /* one run at a time in memory */
     }
     /* A log that is in use may move on while it is read: look again before saying that something is missing. */
     for (size_t i = 0; i < r->logs.count; i++)
         if (!sl_log_is_still_itself(r->logs.items[i]) || (out->count && r->logs.items[i]->lock != SL_OS_LOCK_FREE))
             *is_settled = 0;
+    SL_VEC_FREE(&lost);
     sl_reader_free(r);
     return status;
 }

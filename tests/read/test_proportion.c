@@ -228,3 +228,35 @@ Test(proportion, groups_of_a_rebuilt_segment)
     SL_VEC_FREE(&segment.rebuilt_chunks);
     SL_VEC_FREE(&chunks);
 }
+
+/* ---- verify ---- */
+
+/* Each of many gaps may explain what is missing of any of many writers: here the first record of each. */
+Test(proportion, gaps_beside_writers_that_are_verified)
+{
+    enum { WRITERS = 60000, GAPS = 150000 };
+    made m = begin_store();
+    sl_ranges held = {0}, one = {0};
+    cr_assert(sl_ranges_add(&held, 1, GAPS + 1) && sl_ranges_add(&one, 2, 3));
+    begin_segment(&m);
+    for (uint64_t i = 0; i < WRITERS; i++) {
+        begin_writer(&m, id_of(1, 1), id_of(2, i));
+        for (uint32_t n = 0; n < GAPS && i == 0; n++) {
+            sl_buffer body = {0};
+            sl_fact fact = {.kind = STEPLOG_EVENT_GAP, .attempt = 1, .time_ns = STEPLOG_TIME_NONE, .lamport = n,
+                            .has_target = 1, .target = id_of(2, 1 + n % (WRITERS - 1)), .target_sequence = 1,
+                            .number = 1};
+            sl_fact_encode(&fact, &body);
+            OK(sl_segment_writer_fact(m.segment, body.data, (uint32_t)body.bytes, 1 + n, 1, &kit_error));
+            sl_buffer_free(&body);
+        }
+        end_writer(&m, i ? NULL : &held, i ? &one : NULL);
+    }
+    end_segment(&m);
+    steplog_verify_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_verify(m.path, NULL, &result, &kit_error));
+    cr_expect_eq(result.notice_count, 0u);
+    end_store(&m);
+    SL_VEC_FREE(&held);
+    SL_VEC_FREE(&one);
+}
