@@ -151,6 +151,13 @@ uint64_t sl_ranges_first_missing(const sl_ranges *set, uint64_t from)
     return at < set->count && set->items[at].begin <= from ? set->items[at].end : from;
 }
 
+uint64_t sl_ranges_first_since(const sl_ranges *set, uint64_t from)
+{
+    size_t at = find(set, from);
+    if (at == set->count) return UINT64_MAX;
+    return set->items[at].begin > from ? set->items[at].begin : from;
+}
+
 /* ---- in any order ---- */
 
 static int compare(const void *a, const void *b)

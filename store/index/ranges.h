@@ -25,6 +25,8 @@ int sl_ranges_has_any(const sl_ranges *set, uint64_t begin, uint64_t end);
 uint64_t sl_ranges_count(const sl_ranges *set);
 /* The smallest number >= from that is not in the set. */
 uint64_t sl_ranges_first_missing(const sl_ranges *set, uint64_t from);
+/* The smallest number >= from that is in the set; UINT64_MAX when there is none. */
+uint64_t sl_ranges_first_since(const sl_ranges *set, uint64_t from);
 
 /* Ranges that come in any order, and more than once. They take twice the memory of the set they make at most. */
 typedef struct sl_range_pile {

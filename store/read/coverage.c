@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 
+#include <stdlib.h>
+
 static steplog_status no_memory(steplog_error *err)
 {
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a run");
@@ -29,76 +31,186 @@ static int intersect(sl_ranges *set, const sl_ranges *other)
     return is_good;
 }
 
-/* The numbers that several files hold: mostly none. */
-static int find_shared(const sl_incarnation *i, sl_ranges *shared)
+/* ---- who gives what ----
+ *
+ * Each range that a file holds or has dropped is a claim. One pass through the numbers, upward, keeps those that have
+ * begun in a heap and gives each stretch to the first of them: by source, what it holds before what it dropped. A segment
+ * that can not read what is its turn, and that others hold as well, gives it up: its claim goes on behind that, and what
+ * it gave up is claimed for it again after all others. However many sources and ranges there are, each is looked at when
+ * it begins and when it ends. */
+
+typedef struct claim {
+    uint64_t begin, end;
+    uint64_t rank; /* twice the source, plus one for what was dropped; the last resorts behind all others, and last of all
+                      what nobody has */
+} claim;
+
+typedef SL_VEC(claim) claim_heap;
+
+#define LAST_RESORT ((uint64_t)1 << 63)
+#define NOBODY_HAS UINT64_MAX /* parts of a text that is nowhere whole: nothing is missing there */
+
+typedef struct assignment {
+    sl_incarnation *incarnation;
+    claim_heap waiting, begun; /* by begin, by rank */
+    sl_ranges shared;          /* numbers that several files hold: mostly none */
+    sl_ranges *unread;         /* for each source: the shared ones it can not give, once it was asked */
+    uint8_t *is_asked;
+} assignment;
+
+static int is_before(const claim *x, const claim *y, int by_rank)
 {
-    sl_ranges all = {0}, held = {0}, fresh = {0};
+    return by_rank ? x->rank < y->rank : x->begin < y->begin;
+}
+
+static int push_claim(claim_heap *heap, claim fresh, int by_rank)
+{
+    if (fresh.begin >= fresh.end) return 1;
+    if (!SL_VEC_PUSH(heap, fresh)) return 0;
+    size_t at = heap->count - 1;
+    for (size_t up; at && is_before(&fresh, &heap->items[up = (at - 1) / 2], by_rank); at = up)
+        heap->items[at] = heap->items[up];
+    heap->items[at] = fresh;
+    return 1;
+}
+
+static claim pop_claim(claim_heap *heap, int by_rank)
+{
+    claim first = heap->items[0], last = heap->items[--heap->count];
+    size_t at = 0;
+    for (size_t down; (down = 2 * at + 1) < heap->count; at = down) {
+        if (down + 1 < heap->count && is_before(&heap->items[down + 1], &heap->items[down], by_rank)) down++;
+        if (!is_before(&heap->items[down], &last, by_rank)) break;
+        heap->items[at] = heap->items[down];
+    }
+    if (heap->count) heap->items[at] = last;
+    return first;
+}
+
+/* Sorted, so that they are a heap by begin. */
+static int compare_claims(const void *a, const void *b)
+{
+    const claim *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static int collect_claims(assignment *a)
+{
+    sl_incarnation *i = a->incarnation;
+    sl_ranges held = {0}, dropped = {0};
+    sl_range_pile all_dropped = {0};
     int is_good = 1;
     for (size_t s = 0; s < i->sources.count && is_good; s++) {
-        held.count = 0;
-        is_good = held_by(&i->sources.items[s], &held, NULL) && sl_ranges_copy(&fresh, &held) &&
-                  sl_ranges_subtract(&fresh, &all) && sl_ranges_add_all(&all, &fresh);
-        if (is_good && sl_ranges_count(&fresh) < sl_ranges_count(&held))
-            is_good = sl_ranges_subtract(&held, &fresh) && sl_ranges_add_all(shared, &held);
+        i->sources.items[s].assigned.count = held.count = dropped.count = 0;
+        const sl_source *source = &i->sources.items[s];
+        is_good = held_by(source, &held, &dropped);
+        for (size_t n = 0; source->log && n < source->log->parts.count && is_good; n++)
+            is_good = SL_VEC_PUSH(&a->waiting, (claim){source->log->parts.items[n].begin, source->log->parts.items[n].end,
+                                                       NOBODY_HAS});
+        for (size_t n = 0; n < held.count && is_good; n++)
+            is_good = SL_VEC_PUSH(&a->waiting, (claim){held.items[n].begin, held.items[n].end, 2 * s});
+        for (size_t n = 0; n < dropped.count && is_good; n++)
+            is_good = SL_VEC_PUSH(&a->waiting, (claim){dropped.items[n].begin, dropped.items[n].end, 2 * s + 1}) &&
+                      sl_range_pile_add(&all_dropped, dropped.items[n].begin, dropped.items[n].end);
     }
-    SL_VEC_FREE(&all);
+    sl_range_pile_settle(&all_dropped);
+    is_good = is_good && sl_ranges_copy(&i->dropped, &all_dropped.set);
+    if (a->waiting.count) qsort(a->waiting.items, a->waiting.count, sizeof *a->waiting.items, compare_claims);
     SL_VEC_FREE(&held);
-    SL_VEC_FREE(&fresh);
+    SL_VEC_FREE(&dropped);
+    sl_range_pile_free(&all_dropped);
     return is_good;
 }
 
-/* Takes away from what a segment would be asked for what it can not give and another file may. */
-static steplog_status leave_broken(sl_source *source, const sl_ranges *shared, steplog_error *err)
+/* The claims are sorted. */
+static int find_shared(assignment *a)
 {
+    uint64_t end = 0;
+    for (size_t n = 0; n < a->waiting.count; n++) {
+        const claim *c = &a->waiting.items[n];
+        if (c->rank % 2) continue;
+        if (c->begin < end && !sl_ranges_add(&a->shared, c->begin, c->end < end ? c->end : end)) return 0;
+        if (c->end > end) end = c->end;
+    }
+    return 1;
+}
+
+/* What a segment can not give of what others hold as well. All its blocks are read for that, once. */
+static steplog_status ask_segment(assignment *a, size_t source, steplog_error *err)
+{
+    sl_source *asked = &a->incarnation->sources.items[source];
     const sl_ranges *broken;
-    sl_ranges left = {0};
-    int is_good = sl_ranges_copy(&left, &source->assigned) && intersect(&left, shared);
-    steplog_status status = is_good ? STEPLOG_OK : no_memory(err);
-    if (is_good && left.count) {
-        status = sl_segment_broken(source->segment, source->writer, &broken, err);
-        if (status >= 0 && (!intersect(&left, broken) || !sl_ranges_subtract(&source->assigned, &left)))
-            status = no_memory(err);
-    }
-    SL_VEC_FREE(&left);
-    return status;
+    if (a->is_asked[source]) return STEPLOG_OK;
+    SL_TRY(sl_segment_broken(asked->segment, asked->writer, &broken, err));
+    if (!sl_ranges_copy(&a->unread[source], broken) || !intersect(&a->unread[source], &a->shared)) return no_memory(err);
+    a->is_asked[source] = 1;
+    return STEPLOG_OK;
 }
 
-/* A record that each file left to the others: the first one tells of the damage. */
-static int assign_rest(sl_incarnation *i, sl_ranges *rest)
+static steplog_status give(assignment *a, uint64_t begin, uint64_t end, uint64_t rank, steplog_error *err)
 {
-    sl_ranges held = {0};
-    int is_good = sl_ranges_subtract(rest, &i->covered);
-    for (size_t s = 0; s < i->sources.count && is_good && rest->count; s++) {
-        sl_source *source = &i->sources.items[s];
-        held.count = 0;
-        is_good = held_by(source, &held, NULL) && intersect(&held, rest) &&
-                  sl_ranges_add_all(&source->assigned, &held) && sl_ranges_add_all(&i->covered, &held) &&
-                  sl_ranges_subtract(rest, &held);
+    sl_incarnation *i = a->incarnation;
+    int is_good = sl_ranges_add(&i->covered, begin, end) &&
+                  (rank % 2 || sl_ranges_add(&i->sources.items[(rank & ~LAST_RESORT) / 2].assigned, begin, end));
+    return is_good ? STEPLOG_OK : no_memory(err);
+}
+
+/* Gives the numbers from *at on, before end, to the first claim that has begun, as far as it can. */
+static steplog_status give_next(assignment *a, uint64_t *at, uint64_t end, steplog_error *err)
+{
+    const claim first = a->begun.items[0];
+    const size_t source = (size_t)(first.rank / 2);
+    if (first.end < end) end = first.end;
+    if (first.rank % 2 == 0 && first.rank < LAST_RESORT && a->incarnation->sources.items[source].segment &&
+        sl_ranges_has_any(&a->shared, *at, end)) {
+        SL_TRY(ask_segment(a, source, err));
+        const sl_ranges *unread = &a->unread[source];
+        uint64_t behind = sl_ranges_first_missing(unread, *at), next = sl_ranges_first_since(unread, *at);
+        if (behind > *at) {
+            pop_claim(&a->begun, 1);
+            if (behind > first.end) behind = first.end;
+            return push_claim(&a->waiting, (claim){behind, first.end, first.rank}, 0) &&
+                           push_claim(&a->begun, (claim){*at, behind, first.rank | LAST_RESORT}, 1)
+                       ? STEPLOG_OK
+                       : no_memory(err);
+        }
+        if (next < end) end = next;
     }
-    SL_VEC_FREE(&held);
-    return is_good;
+    SL_TRY(give(a, *at, end, first.rank, err));
+    *at = end;
+    return STEPLOG_OK;
+}
+
+static steplog_status give_all(assignment *a, steplog_error *err)
+{
+    for (uint64_t at = 0;;) {
+        while (a->begun.count && a->begun.items[0].end <= at) pop_claim(&a->begun, 1);
+        if (a->begun.count == 0) {
+            if (a->waiting.count == 0) return STEPLOG_OK;
+            if (a->waiting.items[0].begin > at) at = a->waiting.items[0].begin;
+        }
+        while (a->waiting.count && a->waiting.items[0].begin <= at)
+            if (!push_claim(&a->begun, pop_claim(&a->waiting, 0), 1)) return no_memory(err);
+        if (a->begun.count == 0 || a->begun.items[0].end <= at) continue;
+        SL_TRY(give_next(a, &at, a->waiting.count ? a->waiting.items[0].begin : UINT64_MAX, err));
+    }
 }
 
 steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
 {
-    sl_ranges shared = {0}, dropped = {0};
-    steplog_status status = find_shared(i, &shared) ? STEPLOG_OK : no_memory(err);
-    for (size_t s = 0; s < i->sources.count && status >= 0; s++) {
-        sl_source *source = &i->sources.items[s];
-        source->assigned.count = dropped.count = 0;
-        if (!held_by(source, &source->assigned, &dropped) || !sl_ranges_subtract(&source->assigned, &i->covered))
-            status = no_memory(err);
-        if (status >= 0 && source->segment && shared.count) status = leave_broken(source, &shared, err);
-        if (status >= 0 && (!sl_ranges_add_all(&i->covered, &source->assigned) ||
-                            !sl_ranges_add_all(&i->covered, &dropped) || !sl_ranges_add_all(&i->dropped, &dropped)))
-            status = no_memory(err);
-    }
-    if (status >= 0 && shared.count && !assign_rest(i, &shared)) status = no_memory(err);
-    for (size_t s = 0; s < i->sources.count && status >= 0; s++) /* nothing is missing there */
-        if (i->sources.items[s].log && !sl_ranges_add_all(&i->covered, &i->sources.items[s].log->parts))
-            status = no_memory(err);
-    SL_VEC_FREE(&shared);
-    SL_VEC_FREE(&dropped);
+    assignment a = {.incarnation = i};
+    i->covered.count = 0;
+    a.unread = sl_alloc_zero(i->sources.count, sizeof *a.unread);
+    a.is_asked = sl_alloc_zero(i->sources.count, sizeof *a.is_asked);
+    steplog_status status = a.unread && a.is_asked && collect_claims(&a) && find_shared(&a) ? give_all(&a, err)
+                                                                                           : no_memory(err);
+    for (size_t s = 0; a.unread && s < i->sources.count; s++) SL_VEC_FREE(&a.unread[s]);
+    sl_free(a.unread);
+    sl_free(a.is_asked);
+    SL_VEC_FREE(&a.shared);
+    SL_VEC_FREE(&a.waiting);
+    SL_VEC_FREE(&a.begun);
     return status;
 }
 

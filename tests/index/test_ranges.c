@@ -26,6 +26,9 @@ static void check(const sl_ranges *set, const uint8_t *bits, test_random *random
         uint64_t missing = i;
         while (missing < SIZE && bits[missing]) missing++;
         cr_assert_eq(sl_ranges_first_missing(set, i), missing);
+        uint64_t present = i;
+        while (present < SIZE && !bits[present]) present++;
+        cr_assert_eq(sl_ranges_first_since(set, i), present < SIZE ? present : UINT64_MAX);
     }
     cr_assert_eq(sl_ranges_count(set), count);
     for (int i = 0; i < 30; i++) {
