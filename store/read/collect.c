@@ -1,0 +1,450 @@
+/* read/collect.c: from series to the blocks that a pass over them has to look at. */
+#include "read/piece.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+static steplog_status no_memory(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
+}
+
+typedef struct wanted {
+    steplog_reader *reader;
+    const steplog_series *series;
+    size_t count;
+    sl_piece_view view;
+    sl_piece_set *set;
+    steplog_error *err;
+    const uint32_t *writers; /* of the run, in the public order */
+    size_t writer_count;
+    int depth; /* of the run that is collected */
+} wanted;
+
+static sl_columns *new_columns(wanted *w)
+{
+    sl_columns *columns = sl_alloc_zero(1, sizeof *columns);
+    if (columns && SL_VEC_PUSH(&w->set->columns, columns)) {
+        columns->stored = sl_alloc(w->count * sizeof *columns->stored);
+        columns->output = sl_alloc(w->count * sizeof *columns->output);
+        return columns->stored && columns->output ? columns : NULL;
+    }
+    sl_free(columns);
+    return NULL;
+}
+
+/* Fills columns with the wanted series of a key whose names are in a list. */
+static void match_names(const wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes,
+                        uint32_t count, sl_columns *columns)
+{
+    columns->count = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const sl_series *series = &w->reader->series.items[w->series[i].index];
+        if (series->key_hash != key_hash) continue;
+        for (uint32_t n = 0; n < count; n++)
+            if (bytes[n] == series->name_bytes && memcmp(names[n], series->name, bytes[n]) == 0) {
+                columns->stored[columns->count] = n;
+                columns->output[columns->count++] = (uint32_t)i;
+                break;
+            }
+    }
+}
+
+static int key_is_wanted(const wanted *w, uint64_t key_hash)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->reader->series.items[w->series[i].index].key_hash == key_hash) return 1;
+    return 0;
+}
+
+static sl_filter *new_filter(wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source,
+                             int64_t step_last)
+{
+    sl_filter *filter = sl_alloc_zero(1, sizeof *filter);
+    if (!filter) return NULL;
+    if (!SL_VEC_PUSH(&w->set->filters, filter)) {
+        sl_free(filter);
+        return NULL;
+    }
+    filter->step_begin = w->view.step_begin;
+    filter->step_last = step_last;
+    if (!sl_ranges_copy(&filter->assigned, &source->assigned)) return NULL;
+    for (size_t t = 0; t < run->tombstones.count; t++) {
+        sl_tombstone tombstone = run->tombstones.items[t];
+        if (!sl_id_equal(&tombstone.incarnation, &i->id)) continue;
+        if (tombstone.metric) {
+            char *copy = sl_copy_bytes(tombstone.metric, tombstone.metric_bytes);
+            tombstone.metric = copy;
+            if (!copy || !SL_VEC_PUSH(&filter->texts, copy)) {
+                sl_free(copy);
+                return NULL;
+            }
+        }
+        if (!SL_VEC_PUSH(&filter->tombstones, tombstone)) return NULL;
+    }
+    return filter;
+}
+
+static uint32_t writer_number(const wanted *w, const sl_incarnation *i)
+{
+    for (size_t n = 0; n < w->writer_count; n++)
+        if (&w->reader->incarnations.items[w->writers[n]] == i) return (uint32_t)n;
+    return UINT32_MAX;
+}
+
+static sl_origin *new_origin(wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter,
+                             uint32_t writer)
+{
+    sl_origin *origin = sl_alloc(sizeof *origin);
+    if (!origin) return NULL;
+    *origin = (sl_origin){.columns = columns,
+                          .filter = filter,
+                          .incarnation = i->id,
+                          .attempt = i->attempt,
+                          .writer = writer,
+                          .depth = w->depth};
+    if (SL_VEC_PUSH(&w->set->origins, origin)) return origin;
+    sl_free(origin);
+    return NULL;
+}
+
+/* 1 when the filter may let rows of a stretch through. *whole: when it lets all through. */
+static int is_wanted(const sl_piece_set *set, const sl_filter *filter, int64_t step_min, int64_t step_max,
+                     uint64_t sequence_first, uint64_t sequence_last, int *whole)
+{
+    if (step_min > filter->step_last || step_max < filter->step_begin || sequence_last < set->sequence_from ||
+        !sl_ranges_has_any(&filter->assigned, sequence_first, sequence_last + 1))
+        return 0;
+    *whole = filter->tombstones.count == 0 && step_min >= filter->step_begin && step_max <= filter->step_last &&
+             sl_ranges_has_all(&filter->assigned, sequence_first, sequence_last + 1);
+    return 1;
+}
+
+static int64_t later_of(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t earlier_of(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Makes pieces of set->chunks, which begin with the chunk first of their group. 1, or 0 when out of memory. */
+static int add_pieces(sl_piece_set *set, const sl_origin *origin, uint32_t first)
+{
+    const sl_filter *filter = origin->filter;
+    for (size_t c = 0; c < set->chunks.count; c++) {
+        const sl_chunk_entry *chunk = &set->chunks.items[c];
+        sl_piece piece = {.origin = origin,
+                          .entry = *chunk,
+                          .chunk = first + (uint32_t)c,
+                          .sequence_first = chunk->sequence_first,
+                          .step_min = later_of(chunk->step_min, filter->step_begin),
+                          .step_max = earlier_of(chunk->step_max, filter->step_last)};
+        if (is_wanted(set, filter, chunk->step_min, chunk->step_max, chunk->sequence_first, chunk->sequence_last,
+                      &piece.is_whole) &&
+            !SL_VEC_PUSH(&set->pieces, piece))
+            return 0;
+    }
+    return 1;
+}
+
+steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, steplog_error *err)
+{
+    const sl_origin *origin = node->origin;
+    SL_TRY(sl_segment_node_chunks(origin->segment, &set->chunk_table, &origin->group, node->node, &node->entry,
+                                  &set->chunks, err));
+    return add_pieces(set, origin, node->node * SL_NODE_CHUNKS) ? STEPLOG_OK : no_memory(err);
+}
+
+/* Takes the nodes of a long group. OK; CORRUPT when they can not be read: nothing was taken. */
+static steplog_status collect_nodes(wanted *w, const sl_origin *origin)
+{
+    sl_node_list nodes = {0};
+    const sl_filter *filter = origin->filter;
+    steplog_status status = sl_segment_nodes(origin->segment, &origin->group, &nodes, w->err);
+    for (uint32_t n = 0; n < nodes.count && status >= 0; n++) {
+        const sl_node_entry *entry = &nodes.items[n];
+        sl_piece_node node = {.origin = origin,
+                              .entry = *entry,
+                              .node = n,
+                              .step_min = later_of(entry->step_min, filter->step_begin),
+                              .step_max = earlier_of(entry->step_max, filter->step_last)};
+        if (is_wanted(w->set, filter, entry->step_min, entry->step_max, entry->sequence_first, entry->sequence_last,
+                      &node.is_whole) &&
+            !SL_VEC_PUSH(&w->set->nodes, node))
+            status = no_memory(w->err);
+    }
+    SL_VEC_FREE(&nodes);
+    return status;
+}
+
+static steplog_status collect_group(wanted *w, const sl_incarnation *i, const sl_source *source, uint32_t index,
+                                    const sl_filter *filter, uint32_t writer)
+{
+    sl_segment *segment = source->segment;
+    const sl_group_entry group = segment->groups.items[index];
+    const sl_schema_names *names = sl_segment_names(segment, group.schema);
+    if (!names || group.step_min > filter->step_last || group.step_max < filter->step_begin) return STEPLOG_OK;
+    sl_columns *columns = new_columns(w);
+    if (!columns) return no_memory(w->err);
+    match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
+    if (columns->count == 0) return STEPLOG_OK;
+    sl_origin *origin = new_origin(w, i, columns, filter, writer);
+    if (!origin) return no_memory(w->err);
+    sl_segment_retain(segment);
+    origin->segment = segment;
+    origin->segment_writer = source->writer;
+    origin->group = group;
+    if (sl_node_count(group.chunk_count) && !segment->is_rebuilt) {
+        steplog_status status = collect_nodes(w, origin);
+        if (status != STEPLOG_CORRUPT) return status;
+    }
+    SL_TRY(sl_segment_chunks(segment, index, &w->set->chunks, w->err));
+    if (segment->is_rebuilt) origin->group.stats_first = SL_NO_STATS; /* chunks may not be those of the tables */
+    return add_pieces(w->set, origin, 0) ? STEPLOG_OK : no_memory(w->err);
+}
+
+static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const sl_source *source,
+                                      const sl_filter *filter, uint32_t writer)
+{
+    /* Looked at anew each time: a damaged table of chunks makes the groups anew. */
+    const sl_writer_entry *entry = &source->segment->writers.items[source->writer];
+    for (uint32_t g = 0; g < entry->group_count; g++)
+        SL_TRY(collect_group(w, i, source, entry->group_first + g, filter, writer));
+    return STEPLOG_OK;
+}
+
+/* Where each metric of a log goes, by the place of its name in the dictionary: output column + 1, or 0. */
+static uint32_t *map_metrics(const wanted *w, const sl_log *log, uint64_t key_hash)
+{
+    uint32_t *map = sl_alloc_zero(log->dictionary.names.count + 1, sizeof *map);
+    for (size_t i = 0; map && i < w->count; i++) {
+        const sl_series *series = &w->reader->series.items[w->series[i].index];
+        if (series->key_hash != key_hash) continue;
+        for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
+            const sl_dictionary_name *name = &log->dictionary.names.items[m];
+            if (name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0)
+                map[m] = (uint32_t)i + 1;
+        }
+    }
+    return map;
+}
+
+static void put_value(sl_rows *rows, uint32_t column, uint32_t row, double value)
+{
+    rows->values[(size_t)column * SL_CHUNK_ROWS_MAX + row] = value;
+    rows->present[(size_t)column * SL_PRESENT_WORDS + row / 64] |= (uint64_t)1 << (row % 64);
+}
+
+/* Puts the wanted values of a row or point of a log into rows; local[output] is the column there. 1 when there was one. */
+static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t *map, const uint32_t *local,
+                     sl_rows *rows)
+{
+    uint32_t row = rows->row_count;
+    int has_value = 0;
+    if (item->kind == SL_ITEM_POINT) {
+        uint32_t output = map[sl_dictionary_place_of(&log->dictionary, item->index)];
+        if (output) put_value(rows, local[output - 1], row, item->value);
+        return output != 0;
+    }
+    const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
+    const uint8_t *at = item->values;
+    for (uint32_t m = 0; m < schema->count; m++) {
+        if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
+        uint32_t output = map[schema->places[m]];
+        if (output) {
+            put_value(rows, local[output - 1], row, sl_double_of(sl_load64(at)));
+            has_value = 1;
+        }
+        at += 8;
+    }
+    return has_value;
+}
+
+static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter *filter, const uint32_t *map,
+                     const uint32_t *local, sl_rows *rows)
+{
+    uint32_t row = rows->row_count;
+    if (!is_row_kept(filter, item->step, item->sequence, 1) || !take_item(log, item, map, local, rows)) return;
+    /* Tombstones of single metrics. */
+    for (size_t t = 0; t < filter->tombstones.count; t++) {
+        const sl_tombstone *tombstone = &filter->tombstones.items[t];
+        if (!tombstone->metric || item->sequence > tombstone->sequence_last) continue;
+        if (tombstone->has_steps && (item->step < tombstone->step_begin || item->step >= tombstone->step_end)) continue;
+        for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
+            const sl_dictionary_name *name = &log->dictionary.names.items[m];
+            /* One without a value in this log has no column. */
+            if (map[m] && m < log->uses.count && log->uses.items[m].count && name->bytes == tombstone->metric_bytes &&
+                memcmp(name->text, tombstone->metric, name->bytes) == 0)
+                rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
+        }
+    }
+    if (filter->tombstones.count && !sl_rows_has_any(rows, row)) return;
+    rows->steps[row] = item->step;
+    rows->times[row] = item->time_ns;
+    rows->sequences[row] = (int64_t)item->sequence;
+    rows->row_count++;
+}
+
+static steplog_status add_log_piece(wanted *w, const sl_origin *origin, sl_rows *rows)
+{
+    sl_piece piece = {.origin = origin,
+                      .rows = rows,
+                      .sequence_first = (uint64_t)rows->sequences[0],
+                      .step_min = INT64_MAX,
+                      .step_max = INT64_MIN,
+                      .is_whole = 1};
+    if (!sl_rows_settle(rows, !w->set->is_arrival_order)) return no_memory(w->err);
+    for (uint32_t r = 0; r < rows->row_count; r++) {
+        piece.step_min = earlier_of(rows->steps[r], piece.step_min);
+        piece.step_max = later_of(rows->steps[r], piece.step_max);
+    }
+    return SL_VEC_PUSH(&w->set->pieces, piece) ? STEPLOG_OK : no_memory(w->err);
+}
+
+static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter,
+                                  uint32_t writer)
+{
+    sl_log *log = source->log;
+    steplog_status status = STEPLOG_OK;
+    sl_columns *columns = new_columns(w);
+    uint32_t *map = map_metrics(w, log, i->key_hash), *local = sl_alloc_zero(w->count, sizeof *local);
+    sl_rows *rows = NULL;
+    sl_origin *origin = columns ? new_origin(w, i, columns, filter, writer) : NULL;
+    if (!origin || !map || !local) {
+        status = no_memory(w->err);
+        goto done;
+    }
+    for (uint32_t m = 0; m < log->uses.count; m++) {
+        if (!map[m] || log->uses.items[m].count == 0) continue;
+        local[map[m] - 1] = columns->count;
+        columns->stored[columns->count] = m;
+        columns->output[columns->count++] = map[m] - 1;
+    }
+    for (size_t n = 0; n < log->stretches.count && columns->count; n++) {
+        const sl_log_stretch *stretch = &log->stretches.items[n];
+        sl_log_walk walk;
+        sl_log_item item;
+        if (stretch->step_min > filter->step_last || stretch->step_max < filter->step_begin ||
+            !sl_ranges_has_any(&filter->assigned, stretch->sequence_first, stretch->sequence_last + 1))
+            continue;
+        if (!rows && !(rows = sl_rows_new(columns->count))) {
+            status = no_memory(w->err);
+            goto done;
+        }
+        sl_log_replay(log, stretch->offset, stretch->sequence, &stretch->base, &walk);
+        while (walk.offset < stretch->offset_end && status >= 0) {
+            sl_log_walk_next(&walk, &item);
+            if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR ||
+                (item.kind == SL_ITEM_DAMAGE && !sl_log_is_still_itself(log))) {
+                status = sl_log_is_still_itself(log) ? STEPLOG_OK : STEPLOG_WAIT;
+                break;
+            }
+            if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) keep_row(log, &item, filter, map, local, rows);
+        }
+        sl_log_walk_free(&walk);
+        if (status != STEPLOG_OK) goto done;
+        if (rows->row_count == 0) continue;
+        status = add_log_piece(w, origin, rows);
+        if (status < 0) goto done;
+        rows = NULL;
+    }
+done:
+    sl_rows_free(rows);
+    sl_free(map);
+    sl_free(local);
+    return status;
+}
+
+/* The last step that is seen of an incarnation; 0 when none is. */
+static int step_limit(const wanted *w, const sl_window *window, int is_bounded, int64_t bound, int64_t *step_last)
+{
+    *step_last = w->view.step_last;
+    if (!w->view.all_attempts) {
+        if (!window->is_visible) return 0;
+        if (window->has_end) {
+            if (window->step_end == INT64_MIN) return 0;
+            if (window->step_end - 1 < *step_last) *step_last = window->step_end - 1;
+        }
+    }
+    if (is_bounded) {
+        if (bound == INT64_MIN) return 0;
+        if (bound - 1 < *step_last) *step_last = bound - 1;
+    }
+    return *step_last >= w->view.step_begin;
+}
+
+static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded,
+                                  int64_t bound, int depth)
+{
+    SL_TRY(sl_run_load(w->reader, run, w->err));
+    sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
+    if (!windows) return no_memory(w->err);
+    w->depth = depth;
+    steplog_status status = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) ? STEPLOG_OK
+                                                                                              : no_memory(w->err);
+    for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {
+        const sl_incarnation *i = &w->reader->incarnations.items[run->incarnations.items[n]];
+        int64_t step_last;
+        if (i->row_count == 0 || !key_is_wanted(w, i->key_hash) ||
+            !step_limit(w, &windows[n], is_bounded, bound, &step_last))
+            continue;
+        if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
+        if (depth && i->attempt > attempt_max) continue;
+        for (size_t s = 0; s < i->sources.count && status == STEPLOG_OK; s++) {
+            const sl_source *source = &i->sources.items[s];
+            if (source->assigned.count == 0 || (source->log && w->view.without_logs)) continue;
+            sl_filter *filter = new_filter(w, run, i, source, step_last);
+            uint32_t writer = depth ? UINT32_MAX : writer_number(w, i);
+            if (!filter)
+                status = no_memory(w->err);
+            else
+                status = source->segment ? collect_segment(w, i, source, filter, writer)
+                                         : collect_log(w, i, source, filter, writer);
+        }
+    }
+    sl_free(windows);
+    if (status != STEPLOG_OK || !run->has_parent || depth >= SL_FORK_DEPTH_MAX || w->view.only_incarnation)
+        return status;
+    sl_run *parent = sl_reader_run(w->reader, &run->parent);
+    if (!parent) return STEPLOG_OK;
+    int64_t parent_bound = is_bounded && bound < run->parent_step ? bound : run->parent_step;
+    return collect_run(w, parent, run->parent_attempt, run->parent_lamport, 1, parent_bound, depth + 1);
+}
+
+steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series,
+                                 size_t count, const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
+{
+    out->sequence_from = view->only_incarnation ? view->sequence_from : 0;
+    wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
+    uint32_t *writers = NULL;
+    sl_run *run = sl_reader_run(r, run_id);
+    if (!run) return STEPLOG_OK;
+    SL_TRY(sl_run_writers(r, run, &writers, &w.writer_count, err));
+    w.writers = writers;
+    steplog_status status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0, 0, 0);
+    sl_free(writers);
+    return status;
+}
+
+static _Thread_local const steplog_reader *sorting_reader;
+
+static int compare_writers(const void *a, const void *b)
+{
+    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a];
+    const sl_incarnation *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
+    if (x->attempt != y->attempt) return x->attempt < y->attempt ? -1 : 1;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    if (x->start_time_ns != y->start_time_ns) return x->start_time_ns < y->start_time_ns ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, 16);
+}
+
+steplog_status sl_run_writers(steplog_reader *r, const sl_run *run, uint32_t **out, size_t *count, steplog_error *err)
+{
+    *count = 0;
+    *out = sl_alloc(run->incarnations.count * sizeof **out);
+    if (!*out) return no_memory(err);
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        uint32_t index = run->incarnations.items[n];
+        if (!(r->incarnations.items[index].flags & SL_WRITER_IS_FACTS_ONLY)) (*out)[(*count)++] = index;
+    }
+    sorting_reader = r;
+    if (*count) qsort(*out, *count, sizeof **out, compare_writers);
+    return STEPLOG_OK;
+}
