@@ -1,5 +1,5 @@
 /* read/collect.c: from series to the blocks that a pass over them has to look at. */
-#include "read/piece.h"
+#include "read/collect.h"
 
 #include "base/error.h"
 
@@ -10,24 +10,12 @@ static steplog_status no_memory(steplog_error *err)
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
 }
 
-typedef struct wanted {
-    steplog_reader *reader;
-    const steplog_series *series;
-    size_t count;
-    sl_piece_view view;
-    sl_piece_set *set;
-    steplog_error *err;
-    const uint32_t *writers; /* of the run, in the public order */
-    size_t writer_count;
-    int depth; /* of the run that is collected */
-} wanted;
-
-static sl_columns *new_columns(wanted *w)
+sl_columns *sl_wanted_columns(sl_wanted *w, uint32_t count)
 {
     sl_columns *columns = sl_alloc_zero(1, sizeof *columns);
     if (columns && SL_VEC_PUSH(&w->set->columns, columns)) {
-        columns->stored = sl_alloc(w->count * sizeof *columns->stored);
-        columns->output = sl_alloc(w->count * sizeof *columns->output);
+        columns->stored = sl_alloc(count * sizeof *columns->stored);
+        columns->output = sl_alloc(count * sizeof *columns->output);
         return columns->stored && columns->output ? columns : NULL;
     }
     sl_free(columns);
@@ -35,7 +23,7 @@ static sl_columns *new_columns(wanted *w)
 }
 
 /* Fills columns with the wanted series of a key whose names are in a list. */
-static void match_names(const wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes,
+static void match_names(const sl_wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes,
                         uint32_t count, sl_columns *columns)
 {
     columns->count = 0;
@@ -51,14 +39,14 @@ static void match_names(const wanted *w, uint64_t key_hash, const char *const *n
     }
 }
 
-static int key_is_wanted(const wanted *w, uint64_t key_hash)
+static int key_is_wanted(const sl_wanted *w, uint64_t key_hash)
 {
     for (size_t i = 0; i < w->count; i++)
         if (w->reader->series.items[w->series[i].index].key_hash == key_hash) return 1;
     return 0;
 }
 
-static sl_filter *new_filter(wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source,
+static sl_filter *new_filter(sl_wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source,
                              int64_t step_last)
 {
     sl_filter *filter = sl_alloc_zero(1, sizeof *filter);
@@ -86,15 +74,15 @@ static sl_filter *new_filter(wanted *w, const sl_run *run, const sl_incarnation 
     return filter;
 }
 
-static uint32_t writer_number(const wanted *w, const sl_incarnation *i)
+static uint32_t writer_number(const sl_wanted *w, const sl_incarnation *i)
 {
     for (size_t n = 0; n < w->writer_count; n++)
         if (&w->reader->incarnations.items[w->writers[n]] == i) return (uint32_t)n;
     return UINT32_MAX;
 }
 
-static sl_origin *new_origin(wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter,
-                             uint32_t writer)
+sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter,
+                            uint32_t writer)
 {
     sl_origin *origin = sl_alloc(sizeof *origin);
     if (!origin) return NULL;
@@ -153,7 +141,7 @@ steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, step
 }
 
 /* Takes the nodes of a long group. OK; CORRUPT when they can not be read: nothing was taken. */
-static steplog_status collect_nodes(wanted *w, const sl_origin *origin)
+static steplog_status collect_nodes(sl_wanted *w, const sl_origin *origin)
 {
     sl_node_list nodes = {0};
     const sl_filter *filter = origin->filter;
@@ -174,18 +162,18 @@ static steplog_status collect_nodes(wanted *w, const sl_origin *origin)
     return status;
 }
 
-static steplog_status collect_group(wanted *w, const sl_incarnation *i, const sl_source *source, uint32_t index,
+static steplog_status collect_group(sl_wanted *w, const sl_incarnation *i, const sl_source *source, uint32_t index,
                                     const sl_filter *filter, uint32_t writer)
 {
     sl_segment *segment = source->segment;
     const sl_group_entry group = segment->groups.items[index];
     const sl_schema_names *names = sl_segment_names(segment, group.schema);
     if (!names || group.step_min > filter->step_last || group.step_max < filter->step_begin) return STEPLOG_OK;
-    sl_columns *columns = new_columns(w);
+    sl_columns *columns = sl_wanted_columns(w, (uint32_t)w->count);
     if (!columns) return no_memory(w->err);
     match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
     if (columns->count == 0) return STEPLOG_OK;
-    sl_origin *origin = new_origin(w, i, columns, filter, writer);
+    sl_origin *origin = sl_wanted_origin(w, i, columns, filter, writer);
     if (!origin) return no_memory(w->err);
     sl_segment_retain(segment);
     origin->segment = segment;
@@ -200,7 +188,7 @@ static steplog_status collect_group(wanted *w, const sl_incarnation *i, const sl
     return add_pieces(w->set, origin, 0) ? STEPLOG_OK : no_memory(w->err);
 }
 
-static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const sl_source *source,
+static steplog_status collect_segment(sl_wanted *w, const sl_incarnation *i, const sl_source *source,
                                       const sl_filter *filter, uint32_t writer)
 {
     /* Looked at anew each time: a damaged table of chunks makes the groups anew. */
@@ -210,150 +198,8 @@ static steplog_status collect_segment(wanted *w, const sl_incarnation *i, const 
     return STEPLOG_OK;
 }
 
-/* Where each metric of a log goes, by the place of its name in the dictionary: output column + 1, or 0. */
-static uint32_t *map_metrics(const wanted *w, const sl_log *log, uint64_t key_hash)
-{
-    uint32_t *map = sl_alloc_zero(log->dictionary.names.count + 1, sizeof *map);
-    for (size_t i = 0; map && i < w->count; i++) {
-        const sl_series *series = &w->reader->series.items[w->series[i].index];
-        if (series->key_hash != key_hash) continue;
-        for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
-            const sl_dictionary_name *name = &log->dictionary.names.items[m];
-            if (name->bytes == series->name_bytes && memcmp(name->text, series->name, name->bytes) == 0)
-                map[m] = (uint32_t)i + 1;
-        }
-    }
-    return map;
-}
-
-static void put_value(sl_rows *rows, uint32_t column, uint32_t row, double value)
-{
-    rows->values[(size_t)column * SL_CHUNK_ROWS_MAX + row] = value;
-    rows->present[(size_t)column * SL_PRESENT_WORDS + row / 64] |= (uint64_t)1 << (row % 64);
-}
-
-/* Puts the wanted values of a row or point of a log into rows; local[output] is the column there. 1 when there was one. */
-static int take_item(const sl_log *log, const sl_log_item *item, const uint32_t *map, const uint32_t *local,
-                     sl_rows *rows)
-{
-    uint32_t row = rows->row_count;
-    int has_value = 0;
-    if (item->kind == SL_ITEM_POINT) {
-        uint32_t output = map[sl_dictionary_place_of(&log->dictionary, item->index)];
-        if (output) put_value(rows, local[output - 1], row, item->value);
-        return output != 0;
-    }
-    const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
-    const uint8_t *at = item->values;
-    for (uint32_t m = 0; m < schema->count; m++) {
-        if (item->presence && !(sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1)) continue;
-        uint32_t output = map[schema->places[m]];
-        if (output) {
-            put_value(rows, local[output - 1], row, sl_double_of(sl_load64(at)));
-            has_value = 1;
-        }
-        at += 8;
-    }
-    return has_value;
-}
-
-static void keep_row(const sl_log *log, const sl_log_item *item, const sl_filter *filter, const uint32_t *map,
-                     const uint32_t *local, sl_rows *rows)
-{
-    uint32_t row = rows->row_count;
-    if (!is_row_kept(filter, item->step, item->sequence, 1) || !take_item(log, item, map, local, rows)) return;
-    /* Tombstones of single metrics. */
-    for (size_t t = 0; t < filter->tombstones.count; t++) {
-        const sl_tombstone *tombstone = &filter->tombstones.items[t];
-        if (!tombstone->metric || item->sequence > tombstone->sequence_last) continue;
-        if (tombstone->has_steps && (item->step < tombstone->step_begin || item->step >= tombstone->step_end)) continue;
-        for (uint32_t m = 0; m < log->dictionary.names.count; m++) {
-            const sl_dictionary_name *name = &log->dictionary.names.items[m];
-            /* One without a value in this log has no column. */
-            if (map[m] && m < log->uses.count && log->uses.items[m].count && name->bytes == tombstone->metric_bytes &&
-                memcmp(name->text, tombstone->metric, name->bytes) == 0)
-                rows->present[(size_t)local[map[m] - 1] * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
-        }
-    }
-    if (filter->tombstones.count && !sl_rows_has_any(rows, row)) return;
-    rows->steps[row] = item->step;
-    rows->times[row] = item->time_ns;
-    rows->sequences[row] = (int64_t)item->sequence;
-    rows->row_count++;
-}
-
-static steplog_status add_log_piece(wanted *w, const sl_origin *origin, sl_rows *rows)
-{
-    sl_piece piece = {.origin = origin,
-                      .rows = rows,
-                      .sequence_first = (uint64_t)rows->sequences[0],
-                      .step_min = INT64_MAX,
-                      .step_max = INT64_MIN,
-                      .is_whole = 1};
-    if (!sl_rows_settle(rows, !w->set->is_arrival_order)) return no_memory(w->err);
-    for (uint32_t r = 0; r < rows->row_count; r++) {
-        piece.step_min = earlier_of(rows->steps[r], piece.step_min);
-        piece.step_max = later_of(rows->steps[r], piece.step_max);
-    }
-    return SL_VEC_PUSH(&w->set->pieces, piece) ? STEPLOG_OK : no_memory(w->err);
-}
-
-static steplog_status collect_log(wanted *w, const sl_incarnation *i, const sl_source *source, const sl_filter *filter,
-                                  uint32_t writer)
-{
-    sl_log *log = source->log;
-    steplog_status status = STEPLOG_OK;
-    sl_columns *columns = new_columns(w);
-    uint32_t *map = map_metrics(w, log, i->key_hash), *local = sl_alloc_zero(w->count, sizeof *local);
-    sl_rows *rows = NULL;
-    sl_origin *origin = columns ? new_origin(w, i, columns, filter, writer) : NULL;
-    if (!origin || !map || !local) {
-        status = no_memory(w->err);
-        goto done;
-    }
-    for (uint32_t m = 0; m < log->uses.count; m++) {
-        if (!map[m] || log->uses.items[m].count == 0) continue;
-        local[map[m] - 1] = columns->count;
-        columns->stored[columns->count] = m;
-        columns->output[columns->count++] = map[m] - 1;
-    }
-    for (size_t n = 0; n < log->stretches.count && columns->count; n++) {
-        const sl_log_stretch *stretch = &log->stretches.items[n];
-        sl_log_walk walk;
-        sl_log_item item;
-        if (stretch->step_min > filter->step_last || stretch->step_max < filter->step_begin ||
-            !sl_ranges_has_any(&filter->assigned, stretch->sequence_first, stretch->sequence_last + 1))
-            continue;
-        if (!rows && !(rows = sl_rows_new(columns->count))) {
-            status = no_memory(w->err);
-            goto done;
-        }
-        sl_log_replay(log, stretch->offset, stretch->sequence, &stretch->base, &walk);
-        while (walk.offset < stretch->offset_end && status >= 0) {
-            sl_log_walk_next(&walk, &item);
-            if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR ||
-                (item.kind == SL_ITEM_DAMAGE && !sl_log_is_still_itself(log))) {
-                status = sl_log_is_still_itself(log) ? STEPLOG_OK : STEPLOG_WAIT;
-                break;
-            }
-            if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) keep_row(log, &item, filter, map, local, rows);
-        }
-        sl_log_walk_free(&walk);
-        if (status != STEPLOG_OK) goto done;
-        if (rows->row_count == 0) continue;
-        status = add_log_piece(w, origin, rows);
-        if (status < 0) goto done;
-        rows = NULL;
-    }
-done:
-    sl_rows_free(rows);
-    sl_free(map);
-    sl_free(local);
-    return status;
-}
-
 /* The last step that is seen of an incarnation; 0 when none is. */
-static int step_limit(const wanted *w, const sl_window *window, int is_bounded, int64_t bound, int64_t *step_last)
+static int step_limit(const sl_wanted *w, const sl_window *window, int is_bounded, int64_t bound, int64_t *step_last)
 {
     *step_last = w->view.step_last;
     if (!w->view.all_attempts) {
@@ -370,7 +216,7 @@ static int step_limit(const wanted *w, const sl_window *window, int is_bounded, 
     return *step_last >= w->view.step_begin;
 }
 
-static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded,
+static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded,
                                   int64_t bound, int depth)
 {
     SL_TRY(sl_run_load(w->reader, run, w->err));
@@ -396,7 +242,7 @@ static steplog_status collect_run(wanted *w, sl_run *run, uint32_t attempt_max, 
                 status = no_memory(w->err);
             else
                 status = source->segment ? collect_segment(w, i, source, filter, writer)
-                                         : collect_log(w, i, source, filter, writer);
+                                         : sl_collect_log(w, i, source->log, filter, writer);
         }
     }
     sl_free(windows);
@@ -412,7 +258,7 @@ steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, co
                                  size_t count, const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
 {
     out->sequence_from = view->only_incarnation ? view->sequence_from : 0;
-    wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
+    sl_wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
     uint32_t *writers = NULL;
     sl_run *run = sl_reader_run(r, run_id);
     if (!run) return STEPLOG_OK;

@@ -334,7 +334,7 @@ static void fill_writer(sl_batch_arrays *b, uint32_t attempt, uint32_t writer)
     b->filled_writer = writer;
 }
 
-/* Lends rows of one piece where they are: they stay there until the next piece is decoded. Presence bits are moved to
+/* Lends rows of one piece, a table, where they are: they stay there until the next piece is decoded. Presence bits are moved to
  * begin at bit 0. */
 static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
 {
@@ -347,13 +347,13 @@ static void lend(steplog_cursor *c, const sl_piece *piece, uint32_t count)
             b->present_pointers[col] = b->no_presence;
         }
     for (uint32_t n = 0; n < rows->column_count; n++) {
-        uint32_t col = piece->origin->columns->output[n];
-        const uint64_t *source = rows->present + (size_t)n * SL_PRESENT_WORDS + from / 64;
+        uint32_t col = rows->outputs[n];
+        const uint64_t *source = rows->present + (size_t)n * rows->words + from / 64;
         uint64_t *to = b->present + col * b->words;
-        double *values = rows->values + (size_t)n * SL_CHUNK_ROWS_MAX + from;
+        double *values = rows->values + (size_t)n * rows->stride + from;
         for (uint32_t w = 0; w < words; w++) {
             to[w] = source[w] >> shift;
-            if (shift && from / 64 + w + 1 < SL_PRESENT_WORDS) to[w] |= source[w + 1] << (64 - shift);
+            if (shift && from / 64 + w + 1 < rows->words) to[w] |= source[w + 1] << (64 - shift);
         }
         if (count % 64) to[words - 1] &= ((uint64_t)1 << (count % 64)) - 1;
         zero_missing(values, to, count);
@@ -390,21 +390,20 @@ static int join(steplog_cursor *c, const sl_piece *piece)
 {
     sl_batch_arrays *b = &c->batch;
     const sl_rows *rows = piece->rows;
-    uint32_t from = piece->row;
+    uint32_t from = piece->row, n;
     uint64_t furthest = 0;
+    double value;
     begin_step(c, rows->steps[from]);
-    for (uint32_t n = 0; n < rows->column_count; n++)
-        if (rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1) {
-            uint64_t place = place_of(c, piece->origin->columns->output[n]);
-            if (place > furthest) furthest = place;
-        }
+    for (uint32_t at = 0; sl_rows_next(rows, from, &at, &n, &value);) {
+        uint64_t place = place_of(c, rows->outputs[n]);
+        if (place > furthest) furthest = place;
+    }
     if (furthest >= b->rows_max) return 0;
-    for (uint32_t n = 0; n < rows->column_count; n++) {
-        if (!(rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)) continue;
-        uint32_t column = piece->origin->columns->output[n];
+    for (uint32_t at = 0; sl_rows_next(rows, from, &at, &n, &value);) {
+        uint32_t column = rows->outputs[n];
         uint32_t place = (uint32_t)place_of(c, column);
         while (b->row_count <= place) describe_row(b, b->row_count++, piece, from);
-        sl_batch_put(b, place, column, rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+        sl_batch_put(b, place, column, value);
         if (c->seen_at[column] != c->stamp) c->seen_count[column] = 0;
         c->seen_at[column] = c->stamp;
         c->seen_count[column]++;
@@ -417,11 +416,11 @@ static int append_row(steplog_cursor *c, const sl_piece *piece)
 {
     sl_batch_arrays *b = &c->batch;
     if (b->row_count == b->rows_max) return 0;
-    uint32_t row = b->row_count++, from = piece->row;
+    uint32_t row = b->row_count++, from = piece->row, n;
+    double value;
     describe_row(b, row, piece, from);
-    for (uint32_t n = 0; n < piece->rows->column_count; n++)
-        if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
-            sl_batch_put(b, row, piece->origin->columns->output[n], piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+    for (uint32_t at = 0; sl_rows_next(piece->rows, from, &at, &n, &value);)
+        sl_batch_put(b, row, piece->rows->outputs[n], value);
     return 1;
 }
 
@@ -476,11 +475,12 @@ static steplog_status next_batch(steplog_cursor *c, steplog_error *err)
     for (;;) {
         SL_TRY(sl_merge_top(&c->merge, &piece, err));
         if (!piece) break;
-        uint32_t length = c->batch.row_count == 0 && (is_arrival || piece->rows->is_increasing)
+        const sl_rows *rows = piece->rows;
+        uint32_t length = c->batch.row_count == 0 && !rows->list_begin && (is_arrival || rows->is_increasing)
                               ? sl_merge_run_length(&c->merge)
                               : 0;
         if (length > c->batch.rows_max) length = c->batch.rows_max;
-        if (length && !(c->has_step && !is_arrival && c->step == piece->rows->steps[piece->row])) {
+        if (length && !(c->has_step && !is_arrival && c->step == rows->steps[piece->row])) {
             if (c->skip) { /* these are passed over, or end where the first row that is wanted begins */
                 if (length > c->skip) length = (uint32_t)c->skip;
                 c->skip -= length;

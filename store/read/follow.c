@@ -331,10 +331,9 @@ static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_er
         uint32_t from = piece->row, row = c->batch.row_count;
         uint64_t sequence = (uint64_t)piece->rows->sequences[from];
         if (sequence >= f->next_sequence && sequence < f->segments_end) {
-            for (uint32_t n = 0; n < piece->rows->column_count; n++)
-                if (piece->rows->present[(size_t)n * SL_PRESENT_WORDS + from / 64] >> (from % 64) & 1)
-                    sl_batch_put(&c->batch, row, piece->origin->columns->output[n],
-                                 piece->rows->values[(size_t)n * SL_CHUNK_ROWS_MAX + from]);
+            double value;
+            for (uint32_t at = 0, n; sl_rows_next(piece->rows, from, &at, &n, &value);)
+                sl_batch_put(&c->batch, row, piece->rows->outputs[n], value);
             c->batch.steps[row] = piece->rows->steps[from];
             c->batch.times[row] = piece->rows->times[from];
             c->batch.sequences[row] = sequence;

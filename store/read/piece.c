@@ -13,19 +13,32 @@ static steplog_status no_memory(steplog_error *err)
 
 void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece)
 {
-    if (!piece->rows) return;
-    piece->rows->next = set->unused;
-    set->unused = piece->rows;
+    sl_rows *rows = piece->rows;
     piece->rows = NULL;
+    if (!rows) return;
+    if (rows->is_packed) {
+        sl_rows_free(set->spent);
+        set->spent = rows;
+        return;
+    }
+    rows->next = set->unused;
+    set->unused = rows;
 }
 
-/* Rows without any values: used ones where there are some. */
-static sl_rows *take_rows(sl_piece_set *set, uint32_t column_count)
+/* Rows without any values: used ones where there are some that are wide enough. */
+static sl_rows *take_rows(sl_piece_set *set, const sl_columns *columns)
 {
     sl_rows *rows = set->unused;
-    if (!rows || rows->column_capacity < column_count) return sl_rows_new(column_count);
-    set->unused = rows->next;
-    sl_rows_reset(rows, column_count);
+    if (rows) set->unused = rows->next;
+    if (rows && rows->column_capacity < columns->count) {
+        sl_rows_free(rows);
+        rows = NULL;
+    }
+    if (rows)
+        sl_rows_reset(rows, columns->count);
+    else
+        rows = sl_rows_new(columns->count);
+    if (rows) rows->outputs = columns->output;
     return rows;
 }
 
@@ -43,6 +56,8 @@ void sl_pieces_free(sl_piece_set *set)
         sl_rows_free(rows);
     }
     set->unused = NULL;
+    sl_rows_free(set->spent);
+    set->spent = NULL;
     for (size_t i = 0; i < set->columns.count; i++) {
         sl_free(set->columns.items[i]->stored);
         sl_free(set->columns.items[i]->output);
@@ -68,7 +83,7 @@ void sl_pieces_free(sl_piece_set *set)
 
 /* ---- filtering ---- */
 
-static int is_row_kept(const sl_filter *filter, int64_t step, uint64_t sequence, int check_assigned)
+int sl_filter_keeps(const sl_filter *filter, int64_t step, uint64_t sequence, int check_assigned)
 {
     if (step < filter->step_begin || step > filter->step_last) return 0;
     if (check_assigned && !sl_ranges_has(&filter->assigned, sequence)) return 0;
@@ -105,7 +120,7 @@ static void filter_rows(const sl_piece *piece, sl_rows *rows)
     if (piece->is_whole && sl_rows_are_full(rows)) return;
     uint32_t kept = 0;
     for (uint32_t row = 0; row < rows->row_count; row++) {
-        if (!is_row_kept(filter, rows->steps[row], (uint64_t)rows->sequences[row], !piece->is_whole) ||
+        if (!sl_filter_keeps(filter, rows->steps[row], (uint64_t)rows->sequences[row], !piece->is_whole) ||
             !sl_rows_has_any(rows, row))
             continue;
         if (kept < row) sl_rows_move(rows, row, kept);
@@ -134,7 +149,7 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piec
     const sl_origin *origin = piece->origin;
     piece->row = 0;
     if (piece->rows) return STEPLOG_OK;
-    sl_rows *rows = take_rows(set, origin->columns->count);
+    sl_rows *rows = take_rows(set, origin->columns);
     if (!rows) return no_memory(err);
     piece->rows = rows;
     sl_segment *segment = origin->segment;

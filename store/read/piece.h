@@ -64,6 +64,7 @@ typedef struct sl_piece_set {
     sl_table_view chunk_table;
     sl_chunk_list chunks;
     sl_rows *unused;      /* rows that pieces have given back, the latest first */
+    sl_rows *spent;       /* the same of packed ones, the latest: it may be lent still */
 } sl_piece_set;
 
 typedef struct sl_piece_view {
@@ -75,10 +76,13 @@ typedef struct sl_piece_view {
 } sl_piece_view;
 
 /* Collects the pieces of series of one run, of its parents too. Rows in logs are decoded now, so that what a log's owner
- * does later changes nothing. WAIT when a log went away meanwhile: take the snapshot again. */
+ * does later changes nothing; they are packed. WAIT when a log went away meanwhile: take the snapshot again. */
 steplog_status sl_pieces_collect(steplog_reader *reader, const steplog_id *run, const steplog_series *series, size_t count,
                                  const sl_piece_view *view, sl_piece_set *out, steplog_error *err);
 void sl_pieces_free(sl_piece_set *set);
+
+/* 1 when a row counts. check_assigned 0: its number is known to. */
+int sl_filter_keeps(const sl_filter *filter, int64_t step, uint64_t sequence, int check_assigned);
 
 /* Makes pieces of a node; they are appended to set->pieces. */
 steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, steplog_error *err);
