@@ -2,6 +2,7 @@
 #include "read/collect.h"
 
 #include "base/error.h"
+#include "format/checksum.h"
 
 #include <stdlib.h>
 
@@ -10,41 +11,96 @@ static steplog_status no_memory(steplog_error *err)
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read points");
 }
 
-sl_columns *sl_wanted_columns(sl_wanted *w, uint32_t count)
+/* ---- the wanted series ---- */
+
+#define FEW_SERIES 8u /* are looked through */
+
+static uint64_t hash_name(uint64_t key_hash, const char *name, uint32_t bytes)
 {
-    sl_columns *columns = sl_alloc_zero(1, sizeof *columns);
-    if (columns && SL_VEC_PUSH(&w->set->columns, columns)) {
-        columns->stored = sl_alloc(count * sizeof *columns->stored);
-        columns->output = sl_alloc(count * sizeof *columns->output);
-        return columns->stored && columns->output ? columns : NULL;
-    }
-    sl_free(columns);
-    return NULL;
+    return sl_scramble(sl_hash(name, bytes) ^ key_hash);
 }
 
-/* Fills columns with the wanted series of a key whose names are in a list. */
-static void match_names(const sl_wanted *w, uint64_t key_hash, const char *const *names, const uint32_t *bytes,
-                        uint32_t count, sl_columns *columns)
+static const sl_series *wanted_series(const sl_wanted *w, size_t index)
 {
-    columns->count = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        const sl_series *series = &w->reader->series.items[w->series[i].index];
-        if (series->key_hash != key_hash) continue;
-        for (uint32_t n = 0; n < count; n++)
-            if (bytes[n] == series->name_bytes && memcmp(names[n], series->name, bytes[n]) == 0) {
-                columns->stored[columns->count] = n;
-                columns->output[columns->count++] = (uint32_t)i;
-                break;
-            }
+    return &w->reader->series.items[w->series[index].index];
+}
+
+static int is_series(const sl_series *series, uint64_t key_hash, const char *name, uint32_t bytes)
+{
+    return series->name_bytes == bytes && series->key_hash == key_hash && memcmp(series->name, name, bytes) == 0;
+}
+
+int sl_wanted_find(const sl_wanted *w, uint64_t key_hash, const char *name, uint32_t bytes, uint32_t *output)
+{
+    if (w->count <= FEW_SERIES) {
+        for (*output = 0; *output < w->count; (*output)++)
+            if (is_series(wanted_series(w, *output), key_hash, name, bytes)) return 1;
+        return 0;
     }
+    for (size_t probe = 0; sl_hash_map_find(&w->by_name, hash_name(key_hash, name, bytes), &probe, output);)
+        if (is_series(wanted_series(w, *output), key_hash, name, bytes)) return 1;
+    return 0;
 }
 
 static int key_is_wanted(const sl_wanted *w, uint64_t key_hash)
 {
-    for (size_t i = 0; i < w->count; i++)
-        if (w->reader->series.items[w->series[i].index].key_hash == key_hash) return 1;
-    return 0;
+    uint32_t index;
+    size_t probe = 0;
+    return sl_hash_map_find(&w->by_key, sl_scramble(key_hash), &probe, &index);
 }
+
+/* 1, or 0 when out of memory. */
+static int index_series(sl_wanted *w)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        const sl_series *series = wanted_series(w, i);
+        if (w->count > FEW_SERIES &&
+            !sl_hash_map_add(&w->by_name, hash_name(series->key_hash, series->name, series->name_bytes), i))
+            return 0;
+        if (!key_is_wanted(w, series->key_hash) && !sl_hash_map_add(&w->by_key, sl_scramble(series->key_hash), i))
+            return 0;
+    }
+    return 1;
+}
+
+int sl_wanted_put(sl_wanted *w, uint32_t stored, uint32_t output)
+{
+    return SL_VEC_PUSH(&w->stored, stored) && SL_VEC_PUSH(&w->output, output);
+}
+
+/* As many as were found, no more: a store may have a group for each of its metrics. */
+static sl_columns *make_columns(sl_wanted *w)
+{
+    const size_t count = w->stored.count;
+    sl_columns *columns = sl_alloc(sizeof *columns + 2 * count * sizeof *columns->stored);
+    if (!columns || !SL_VEC_PUSH(&w->set->columns, columns)) {
+        sl_free(columns);
+        return NULL;
+    }
+    *columns = (sl_columns){.count = (uint32_t)count, .stored = (uint32_t *)(void *)(columns + 1)};
+    columns->output = columns->stored + count;
+    memcpy(columns->stored, w->stored.items, count * sizeof *columns->stored);
+    memcpy(columns->output, w->output.items, count * sizeof *columns->output);
+    return columns;
+}
+
+sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_filter *filter, uint32_t writer)
+{
+    const sl_columns *columns = make_columns(w);
+    sl_origin *origin = columns ? sl_alloc(sizeof *origin) : NULL;
+    if (!origin) return NULL;
+    *origin = (sl_origin){.columns = columns,
+                          .filter = filter,
+                          .incarnation = i->id,
+                          .attempt = i->attempt,
+                          .writer = writer,
+                          .depth = w->depth};
+    if (SL_VEC_PUSH(&w->set->origins, origin)) return origin;
+    sl_free(origin);
+    return NULL;
+}
+
+/* ---- filters ---- */
 
 static sl_filter *new_filter(sl_wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source,
                              int64_t step_last)
@@ -74,28 +130,7 @@ static sl_filter *new_filter(sl_wanted *w, const sl_run *run, const sl_incarnati
     return filter;
 }
 
-static uint32_t writer_number(const sl_wanted *w, const sl_incarnation *i)
-{
-    for (size_t n = 0; n < w->writer_count; n++)
-        if (&w->reader->incarnations.items[w->writers[n]] == i) return (uint32_t)n;
-    return UINT32_MAX;
-}
-
-sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter,
-                            uint32_t writer)
-{
-    sl_origin *origin = sl_alloc(sizeof *origin);
-    if (!origin) return NULL;
-    *origin = (sl_origin){.columns = columns,
-                          .filter = filter,
-                          .incarnation = i->id,
-                          .attempt = i->attempt,
-                          .writer = writer,
-                          .depth = w->depth};
-    if (SL_VEC_PUSH(&w->set->origins, origin)) return origin;
-    sl_free(origin);
-    return NULL;
-}
+/* ---- groups ---- */
 
 /* 1 when the filter may let rows of a stretch through. *whole: when it lets all through. */
 static int is_wanted(const sl_piece_set *set, const sl_filter *filter, int64_t step_min, int64_t step_max,
@@ -169,11 +204,12 @@ static steplog_status collect_group(sl_wanted *w, const sl_incarnation *i, const
     const sl_group_entry group = segment->groups.items[index];
     const sl_schema_names *names = sl_segment_names(segment, group.schema);
     if (!names || group.step_min > filter->step_last || group.step_max < filter->step_begin) return STEPLOG_OK;
-    sl_columns *columns = sl_wanted_columns(w, (uint32_t)w->count);
-    if (!columns) return no_memory(w->err);
-    match_names(w, i->key_hash, names->names, names->bytes, names->count, columns);
-    if (columns->count == 0) return STEPLOG_OK;
-    sl_origin *origin = sl_wanted_origin(w, i, columns, filter, writer);
+    w->stored.count = w->output.count = 0;
+    for (uint32_t n = 0, output; n < names->count; n++)
+        if (sl_wanted_find(w, i->key_hash, names->names[n], names->bytes[n], &output) && !sl_wanted_put(w, n, output))
+            return no_memory(w->err);
+    if (w->stored.count == 0) return STEPLOG_OK;
+    sl_origin *origin = sl_wanted_origin(w, i, filter, writer);
     if (!origin) return no_memory(w->err);
     sl_segment_retain(segment);
     origin->segment = segment;
@@ -197,6 +233,8 @@ static steplog_status collect_segment(sl_wanted *w, const sl_incarnation *i, con
         SL_TRY(collect_group(w, i, source, entry->group_first + g, filter, writer));
     return STEPLOG_OK;
 }
+
+/* ---- runs ---- */
 
 /* The last step that is seen of an incarnation; 0 when none is. */
 static int step_limit(const sl_wanted *w, const sl_window *window, int is_bounded, int64_t bound, int64_t *step_last)
@@ -226,7 +264,8 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
     steplog_status status = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) ? STEPLOG_OK
                                                                                               : no_memory(w->err);
     for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {
-        const sl_incarnation *i = &w->reader->incarnations.items[run->incarnations.items[n]];
+        const uint32_t index = run->incarnations.items[n], writer = depth ? UINT32_MAX : w->writer_numbers[index];
+        const sl_incarnation *i = &w->reader->incarnations.items[index];
         int64_t step_last;
         if (i->row_count == 0 || !key_is_wanted(w, i->key_hash) ||
             !step_limit(w, &windows[n], is_bounded, bound, &step_last))
@@ -237,7 +276,6 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
             const sl_source *source = &i->sources.items[s];
             if (source->assigned.count == 0 || (source->log && w->view.without_logs)) continue;
             sl_filter *filter = new_filter(w, run, i, source, step_last);
-            uint32_t writer = depth ? UINT32_MAX : writer_number(w, i);
             if (!filter)
                 status = no_memory(w->err);
             else
@@ -254,18 +292,35 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
     return collect_run(w, parent, run->parent_attempt, run->parent_lamport, 1, parent_bound, depth + 1);
 }
 
+/* Says which number each writer of a run has for the public. */
+static steplog_status number_writers(sl_wanted *w, const sl_run *run)
+{
+    uint32_t *writers;
+    size_t count;
+    SL_TRY(sl_run_writers(w->reader, run, &writers, &count, w->err));
+    w->writer_numbers = sl_alloc(w->reader->incarnations.count * sizeof *w->writer_numbers);
+    if (w->writer_numbers) {
+        memset(w->writer_numbers, 0xff, w->reader->incarnations.count * sizeof *w->writer_numbers);
+        for (size_t n = 0; n < count; n++) w->writer_numbers[writers[n]] = (uint32_t)n;
+    }
+    sl_free(writers);
+    return w->writer_numbers ? STEPLOG_OK : no_memory(w->err);
+}
+
 steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series,
                                  size_t count, const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
 {
     out->sequence_from = view->only_incarnation ? view->sequence_from : 0;
     sl_wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
-    uint32_t *writers = NULL;
     sl_run *run = sl_reader_run(r, run_id);
     if (!run) return STEPLOG_OK;
-    SL_TRY(sl_run_writers(r, run, &writers, &w.writer_count, err));
-    w.writers = writers;
-    steplog_status status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0, 0, 0);
-    sl_free(writers);
+    steplog_status status = index_series(&w) ? number_writers(&w, run) : no_memory(err);
+    if (status >= 0) status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0, 0, 0);
+    sl_free(w.writer_numbers);
+    sl_hash_map_free(&w.by_name);
+    sl_hash_map_free(&w.by_key);
+    SL_VEC_FREE(&w.stored);
+    SL_VEC_FREE(&w.output);
     return status;
 }
 

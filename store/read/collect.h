@@ -8,18 +8,23 @@ typedef struct sl_wanted {
     steplog_reader *reader;
     const steplog_series *series;
     size_t count;
+    sl_hash_map by_name; /* of key and name, where there are many series: which one */
+    sl_hash_map by_key;  /* the first one of a key */
     sl_piece_view view;
     sl_piece_set *set;
     steplog_error *err;
-    const uint32_t *writers; /* of the run, in the public order */
-    size_t writer_count;
-    int depth; /* of the run that is collected */
+    uint32_t *writer_numbers; /* by the incarnation's index: its place in the public order, or UINT32_MAX */
+    int depth;                /* of the run that is collected */
+    SL_VEC(uint32_t) stored, output; /* the columns that were found in a source */
 } sl_wanted;
 
-/* Room for the columns of a source; NULL when out of memory. The set's, as origins are. */
-sl_columns *sl_wanted_columns(sl_wanted *w, uint32_t count);
-sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_columns *columns, const sl_filter *filter,
-                            uint32_t writer);
+/* Which of the wanted series has this key and name. 1, or 0: none has. */
+int sl_wanted_find(const sl_wanted *w, uint64_t key_hash, const char *name, uint32_t bytes, uint32_t *output);
+
+/* Adds to the columns that were found in a source: 1, or 0 when out of memory. */
+int sl_wanted_put(sl_wanted *w, uint32_t stored, uint32_t output);
+/* Makes an origin of them, the set's; NULL when out of memory. */
+sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_filter *filter, uint32_t writer);
 
 /* Decodes the wanted rows of a log to pieces. WAIT when the log went away meanwhile. */
 steplog_status sl_collect_log(sl_wanted *w, const sl_incarnation *i, sl_log *log, const sl_filter *filter, uint32_t writer);

@@ -10,7 +10,6 @@ typedef struct log_pass {
     sl_wanted *wanted;
     sl_log *log;
     const sl_filter *filter;
-    sl_columns *columns;
     uint32_t *map; /* by the place of a name in the dictionary: column + 1, or 0 */
     sl_row_list list;
 } log_pass;
@@ -20,28 +19,21 @@ static steplog_status no_memory(const log_pass *p)
     return sl_fail(p->wanted->err, STEPLOG_NOMEM, -1, "no memory to read points");
 }
 
-/* Finds the columns. 1, or 0 when out of memory. */
+/* Finds the columns: the metrics that have a value in the log. 1, or 0 when out of memory. */
 static int map_metrics(log_pass *p, uint64_t key_hash)
 {
-    const sl_wanted *w = p->wanted;
+    sl_wanted *w = p->wanted;
     const sl_log *log = p->log;
     p->map = sl_alloc_zero(log->dictionary.names.count + 1, sizeof *p->map);
-    p->columns = sl_wanted_columns(p->wanted, (uint32_t)w->count);
-    if (!p->map || !p->columns) return 0;
-    for (size_t i = 0; i < w->count; i++) {
-        const sl_series *series = &w->reader->series.items[w->series[i].index];
-        if (series->key_hash != key_hash) continue;
-        for (uint32_t m = 0; m < log->uses.count; m++) {
-            const sl_dictionary_name *name = &log->dictionary.names.items[m];
-            if (!log->uses.items[m].count || name->bytes != series->name_bytes ||
-                memcmp(name->text, series->name, name->bytes) != 0)
-                continue;
-            p->columns->stored[p->columns->count] = m;
-            p->columns->output[p->columns->count++] = (uint32_t)i;
-            p->map[m] = p->columns->count;
-        }
+    w->stored.count = w->output.count = 0;
+    for (uint32_t m = 0; m < log->uses.count && p->map; m++) {
+        const sl_dictionary_name *name = &log->dictionary.names.items[m];
+        uint32_t output;
+        if (!log->uses.items[m].count || !sl_wanted_find(w, key_hash, name->text, name->bytes, &output)) continue;
+        if (!sl_wanted_put(w, m, output)) return 0;
+        p->map[m] = (uint32_t)w->stored.count;
     }
-    return 1;
+    return p->map != NULL;
 }
 
 static int is_value_removed(const log_pass *p, const sl_log_item *item, uint32_t place)
@@ -89,7 +81,7 @@ static steplog_status add_piece(log_pass *p, const sl_origin *origin)
     sl_piece_set *set = p->wanted->set;
     sl_piece piece = {.origin = origin, .step_min = INT64_MAX, .step_max = INT64_MIN, .is_whole = 1};
     if (!SL_VEC_RESERVE(&set->pieces, set->pieces.count + 1) ||
-        !sl_row_list_pack(&p->list, p->columns->count, p->columns->output, !set->is_arrival_order, &piece.rows))
+        !sl_row_list_pack(&p->list, origin->columns->count, origin->columns->output, !set->is_arrival_order, &piece.rows))
         return no_memory(p);
     if (!piece.rows) return STEPLOG_OK;
     piece.sequence_first = (uint64_t)p->list.sequences.items[0];
@@ -131,7 +123,7 @@ steplog_status sl_collect_log(sl_wanted *w, const sl_incarnation *i, sl_log *log
     steplog_status status = STEPLOG_OK;
     const sl_origin *origin = NULL;
     if (!map_metrics(&p, i->key_hash)) status = no_memory(&p);
-    if (status >= 0 && p.columns->count && !(origin = sl_wanted_origin(w, i, p.columns, filter, writer)))
+    if (status >= 0 && w->stored.count && !(origin = sl_wanted_origin(w, i, filter, writer)))
         status = no_memory(&p);
     for (size_t n = 0; n < log->stretches.count && origin && status == STEPLOG_OK; n++) {
         const sl_log_stretch *stretch = &log->stretches.items[n];

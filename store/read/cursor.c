@@ -240,6 +240,21 @@ static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, cons
     return STEPLOG_OK;
 }
 
+static steplog_status check_each_once(const steplog_reader *r, const steplog_series *series, size_t count,
+                                      steplog_error *err)
+{
+    uint64_t *seen = sl_alloc_zero(r->series.count / 64 + 1, sizeof *seen);
+    int is_twice = 0;
+    if (!seen) return no_memory(err);
+    for (size_t i = 0; i < count && !is_twice; i++) {
+        uint64_t bit = (uint64_t)1 << series[i].index % 64;
+        is_twice = (seen[series[i].index / 64] & bit) != 0;
+        seen[series[i].index / 64] |= bit;
+    }
+    sl_free(seen);
+    return is_twice ? sl_fail(err, STEPLOG_MISUSE, -1, "a series is there twice") : STEPLOG_OK;
+}
+
 steplog_status steplog_cursor_open(steplog_reader *r, const steplog_series *series, size_t count,
                                    const steplog_view *view, steplog_cursor **out, steplog_error *err)
 {
@@ -252,9 +267,8 @@ steplog_status steplog_cursor_open(steplog_reader *r, const steplog_series *seri
             return sl_fail(err, STEPLOG_MISUSE, -1, "series %zu is not of this reader", i);
         if (!sl_id_equal(&r->series.items[series[i].index].run, &r->series.items[series[0].index].run))
             return sl_fail(err, STEPLOG_MISUSE, -1, "series of more than one run in a cursor");
-        for (size_t j = 0; j < i && count <= 4096; j++)
-            if (series[j].index == series[i].index) return sl_fail(err, STEPLOG_MISUSE, -1, "a series is there twice");
     }
+    SL_TRY(check_each_once(r, series, count, err));
     return open_cursor(r, &r->series.items[series[0].index].run, series, count, NULL, view, out, err);
 }
 

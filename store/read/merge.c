@@ -194,6 +194,7 @@ static steplog_status open_piece(sl_merge *m, sl_piece **out, steplog_error *err
     *piece = set->pieces.items[m->next];
     set->pieces.items[m->next++].rows = NULL; /* they have moved */
     steplog_status status = sl_piece_decode(set, piece, set->pieces.items + m->next, set->pieces.count - m->next, err);
+    if (status >= 0 && m->heap.count > 0) status = sl_piece_pack(set, piece, err); /* it may have to wait */
     if (status >= 0 && piece->rows->row_count > 0) {
         *out = piece;
         return STEPLOG_OK;

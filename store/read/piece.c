@@ -58,11 +58,7 @@ void sl_pieces_free(sl_piece_set *set)
     set->unused = NULL;
     sl_rows_free(set->spent);
     set->spent = NULL;
-    for (size_t i = 0; i < set->columns.count; i++) {
-        sl_free(set->columns.items[i]->stored);
-        sl_free(set->columns.items[i]->output);
-        sl_free(set->columns.items[i]);
-    }
+    for (size_t i = 0; i < set->columns.count; i++) sl_free(set->columns.items[i]);
     for (size_t i = 0; i < set->filters.count; i++) {
         sl_filter *filter = set->filters.items[i];
         for (size_t t = 0; t < filter->texts.count; t++) sl_free(filter->texts.items[t]);
@@ -177,4 +173,14 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piec
     }
     filter_rows(piece, rows);
     return sl_rows_settle(rows, !set->is_arrival_order) ? STEPLOG_OK : no_memory(err);
+}
+
+steplog_status sl_piece_pack(sl_piece_set *set, sl_piece *piece, steplog_error *err)
+{
+    if (piece->rows->is_packed || piece->rows->row_count == 0 || !sl_rows_are_sparse(piece->rows)) return STEPLOG_OK;
+    sl_rows *packed = sl_rows_pack(piece->rows, 0); /* they are in order */
+    if (!packed) return no_memory(err);
+    sl_piece_release_rows(set, piece);
+    piece->rows = packed;
+    return STEPLOG_OK;
 }

@@ -8,8 +8,8 @@
 /* Which columns of a schema are wanted, and as which output column. */
 typedef struct sl_columns {
     uint32_t count;
-    uint32_t *stored; /* column in the schema */
-    uint32_t *output;
+    uint32_t *stored; /* column in the schema, ascending */
+    uint32_t *output; /* both behind the struct */
 } sl_columns;
 
 /* What is filtered out of the rows of an incarnation. */
@@ -91,6 +91,8 @@ steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, step
  * gives no rows. following, count: the pieces that will probably be decoded next. */
 steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piece *following, size_t count,
                                steplog_error *err);
+/* Puts the rows of a decoded piece into less memory, where that is much. */
+steplog_status sl_piece_pack(sl_piece_set *set, sl_piece *piece, steplog_error *err);
 /* Gives the rows back. What they hold stays as it is until the next piece is decoded. */
 void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece);
 

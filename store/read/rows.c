@@ -258,6 +258,15 @@ sl_rows *sl_rows_pack(const sl_rows *rows, int by_step)
     return packed;
 }
 
+int sl_rows_are_sparse(const sl_rows *rows)
+{
+    if (rows->row_count <= SL_CHUNK_ROWS_MAX / 2) return 1;
+    size_t count = 0, cells = (size_t)rows->column_count * SL_CHUNK_ROWS_MAX;
+    for (size_t w = 0; w < (size_t)rows->column_count * SL_PRESENT_WORDS; w++)
+        count += (unsigned)__builtin_popcountll(rows->present[w]);
+    return count * (sizeof(double) + sizeof(uint32_t)) <= cells * sizeof(double) / 2;
+}
+
 /* ---- a list in the making ---- */
 
 void sl_row_list_clear(sl_row_list *list)

@@ -34,6 +34,8 @@ int sl_rows_settle(sl_rows *rows, int by_step);
 /* A packed copy of rows, of which there is at least one; settled. A single column always is a table. Outputs of a list
  * stay lent. NULL when out of memory. */
 sl_rows *sl_rows_pack(const sl_rows *rows, int by_step);
+/* 1 when a packed copy of a table that was decoded into takes about half as much, or less. */
+int sl_rows_are_sparse(const sl_rows *rows);
 
 /* Walks the values of a row: *at begins with 0. 1 and the next one while there are more. */
 static inline int sl_rows_next(const sl_rows *rows, uint32_t row, uint32_t *at, uint32_t *column, double *value)

@@ -132,6 +132,30 @@ static void read_points_of_a_log(int is_by_metric)
 Test(pass_memory, metrics_logged_one_by_one_cost_what_their_points_do) { read_points_of_a_log(0); }
 Test(pass_memory, metrics_logged_one_after_the_other_cost_what_their_points_do) { read_points_of_a_log(1); }
 
+/* ---- segments ---- */
+
+/* Each metric that is logged by itself has a group of its own, and all of them overlap. */
+Test(pass_memory, many_groups_cost_what_their_points_do)
+{
+    enum { GROUPS = 5000, TIMES = 2 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = log_points(writer, GROUPS, TIMES, 0);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    count_memory();
+    store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    for (int is_arrival = 0; is_arrival < 2; is_arrival++) {
+        outcome o = pass_over(store, &run, is_arrival ? STEPLOG_VIEW_ARRIVAL_ORDER : 0);
+        cr_expect_eq(o.row_count, is_arrival ? GROUPS * TIMES : TIMES);
+        cr_expect_eq(o.sum, (double)GROUPS * (GROUPS - 1) / 2 * 3);
+        must_take(is_arrival ? "as recorded" : "by step", o, BATCH + 8 * MIB); /* the store has 1.4 MiB */
+    }
+    kit_store_close(store);
+    cr_assert_eq(used, 0);
+}
+
 /* ---- whatever the shape, the points are the same ---- */
 
 typedef struct line {
