@@ -147,10 +147,25 @@ static int is_wanted(const sl_piece_set *set, const sl_filter *filter, int64_t s
 static int64_t later_of(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t earlier_of(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Makes pieces of set->chunks, which begin with the chunk first of their group. 1, or 0 when out of memory. */
-static int add_pieces(sl_piece_set *set, const sl_origin *origin, uint32_t first)
+/* The chunks of a group ascend by their first numbers. One that does not would be there twice, or behind its place. */
+static int is_in_order(const sl_origin *origin, const sl_chunk_entry *chunk, const sl_chunk_entry *before,
+                       uint64_t sequence_begin, uint64_t sequence_end)
+{
+    int is_within = chunk->sequence_first >= sequence_begin && chunk->sequence_first < sequence_end;
+    if (is_within && (!before || chunk->sequence_first > before->sequence_first)) return 1;
+    if (!origin->segment->is_rebuilt) /* else the chunks of a node were looked for by their numbers, and more were found */
+        sl_segment_report(origin->segment, chunk->page_offset, chunk->page_bytes, "chunk entry is out of order", NULL, chunk,
+                          NULL);
+    return 0;
+}
+
+/* Makes pieces of set->chunks, which begin with the chunk first of their group; their first numbers are in
+ * [sequence_begin, sequence_end). 1, or 0 when out of memory. */
+static int add_pieces(sl_piece_set *set, const sl_origin *origin, uint32_t first, uint64_t sequence_begin,
+                      uint64_t sequence_end)
 {
     const sl_filter *filter = origin->filter;
+    const sl_chunk_entry *before = NULL;
     for (size_t c = 0; c < set->chunks.count; c++) {
         const sl_chunk_entry *chunk = &set->chunks.items[c];
         sl_piece piece = {.origin = origin,
@@ -159,6 +174,8 @@ static int add_pieces(sl_piece_set *set, const sl_origin *origin, uint32_t first
                           .sequence_first = chunk->sequence_first,
                           .step_min = later_of(chunk->step_min, filter->step_begin),
                           .step_max = earlier_of(chunk->step_max, filter->step_last)};
+        if (!is_in_order(origin, chunk, before, sequence_begin, sequence_end)) continue;
+        before = chunk;
         if (is_wanted(set, filter, chunk->step_min, chunk->step_max, chunk->sequence_first, chunk->sequence_last,
                       &piece.is_whole) &&
             !SL_VEC_PUSH(&set->pieces, piece))
@@ -172,7 +189,9 @@ steplog_status sl_node_expand(sl_piece_set *set, const sl_piece_node *node, step
     const sl_origin *origin = node->origin;
     SL_TRY(sl_segment_node_chunks(origin->segment, &set->chunk_table, &origin->group, node->node, &node->entry,
                                   &set->chunks, err));
-    return add_pieces(set, origin, node->node * SL_NODE_CHUNKS) ? STEPLOG_OK : no_memory(err);
+    return add_pieces(set, origin, node->node * SL_NODE_CHUNKS, node->entry.sequence_first, node->sequence_end)
+               ? STEPLOG_OK
+               : no_memory(err);
 }
 
 /* Takes the nodes of a long group. OK; CORRUPT when they can not be read: nothing was taken. */
@@ -186,6 +205,7 @@ static steplog_status collect_nodes(sl_wanted *w, const sl_origin *origin)
         sl_piece_node node = {.origin = origin,
                               .entry = *entry,
                               .node = n,
+                              .sequence_end = n + 1 < nodes.count ? entry[1].sequence_first : UINT64_MAX,
                               .step_min = later_of(entry->step_min, filter->step_begin),
                               .step_max = earlier_of(entry->step_max, filter->step_last)};
         if (is_wanted(w->set, filter, entry->step_min, entry->step_max, entry->sequence_first, entry->sequence_last,
@@ -221,7 +241,7 @@ static steplog_status collect_group(sl_wanted *w, const sl_incarnation *i, const
     }
     SL_TRY(sl_segment_chunks(segment, index, &w->set->chunks, w->err));
     if (segment->is_rebuilt) origin->group.stats_first = SL_NO_STATS; /* chunks may not be those of the tables */
-    return add_pieces(w->set, origin, 0) ? STEPLOG_OK : no_memory(w->err);
+    return add_pieces(w->set, origin, 0, 0, UINT64_MAX) ? STEPLOG_OK : no_memory(w->err);
 }
 
 static steplog_status collect_segment(sl_wanted *w, const sl_incarnation *i, const sl_source *source,

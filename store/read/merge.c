@@ -1,6 +1,6 @@
 /* read/merge.c: the order of a view: (step, attempt, incarnation, sequence), or as recorded: (writer, sequence).
  *
- * A piece is decoded when the pass reaches its first step and freed after its last, and a node is expanded when the pass
+ * A piece is decoded when the pass reaches its first row and freed after its last, and a node is expanded when the pass
  * reaches it, so memory holds the pieces that overlap, not the store. */
 #include "read/merge.h"
 
@@ -39,6 +39,10 @@ typedef struct key {
 } key;
 
 static key key_of_piece(const sl_piece *p) { return (key){p->origin, p->step_min, p->sequence_first}; }
+static key key_of_row(const sl_piece *p)
+{
+    return (key){p->origin, p->rows->steps[p->row], (uint64_t)p->rows->sequences[p->row]};
+}
 static key key_of_node(const sl_piece_node *n) { return (key){n->origin, n->step_min, n->entry.sequence_first}; }
 
 static int compare_keys(key x, key y, int is_arrival_order)
@@ -155,16 +159,16 @@ static int next_key(const sl_merge *m, key *out)
     return 1;
 }
 
-/* 1 when what is next may hold a row before the top's. */
+/* 1 when what is next may hold a row before the top's.
+ *
+ * Its key is its smallest step and its smallest number, also where they are those of different rows: so no row of it comes
+ * before (key step, its writer, key number), nor does any of what stands behind it, whose keys are larger. As long as the
+ * top is not behind that it comes first. So of the blocks of one writer at one and the same step one is open at a time. */
 static int must_open(const sl_merge *m)
 {
     key next;
     if (!next_key(m, &next)) return 0;
-    if (m->heap.count == 0) return 1;
-    const sl_piece *top = m->heap.items[0];
-    if (!m->is_arrival_order) return next.step <= top->rows->steps[top->row];
-    int order = compare_writers(next.origin, top->origin);
-    return order < 0 || (order == 0 && (int64_t)next.sequence < top->rows->sequences[top->row]);
+    return m->heap.count == 0 || compare_keys(next, key_of_row(m->heap.items[0]), m->is_arrival_order) < 0;
 }
 
 steplog_status sl_merge_expand(sl_merge *m, steplog_error *err)

@@ -48,6 +48,7 @@ typedef struct sl_piece_node {
     const sl_origin *origin;
     sl_node_entry entry;
     uint32_t node; /* which one of its group */
+    uint64_t sequence_end; /* where the next one begins */
     int64_t step_min, step_max;
     int is_whole;
 } sl_piece_node;

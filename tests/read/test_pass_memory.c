@@ -3,6 +3,8 @@
 
 #include "base/memory.h"
 #include "support/random.h"
+#include "support/reseal.h"
+#include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -154,6 +156,97 @@ Test(pass_memory, many_groups_cost_what_their_points_do)
     }
     kit_store_close(store);
     cr_assert_eq(used, 0);
+}
+
+/* All rows have one step, as those of a job that never says which: no block of a writer has to wait for the next. */
+Test(pass_memory, rows_of_one_step_cost_one_block)
+{
+    enum { ROWS = 200000, COLUMNS = 64 }; /* four nodes */
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "c", COLUMNS);
+    steplog_id run = kit_run_of(writer);
+    double values[COLUMNS];
+    for (int row = 0; row < ROWS; row++) {
+        for (int c = 0; c < COLUMNS; c++) values[c] = row;
+        OK(steplog_writer_append(writer, schema, 0, STEPLOG_TIME_NONE, values));
+    }
+    kit_writer_close(writer);
+    kit_store_close(store);
+    count_memory();
+    store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    outcome o = pass_over(store, &run, 0);
+    cr_expect_eq(o.row_count, ROWS);
+    cr_expect_eq(o.sum, (double)ROWS * (ROWS - 1) / 2 * COLUMNS);
+    must_take("one step", o, BATCH + 12 * MIB);
+    kit_store_close(store);
+    cr_assert_eq(used, 0);
+}
+
+static uint8_t *segment;
+static size_t segment_bytes;
+static char segment_path[128];
+
+static void take_segment(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)context;
+    if (!strstr(path, ".seg")) return;
+    cr_assert(segment == NULL);
+    snprintf(segment_path, sizeof segment_path, "%s", path);
+    segment = malloc(bytes);
+    memcpy(segment, data, segment_bytes = bytes);
+}
+
+/* Entries of a group that all name its first block, with its numbers (is_renumbered 0) or each with its own: the block is
+ * there once, at most. */
+static void read_repeated_block(int rows, int is_renumbered)
+{
+    enum { CHUNK_TABLE = 3, ENTRY = 80, PAGE_HEAD = 24 };
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "c", 2);
+    steplog_id run = kit_run_of(writer);
+    for (int row = 0; row < rows; row++)
+        OK(steplog_writer_append(writer, schema, 0, STEPLOG_TIME_NONE, (double[]){row, -row}));
+    kit_writer_close(writer);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    sim_each_file(machine, take_segment, NULL);
+    uint8_t *changed = malloc(segment_bytes);
+    memcpy(changed, segment, segment_bytes);
+    const uint8_t *trailer = segment + segment_bytes - 232;
+    uint64_t offset, count;
+    memcpy(&offset, trailer + 8 + 16 * CHUNK_TABLE, 8);
+    memcpy(&count, trailer + 16 + 16 * CHUNK_TABLE, 8);
+    cr_assert_eq(count, (uint64_t)(rows + 1023) / 1024);
+    for (uint64_t i = 0, at = offset + PAGE_HEAD; i < count; i++, at += ENTRY) {
+        if (i && i % 64 == 0) at += PAGE_HEAD; /* so many are on a page */
+        memcpy(changed + at, segment + offset + PAGE_HEAD, is_renumbered ? 16 : ENTRY);
+    }
+    reseal_file(changed, segment_bytes, segment, segment_bytes);
+    sim_put_file(machine, segment_path, changed, segment_bytes);
+    steplog_reader *reader = kit_reader(store);
+    kit_rows found = kit_read(reader, &run, "*", NULL);
+    cr_expect_eq(found.row_count, 1024, "%zu rows", found.row_count);
+    cr_expect(steplog_reader_damage_count(reader) > 0);
+    kit_rows_free(&found);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    free(changed);
+    free(segment);
+    segment = NULL;
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+Test(pass_memory, a_block_that_many_entries_name_is_there_once)
+{
+    for (int is_renumbered = 0; is_renumbered < 2; is_renumbered++) {
+        read_repeated_block(20 * 1024, is_renumbered);
+        read_repeated_block(150 * 1024, is_renumbered);
+    }
 }
 
 /* ---- whatever the shape, the points are the same ---- */
