@@ -102,8 +102,72 @@ sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_filt
 
 /* ---- filters ---- */
 
-static sl_filter *new_filter(sl_wanted *w, const sl_run *run, const sl_incarnation *i, const sl_source *source,
-                             int64_t step_last)
+static int compare_tombstones(const void *a, const void *b)
+{
+    const sl_tombstone *x = *(const sl_tombstone *const *)a, *y = *(const sl_tombstone *const *)b;
+    return memcmp(x->incarnation.bytes, y->incarnation.bytes, 16);
+}
+
+/* The tombstones of a run, by the incarnations that they take from. They are the run's. 1, or 0 when out of memory. */
+static int sort_tombstones(sl_wanted *w, const sl_run *run)
+{
+    w->tombstones.count = 0;
+    if (!SL_VEC_RESERVE(&w->tombstones, run->tombstones.count)) return 0;
+    for (size_t t = 0; t < run->tombstones.count; t++)
+        w->tombstones.items[w->tombstones.count++] = &run->tombstones.items[t];
+    if (w->tombstones.count)
+        qsort(w->tombstones.items, w->tombstones.count, sizeof *w->tombstones.items, compare_tombstones);
+    return 1;
+}
+
+/* Where those of an incarnation begin. */
+static size_t first_tombstone(const sl_wanted *w, const steplog_id *id)
+{
+    size_t low = 0, high = w->tombstones.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(w->tombstones.items[middle]->incarnation.bytes, id->bytes, 16) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* What tombstones take of the wanted series of an incarnation, once for all its files; *out is NULL for nothing. 1, or 0
+ * when out of memory. */
+static int make_removals(sl_wanted *w, const sl_incarnation *i, const sl_removals **out)
+{
+    SL_VEC(sl_removed) items = {0};
+    int is_good = 1;
+    *out = NULL;
+    for (size_t t = first_tombstone(w, &i->id); t < w->tombstones.count && is_good; t++) {
+        const sl_tombstone *tombstone = w->tombstones.items[t];
+        if (!sl_id_equal(&tombstone->incarnation, &i->id)) break;
+        sl_removed item = {.output = SL_ALL_OUTPUTS,
+                           .has_steps = tombstone->has_steps,
+                           .step_begin = tombstone->step_begin,
+                           .step_end = tombstone->step_end,
+                           .sequence_last = tombstone->sequence_last};
+        if (tombstone->metric &&
+            !sl_wanted_find(w, i->key_hash, tombstone->metric, tombstone->metric_bytes, &item.output))
+            continue;
+        is_good = SL_VEC_PUSH(&items, item);
+    }
+    if (is_good && items.count) {
+        sl_removals *removals = sl_alloc_zero(1, sizeof *removals);
+        is_good = removals && SL_VEC_PUSH(&w->set->removals, removals);
+        if (is_good)
+            is_good = sl_removals_make(items.items, items.count, removals);
+        else
+            sl_free(removals);
+        *out = removals;
+    }
+    SL_VEC_FREE(&items);
+    return is_good;
+}
+
+static sl_filter *new_filter(sl_wanted *w, const sl_source *source, const sl_removals *removals, int64_t step_last)
 {
     sl_filter *filter = sl_alloc_zero(1, sizeof *filter);
     if (!filter) return NULL;
@@ -113,21 +177,8 @@ static sl_filter *new_filter(sl_wanted *w, const sl_run *run, const sl_incarnati
     }
     filter->step_begin = w->view.step_begin;
     filter->step_last = step_last;
-    if (!sl_ranges_copy(&filter->assigned, &source->assigned)) return NULL;
-    for (size_t t = 0; t < run->tombstones.count; t++) {
-        sl_tombstone tombstone = run->tombstones.items[t];
-        if (!sl_id_equal(&tombstone.incarnation, &i->id)) continue;
-        if (tombstone.metric) {
-            char *copy = sl_copy_bytes(tombstone.metric, tombstone.metric_bytes);
-            tombstone.metric = copy;
-            if (!copy || !SL_VEC_PUSH(&filter->texts, copy)) {
-                sl_free(copy);
-                return NULL;
-            }
-        }
-        if (!SL_VEC_PUSH(&filter->tombstones, tombstone)) return NULL;
-    }
-    return filter;
+    filter->removals = removals;
+    return sl_ranges_copy(&filter->assigned, &source->assigned) ? filter : NULL;
 }
 
 /* ---- groups ---- */
@@ -139,7 +190,7 @@ static int is_wanted(const sl_piece_set *set, const sl_filter *filter, int64_t s
     if (step_min > filter->step_last || step_max < filter->step_begin || sequence_last < set->sequence_from ||
         !sl_ranges_has_any(&filter->assigned, sequence_first, sequence_last + 1))
         return 0;
-    *whole = filter->tombstones.count == 0 && step_min >= filter->step_begin && step_max <= filter->step_last &&
+    *whole = !filter->removals && step_min >= filter->step_begin && step_max <= filter->step_last &&
              sl_ranges_has_all(&filter->assigned, sequence_first, sequence_last + 1);
     return 1;
 }
@@ -281,8 +332,8 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
     if (!windows) return no_memory(w->err);
     w->depth = depth;
-    steplog_status status = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) ? STEPLOG_OK
-                                                                                              : no_memory(w->err);
+    int is_good = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) && sort_tombstones(w, run);
+    steplog_status status = is_good ? STEPLOG_OK : no_memory(w->err);
     for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {
         const uint32_t index = run->incarnations.items[n], writer = depth ? UINT32_MAX : w->writer_numbers[index];
         const sl_incarnation *i = &w->reader->incarnations.items[index];
@@ -292,10 +343,12 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
             continue;
         if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
         if (depth && i->attempt > attempt_max) continue;
+        const sl_removals *removals;
+        if (!make_removals(w, i, &removals)) status = no_memory(w->err);
         for (size_t s = 0; s < i->sources.count && status == STEPLOG_OK; s++) {
             const sl_source *source = &i->sources.items[s];
             if (source->assigned.count == 0 || (source->log && w->view.without_logs)) continue;
-            sl_filter *filter = new_filter(w, run, i, source, step_last);
+            sl_filter *filter = new_filter(w, source, removals, step_last);
             if (!filter)
                 status = no_memory(w->err);
             else
@@ -339,6 +392,7 @@ steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, co
     sl_free(w.writer_numbers);
     sl_hash_map_free(&w.by_name);
     sl_hash_map_free(&w.by_key);
+    SL_VEC_FREE(&w.tombstones);
     SL_VEC_FREE(&w.stored);
     SL_VEC_FREE(&w.output);
     return status;

@@ -36,23 +36,13 @@ static int map_metrics(log_pass *p, uint64_t key_hash)
     return p->map != NULL;
 }
 
-static int is_value_removed(const log_pass *p, const sl_log_item *item, uint32_t place)
-{
-    const sl_dictionary_name *name = &p->log->dictionary.names.items[place];
-    for (size_t i = 0; i < p->filter->tombstones.count; i++) {
-        const sl_tombstone *t = &p->filter->tombstones.items[i];
-        if (t->metric && item->sequence <= t->sequence_last &&
-            (!t->has_steps || (item->step >= t->step_begin && item->step < t->step_end)) &&
-            name->bytes == t->metric_bytes && memcmp(name->text, t->metric, name->bytes) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 static int take_value(log_pass *p, const sl_log_item *item, uint32_t place, double value)
 {
     uint32_t column = p->map[place];
-    if (!column || is_value_removed(p, item, place)) return 1;
+    if (!column) return 1;
+    const sl_removals *removals = p->filter->removals;
+    const sl_removal *removal = removals ? sl_removals_of(removals, p->wanted->output.items[column - 1]) : NULL;
+    if (removal && sl_removal_covers(removal, item->step, item->sequence)) return 1;
     return sl_row_list_put(&p->list, column - 1, value);
 }
 

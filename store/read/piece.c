@@ -61,12 +61,14 @@ void sl_pieces_free(sl_piece_set *set)
     for (size_t i = 0; i < set->columns.count; i++) sl_free(set->columns.items[i]);
     for (size_t i = 0; i < set->filters.count; i++) {
         sl_filter *filter = set->filters.items[i];
-        for (size_t t = 0; t < filter->texts.count; t++) sl_free(filter->texts.items[t]);
-        SL_VEC_FREE(&filter->texts);
-        SL_VEC_FREE(&filter->tombstones);
         SL_VEC_FREE(&filter->assigned);
         sl_free(filter);
     }
+    for (size_t i = 0; i < set->removals.count; i++) {
+        sl_removals_clear(set->removals.items[i]);
+        sl_free(set->removals.items[i]);
+    }
+    SL_VEC_FREE(&set->removals);
     SL_VEC_FREE(&set->pieces);
     SL_VEC_FREE(&set->nodes);
     SL_VEC_FREE(&set->origins);
@@ -83,30 +85,18 @@ int sl_filter_keeps(const sl_filter *filter, int64_t step, uint64_t sequence, in
 {
     if (step < filter->step_begin || step > filter->step_last) return 0;
     if (check_assigned && !sl_ranges_has(&filter->assigned, sequence)) return 0;
-    for (size_t i = 0; i < filter->tombstones.count; i++) {
-        const sl_tombstone *t = &filter->tombstones.items[i];
-        if (!t->metric && sequence <= t->sequence_last &&
-            (!t->has_steps || (step >= t->step_begin && step < t->step_end)))
-            return 0;
-    }
-    return 1;
+    const sl_removal *removal = filter->removals ? sl_removals_of(filter->removals, SL_ALL_OUTPUTS) : NULL;
+    return !removal || !sl_removal_covers(removal, step, sequence);
 }
 
-/* Clears the presence of values that a tombstone of one metric covers. Names are those of the piece's columns. */
-static void remove_values(const sl_filter *filter, const sl_columns *columns, const char *const *names,
-                          const uint32_t *name_bytes, sl_rows *rows)
+/* Clears the presence of values that a tombstone of one metric covers. */
+static void remove_values(const sl_filter *filter, sl_rows *rows)
 {
-    for (size_t i = 0; i < filter->tombstones.count; i++) {
-        const sl_tombstone *t = &filter->tombstones.items[i];
-        for (uint32_t c = 0; t->metric && c < columns->count; c++) {
-            uint32_t stored = columns->stored[c];
-            if (name_bytes[stored] != t->metric_bytes || memcmp(names[stored], t->metric, t->metric_bytes) != 0)
-                continue;
-            for (uint32_t row = 0; row < rows->row_count; row++)
-                if ((uint64_t)rows->sequences[row] <= t->sequence_last &&
-                    (!t->has_steps || (rows->steps[row] >= t->step_begin && rows->steps[row] < t->step_end)))
-                    rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
-        }
+    for (uint32_t c = 0; c < rows->column_count; c++) {
+        const sl_removal *removal = sl_removals_of(filter->removals, rows->outputs[c]);
+        for (uint32_t row = 0; removal && row < rows->row_count; row++)
+            if (sl_removal_covers(removal, rows->steps[row], (uint64_t)rows->sequences[row]))
+                rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] &= ~((uint64_t)1 << (row % 64));
     }
 }
 
@@ -179,10 +169,7 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piec
         else if (status < 0)
             return status;
     }
-    if (origin->filter->tombstones.count) {
-        const sl_schema_names *names = sl_segment_names(segment, set->chunk.head.schema);
-        if (names) remove_values(origin->filter, origin->columns, names->names, names->bytes, rows);
-    }
+    if (origin->filter->removals) remove_values(origin->filter, rows);
     filter_rows(piece, rows);
     return sl_rows_settle(rows, !set->is_arrival_order) ? STEPLOG_OK : no_memory(err);
 }

@@ -3,6 +3,7 @@
 #define SL_READ_PIECE_H
 
 #include "read/reader.h"
+#include "read/removal.h"
 #include "read/rows.h"
 
 /* Which columns of a schema are wanted, and as which output column. */
@@ -16,8 +17,7 @@ typedef struct sl_columns {
 typedef struct sl_filter {
     int64_t step_begin, step_last; /* both included */
     sl_ranges assigned;
-    SL_VEC(sl_tombstone) tombstones; /* metrics lent from texts */
-    SL_VEC(char *) texts;
+    const sl_removals *removals; /* NULL: tombstones take nothing of what is wanted. The set's */
 } sl_filter;
 
 /* Where rows come from: one group of one segment, or one log. */
@@ -59,6 +59,7 @@ typedef struct sl_piece_set {
     SL_VEC(sl_origin *) origins;
     SL_VEC(sl_columns *) columns;
     SL_VEC(sl_filter *) filters;
+    SL_VEC(sl_removals *) removals; /* of each incarnation that has some */
     int is_arrival_order; /* rows stay as they were recorded; set before collecting */
     uint64_t sequence_from; /* pieces of lower numbers only are left out */
     sl_chunk chunk;       /* scratch, as what follows */

@@ -249,6 +249,43 @@ Test(pass_memory, a_block_that_many_entries_name_is_there_once)
     }
 }
 
+/* ---- tombstones ---- */
+
+/* Tombstones that name a long metric, of a writer with many files. */
+Test(pass_memory, tombstones_are_not_copied_for_each_file)
+{
+    enum { NAME = 60000, REMOVALS = 60, LOGS = 7, ROWS = 4000 };
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 160 << 10);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    char *name = malloc(NAME);
+    memset(name, 'n', NAME);
+    steplog_metric metric;
+    OK(steplog_writer_metric(writer, name, NAME, &metric, &kit_error));
+    free(name);
+    for (int64_t step = 0; step < LOGS * ROWS; step++) {
+        OK(steplog_writer_point(writer, metric, step, step, 1));
+        if (step % ROWS == 0) (void)steplog_store_tick(store, 1000, &kit_error); /* seals */
+    }
+    kit_writer_close(writer);
+    cr_assert(kit_segment_count(path) >= LOGS / 2, "%zu segments", kit_segment_count(path));
+    for (int64_t r = 0; r < REMOVALS; r++) {
+        steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "n*", .has_begin = 1,
+                                          .step_begin = 100 * r, .has_end = 1, .step_end = 100 * r + 10};
+        steplog_remove_result result = {.size_bytes = sizeof result};
+        OK(steplog_remove(store, &options, &result, &kit_error));
+    }
+    kit_store_close(store);
+    count_memory();
+    store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    outcome o = pass_over(store, &run, 0);
+    cr_expect_eq(o.row_count, LOGS * ROWS - 10 * REMOVALS);
+    must_take("tombstones", o, BATCH + 2 * MIB);
+    kit_store_close(store);
+    cr_assert_eq(used, 0);
+}
+
 /* ---- whatever the shape, the points are the same ---- */
 
 typedef struct line {
@@ -349,7 +386,18 @@ Test(pass_memory, a_union_holds_what_its_series_hold_whatever_form_its_rows_wait
     for (int w = 0; w < 2; w++) log_anything(writers[w], &random, 3500);
     for (int stage = 0; stage < 4; stage++) {
         if (stage == 1 || stage == 2) kit_writer_close(writers[stage - 1]);
-        if (stage == 3) OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        if (stage == 3) {
+            for (int r = 0; r < 20; r++) {
+                steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .has_begin = 1, .has_end = 1};
+                options.selector = (const char *[]){"p1", "s2.*", "p*", "*"}[r % 4];
+                options.step_begin = (int64_t)test_random_below(&random, 4000);
+                options.step_end = options.step_begin + 1 + (int64_t)test_random_below(&random, 100);
+                steplog_remove_result result = {.size_bytes = sizeof result};
+                steplog_status status = steplog_remove(store, &options, &result, &kit_error);
+                cr_assert(status == STEPLOG_OK || status == STEPLOG_MISSING);
+            }
+            OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        }
         steplog_view view = {.size_bytes = sizeof view};
         compare_union(store, &run, &view, when[stage]);
         view.has_begin = view.has_end = 1;
