@@ -48,7 +48,8 @@ static size_t read_bytes(sl_page_walk *walk, size_t held, size_t bytes_min, size
     return 0;
 }
 
-void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
+/* is_expected: only a page of this kind and index is read further than its head. */
+static void read_one(sl_page_walk *walk, uint64_t offset, int is_expected, unsigned kind, uint32_t index, sl_page_item *item)
 {
     *item = (sl_page_item){.kind = SL_PAGE_ITEM_PAGE, .offset = offset};
     if (offset % 8 || offset < SL_SEGMENT_HEADER_BYTES || offset > walk->file_bytes ||
@@ -64,6 +65,10 @@ void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
         return;
     }
     item->bytes = sl_page_bytes(&item->head);
+    if (is_expected && (item->head.kind != kind || item->head.index != index)) {
+        damage(item, item->bytes, "page is not the one that is expected here");
+        return;
+    }
     if (!read_bytes(walk, held, (size_t)item->bytes, (size_t)item->bytes, offset, item)) return;
     if (!sl_page_verify(walk->page.data, &item->head, walk->file_key, offset)) {
         damage(item, item->bytes, "page checksum differs");
@@ -73,6 +78,13 @@ void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
                                             &item->content_bytes);
     if (status == STEPLOG_CORRUPT) damage(item, item->bytes, "page does not decompress");
     if (status == STEPLOG_NOMEM) item->kind = SL_PAGE_ITEM_ERROR;
+}
+
+void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item) { read_one(walk, offset, 0, 0, 0, item); }
+
+void sl_page_read_expected(sl_page_walk *walk, uint64_t offset, unsigned kind, uint32_t index, sl_page_item *item)
+{
+    read_one(walk, offset, 1, kind, index, item);
 }
 
 /* The next place from offset on where a page passes its check; file_bytes when there is none. */

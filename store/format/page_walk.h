@@ -40,5 +40,7 @@ void sl_page_walk_free(sl_page_walk *walk);
 
 /* Reads and checks the one page at offset: the same item, PAGE, DAMAGE or ERROR. */
 void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item);
+/* The same; one of another kind or index is damage, and is not unpacked: many may lead to it. */
+void sl_page_read_expected(sl_page_walk *walk, uint64_t offset, unsigned kind, uint32_t index, sl_page_item *item);
 
 #endif

@@ -372,18 +372,27 @@ const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
     return NULL;
 }
 
+/* The page that an entry leads to may be that of another writer: nothing of that one is taken. */
+static int describes(const sl_writer_description *description, const sl_writer_entry *entry)
+{
+    return sl_id_equal(&description->incarnation, &entry->incarnation) && sl_id_equal(&description->run, &entry->run) &&
+           description->attempt == entry->attempt && description->rank == entry->rank;
+}
+
 steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_buffer *scratch,
                                              sl_writer_description *out)
 {
     sl_page_item item;
     if (writer >= s->writers.count) return STEPLOG_CORRUPT;
-    steplog_status status = read_page(s, s->writers.items[writer].page_offset, SL_PAGE_WRITER, &item, NULL);
-    if (status < 0) {
-        if (status == STEPLOG_CORRUPT)
-            sl_segment_report(s, s->writers.items[writer].page_offset, item.bytes,
-                              "writer page is damaged: labels are not known", NULL, NULL, NULL);
-        return status;
-    }
+    const sl_writer_entry *entry = &s->writers.items[writer];
+    sl_page_read_expected(&s->pages, entry->page_offset, SL_PAGE_WRITER, writer, &item);
+    steplog_status status = sl_segment_settle_page(s, entry->page_offset, SL_PAGE_WRITER, &item, NULL);
+    if (status >= 0 && (!sl_writer_description_decode(item.content, item.content_bytes, out) || !describes(out, entry)))
+        status = STEPLOG_CORRUPT;
+    if (status == STEPLOG_CORRUPT)
+        sl_segment_report(s, entry->page_offset, item.bytes, "writer page is damaged: labels are not known", NULL, NULL,
+                          NULL);
+    if (status < 0) return status;
     sl_buffer_clear(scratch);
     sl_buffer_put(scratch, item.content, item.content_bytes);
     if (scratch->is_out_of_memory) return STEPLOG_NOMEM;

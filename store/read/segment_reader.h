@@ -76,7 +76,8 @@ void sl_segment_release(sl_segment *segment); /* NULL is a no-op */
 /* The names of a schema; NULL when its page can not be read (reported). */
 const sl_schema_names *sl_segment_names(sl_segment *segment, uint32_t schema);
 
-/* The description of a writer: decoded from scratch, which the caller keeps. CORRUPT when damaged. */
+/* The description of a writer: decoded from scratch, which the caller keeps. CORRUPT (reported) when
+ * its page is damaged or that of another writer. */
 steplog_status sl_segment_writer_description(sl_segment *segment, uint32_t writer, sl_buffer *scratch,
                                              sl_writer_description *out);
 

@@ -1,0 +1,96 @@
+/* What segments say that no writer of ours made: readers take it for what it is, and it costs them no more than it may. */
+#include "steplog.h"
+
+#include "support/costs.h"
+#include "support/made_segment.h"
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+
+enum { MOST = 16 << 20 };
+
+static sl_writer_entry writer_entry(const steplog_id *run, const steplog_id *incarnation, uint64_t page_offset)
+{
+    return (sl_writer_entry){.run = *run, .incarnation = *incarnation, .attempt = 1, .page_offset = page_offset};
+}
+
+/* ---- writers ---- */
+
+static steplog_reader *open_reader(const char *path, steplog_store **store)
+{
+    *store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    return kit_reader(*store);
+}
+
+Test(made_segments, writers_that_share_one_page_cost_no_more_than_one)
+{
+    enum { WRITERS = 100 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), other = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    uint64_t page = made_writer_page(&s, 0, &run, &other, 15 << 16);
+    for (uint64_t i = 0; i < WRITERS; i++) {
+        steplog_id incarnation = made_id(2 + i);
+        sl_writer_entry entry = writer_entry(&run, &incarnation, page);
+        entry.range_first = (uint32_t)i;
+        entry.range_count = 1;
+        made_writer_entry(&s, &entry);
+        made_range_entry(&s, &(sl_range_entry){(uint32_t)i, SL_RANGE_HELD, 1, 2});
+    }
+    made_segment_end(&s);
+    test_costs_begin();
+    steplog_store *store;
+    steplog_reader *reader = open_reader(path, &store);
+    (void)steplog_reader_run_count(reader);
+    cr_expect_gt(steplog_reader_damage_count(reader), 0);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    cr_expect_leq(test_costs_peak(), MOST);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
+
+/* Two runs of one writer each; in the table each has the page of the other, whose ordinal may be that of the entry. */
+static void swap_pages(int is_ordinal_right)
+{
+    const char *path = test_temp_dir();
+    steplog_id ids[4];
+    uint64_t pages[2];
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    for (uint32_t i = 0; i < 4; i++) ids[i] = made_id(i);
+    for (uint32_t i = 0; i < 2; i++) pages[i] = made_writer_page(&s, is_ordinal_right ? 1 - i : i, &ids[i], &ids[2 + i], 10);
+    sl_schema_entry schema = made_schema_page(&s, 0, 1, 16, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        sl_chunk_entry chunk = made_chunk_page(&s, i, 0, 1, 1, 1, 0);
+        sl_writer_entry entry = writer_entry(&ids[i], &ids[2 + i], pages[1 - i]);
+        sl_group_entry group = made_group(i, 0, i, 1, 1, 1);
+        entry.range_first = entry.group_first = i;
+        entry.range_count = entry.group_count = 1;
+        made_writer_entry(&s, &entry);
+        made_chunk_entry(&s, &chunk);
+        made_group_entry(&s, &group);
+        made_range_entry(&s, &(sl_range_entry){i, SL_RANGE_HELD, 1, 2});
+    }
+    made_schema_entry(&s, &schema);
+    made_segment_end(&s);
+    steplog_store *store;
+    steplog_reader *reader = open_reader(path, &store);
+    cr_assert_eq(steplog_reader_run_count(reader), 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        steplog_series_info series = {.size_bytes = sizeof series};
+        OK(steplog_reader_writer(reader, &ids[i], 0, &info, &kit_error));
+        cr_expect_eq(info.label_count, 0);
+        OK(steplog_reader_series(reader, kit_series(reader, &ids[i], "*"), &series, &kit_error));
+        cr_expect_eq(series.label_count, 0);
+    }
+    cr_expect_eq(steplog_reader_damage_count(reader), 2);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+Test(made_segments, the_page_of_another_ordinal_gives_no_labels) { swap_pages(0); }
+Test(made_segments, the_page_of_another_writer_gives_no_labels) { swap_pages(1); }
