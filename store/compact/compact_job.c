@@ -190,19 +190,21 @@ static steplog_status decode_all(job *j, const block_source *source, sl_rows *ro
 /* Adds the rows of a block that count, one by one. */
 static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *i, const block_source *source)
 {
-    const sl_schema_names *names = sl_segment_names(source->segment, source->schema);
-    sl_rows *rows = sl_rows_new(names->count);
-    double *values = sl_alloc(names->count * sizeof *values);
+    const uint32_t columns = source->segment->schemas.items[source->schema].name_count;
+    const sl_schema_names *names;
+    sl_rows *rows = sl_rows_new(columns);
+    double *values = sl_alloc(columns * sizeof *values);
     steplog_status status = rows && values ? decode_all(j, source, rows) : no_memory(j);
+    if (status >= 0) status = sl_segment_names(source->segment, source->schema, &names, j->err);
     uint64_t present[STEPLOG_ROW_METRICS_MAX / 64];
     int has_removed = has_due_tombstone(j, run, &i->id);
     for (uint32_t row = 0; status >= 0 && row < rows->row_count; row++) {
         uint64_t sequence = (uint64_t)rows->sequences[row];
         uint32_t count = 0, removed = 0;
         if (!sl_ranges_has(source->assigned, sequence)) continue;
-        memset(present, 0, (names->count + 63) / 64 * sizeof *present);
+        memset(present, 0, (columns + 63) / 64 * sizeof *present);
         int is_removed = has_removed && is_row_removed(j, run, &i->id, rows->steps[row], sequence);
-        for (uint32_t c = 0; c < names->count; c++) {
+        for (uint32_t c = 0; c < columns; c++) {
             if (!(rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1)) continue;
             values[c] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + row];
             if (is_removed || (has_removed && is_value_removed(j, run, &i->id, rows->steps[row], sequence,
@@ -277,10 +279,10 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
     if (j->blocks.count) qsort(j->blocks.items, j->blocks.count, sizeof *j->blocks.items, compare_blocks);
     for (size_t n = 0; n < j->blocks.count; n++) {
         const block_source *source = &j->blocks.items[n];
-        const sl_schema_names *names = sl_segment_names(source->segment, source->schema);
+        const uint32_t columns = source->segment->schemas.items[source->schema].name_count;
         int is_whole = sl_ranges_has_all(source->assigned, source->entry.sequence_first,
                                          source->entry.sequence_last + 1);
-        int is_full = source->entry.row_count == sl_block_rows_max(names->count);
+        int is_full = source->entry.row_count == sl_block_rows_max(columns);
         if (n && j->blocks.items[n - 1].ordinal != source->ordinal) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         look_ahead(j, n);
@@ -305,8 +307,11 @@ static steplog_status collect_blocks(job *j, const sl_source *source)
     steplog_status status = STEPLOG_OK;
     for (uint32_t g = 0; g < w->group_count && status >= 0; g++) {
         uint32_t schema = segment->groups.items[w->group_first + g].schema, ordinal;
-        const sl_schema_names *names = sl_segment_names(segment, schema);
-        if (!names) {
+        const sl_schema_names *names;
+        status = sl_segment_names(segment, schema, &names, j->err);
+        if (status < 0 && status != STEPLOG_CORRUPT) break;
+        if (status < 0) {
+            status = STEPLOG_OK;
             mark_damaged(j, segment);
             j->result->points_lost += segment->groups.items[w->group_first + g].value_count;
             continue;

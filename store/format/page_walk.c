@@ -21,6 +21,13 @@ void sl_page_walk_free(sl_page_walk *walk)
     sl_buffer_free(&walk->scratch);
 }
 
+void sl_page_walk_trim(sl_page_walk *walk, const sl_page_item *lent)
+{
+    int is_unpacked = lent && lent->content == walk->scratch.data;
+    if (walk->page.capacity > SL_PAGE_WALK_KEPT_BYTES && (!lent || is_unpacked)) sl_buffer_free(&walk->page);
+    if (walk->scratch.capacity > SL_PAGE_WALK_KEPT_BYTES && !is_unpacked) sl_buffer_free(&walk->scratch);
+}
+
 static void damage(sl_page_item *item, uint64_t bytes, const char *what)
 {
     item->kind = SL_PAGE_ITEM_DAMAGE;

@@ -37,6 +37,10 @@ typedef struct sl_page_walk {
 void sl_page_walk_init(sl_page_walk *walk, sl_page_read read, void *context, uint64_t file_key, uint64_t file_bytes);
 void sl_page_walk_next(sl_page_walk *walk, sl_page_item *item);
 void sl_page_walk_free(sl_page_walk *walk);
+/* Gives back buffers that one long page has made larger than SL_PAGE_WALK_KEPT_BYTES, but not what lent (NULL: none) has
+ * its content in. */
+#define SL_PAGE_WALK_KEPT_BYTES 131072u
+void sl_page_walk_trim(sl_page_walk *walk, const sl_page_item *lent);
 
 /* Reads and checks the one page at offset: the same item, PAGE, DAMAGE or ERROR. */
 void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item);

@@ -99,9 +99,9 @@ steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t
 static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint64_t offset, uint64_t bytes,
                           const char *what, steplog_error *err)
 {
-    const sl_schema_names *names = sl_segment_names(s, chunk->head.schema);
-    const char *name = names && column < names->count ? names->names[column] : NULL;
-    char *text = name ? sl_copy_bytes(name, names->bytes[column]) : NULL;
+    const sl_schema_names *names;
+    int has_name = sl_segment_names(s, chunk->head.schema, &names, NULL) >= 0 && column < names->count;
+    char *text = has_name ? sl_copy_bytes(names->names[column], names->bytes[column]) : NULL;
     sl_chunk_entry entry = {0};
     int64_t steps[SL_CHUNK_ROWS_MAX];
     int has_steps = sl_segment_axis(s, chunk, SL_PART_STEPS, steps, NULL) >= 0;

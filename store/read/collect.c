@@ -273,8 +273,10 @@ static steplog_status collect_group(sl_wanted *w, const sl_incarnation *i, const
 {
     sl_segment *segment = source->segment;
     const sl_group_entry group = segment->groups.items[index];
-    const sl_schema_names *names = sl_segment_names(segment, group.schema);
-    if (!names || group.step_min > filter->step_last || group.step_max < filter->step_begin) return STEPLOG_OK;
+    const sl_schema_names *names;
+    steplog_status status = sl_segment_names(segment, group.schema, &names, w->err);
+    if (status < 0 && status != STEPLOG_CORRUPT) return status;
+    if (status < 0 || group.step_min > filter->step_last || group.step_max < filter->step_begin) return STEPLOG_OK;
     w->stored.count = w->output.count = 0;
     for (uint32_t n = 0, output; n < names->count; n++)
         if (sl_wanted_find(w, i->key_hash, names->names[n], names->bytes[n], &output) && !sl_wanted_put(w, n, output))
@@ -287,7 +289,7 @@ static steplog_status collect_group(sl_wanted *w, const sl_incarnation *i, const
     origin->segment_writer = source->writer;
     origin->group = group;
     if (sl_node_count(group.chunk_count) && !segment->is_rebuilt) {
-        steplog_status status = collect_nodes(w, origin);
+        status = collect_nodes(w, origin);
         if (status != STEPLOG_CORRUPT) return status;
     }
     SL_TRY(sl_segment_chunks(segment, index, &w->set->chunks, w->err));

@@ -27,6 +27,7 @@ void sl_reader_free(steplog_reader *r)
 {
     if (!r) return;
     sl_snapshot_clear(r);
+    sl_open_segments_free(&r->open_segments);
     for (size_t i = 0; i < r->series.count; i++) sl_free(r->series.items[i].name);
     SL_VEC_FREE(&r->series);
     for (size_t i = 0; i < r->label_sets.count; i++) sl_label_set_free(&r->label_sets.items[i]);

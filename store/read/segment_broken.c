@@ -27,8 +27,10 @@ static steplog_status check_chunk(check *c, const sl_chunk_entry *entry)
     double values[SL_CHUNK_ROWS_MAX];
     uint64_t present[SL_PRESENT_WORDS];
     sl_segment *s = c->segment;
+    const sl_schema_names *names;
     SL_TRY(sl_segment_chunk(s, entry->page_offset, entry, &c->chunk, c->err));
-    if (c->chunk.head.writer != c->writer || !sl_segment_names(s, c->chunk.head.schema)) return STEPLOG_CORRUPT;
+    if (c->chunk.head.writer != c->writer) return STEPLOG_CORRUPT;
+    SL_TRY(sl_segment_names(s, c->chunk.head.schema, &names, c->err));
     SL_TRY(sl_segment_columns(s, &c->chunk, c->chunk.head.column_count, c->err));
     for (uint32_t column = 0; column < c->chunk.head.column_count; column++)
         SL_TRY(sl_segment_column(s, &c->chunk, column, values, present, c->err));

@@ -40,11 +40,22 @@ static void close_descriptor(sl_segment *s)
     s->fd = -1;
 }
 
-static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
+int64_t sl_segment_read(void *segment, void *buffer, size_t bytes, uint64_t offset)
 {
-    int fd = sl_segment_descriptor(context);
+    int fd = sl_segment_descriptor(segment);
     return fd < 0 ? fd : sl_os_read(fd, buffer, bytes, offset);
 }
+
+static sl_page_walk *aim(sl_page_walk *walk, sl_segment *s)
+{
+    walk->read = sl_segment_read;
+    walk->context = s;
+    walk->file_key = s->file_key;
+    walk->file_bytes = s->file_bytes;
+    return walk;
+}
+
+sl_page_walk *sl_segment_pages(sl_segment *s) { return aim(&s->open_segments->pages, s); }
 
 static steplog_status no_memory(steplog_error *err)
 {
@@ -108,7 +119,7 @@ static int read_table(sl_segment *s, int table)
     uint32_t entry_bytes = sl_table_entry_bytes[table];
     for (uint64_t page = 0; page * sl_table_page_entries_max[table] < count; page++) {
         sl_page_item item;
-        sl_page_read_one(&s->pages, sl_table_page_offset(&s->trailer, table, page), &item);
+        sl_page_read_one(sl_segment_pages(s), sl_table_page_offset(&s->trailer, table, page), &item);
         if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
         uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
         if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != sl_table_page_kind[table] || item.head.index != page ||
@@ -177,7 +188,7 @@ static int read_trailer(sl_segment *s)
 {
     sl_page_item item;
     if (s->file_bytes < SL_SEGMENT_HEADER_BYTES + SL_TRAILER_BYTES || s->file_bytes % 8) return 0;
-    sl_page_read_one(&s->pages, s->file_bytes - SL_TRAILER_BYTES, &item);
+    sl_page_read_one(sl_segment_pages(s), s->file_bytes - SL_TRAILER_BYTES, &item);
     if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
     return item.kind == SL_PAGE_ITEM_PAGE && item.head.kind == SL_PAGE_TRAILER &&
            item.content_bytes == SL_TRAILER_CONTENT_BYTES && sl_trailer_decode(item.content, &s->trailer) &&
@@ -212,13 +223,13 @@ static void settle_id(sl_segment *s, const steplog_id *name_id)
 {
     steplog_id header_id = s->header.file_id;
     if (sl_id_equal(&header_id, name_id) || read_trailer(s) != 0) return;
-    s->file_key = s->pages.file_key = sl_file_key(name_id);
+    s->file_key = sl_file_key(name_id);
     s->header.file_id = *name_id;
     if (read_trailer(s) == 1) {
         sl_segment_report(s, 0, SL_SEGMENT_HEADER_BYTES, "segment header is that of another file", NULL, NULL, NULL);
         return;
     }
-    s->file_key = s->pages.file_key = sl_file_key(&header_id);
+    s->file_key = sl_file_key(&header_id);
     s->header.file_id = header_id;
 }
 
@@ -268,10 +279,8 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
         goto failed;
     }
     s->file_key = sl_file_key(&s->header.file_id);
-    sl_page_walk_init(&s->pages, read_file, s, s->file_key, s->file_bytes);
     steplog_id name_id;
     if (sl_segment_name_parse(base_name(name), &name_id)) settle_id(s, &name_id);
-    sl_page_walk_init(&s->facts_pages, read_file, s, s->file_key, s->file_bytes);
     int result = read_directory(s);
     if (result == 0) {
         clear_tables(s);
@@ -280,15 +289,17 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
         status = sl_fail(err, STEPLOG_IO, -1, "cannot read segment '%s'", name);
     }
     if (status < 0) goto failed;
-    if (s->schemas.count && !(s->names = sl_alloc_zero(s->schemas.count, sizeof *s->names))) {
-        status = no_memory(err);
-        goto failed;
-    }
     *out = s;
     return STEPLOG_OK;
 failed:
     sl_segment_release(s);
     return status;
+}
+
+void sl_open_segments_free(sl_open_segments *shared)
+{
+    sl_page_walk_free(&shared->pages);
+    sl_page_walk_free(&shared->facts_pages);
 }
 
 void sl_segment_retain(sl_segment *s) { s->reference_count++; }
@@ -298,12 +309,8 @@ void sl_segment_release(sl_segment *s)
     if (!s || --s->reference_count > 0) return;
     close_descriptor(s);
     if (s->map) sl_os->unmap((void *)(uintptr_t)s->map, s->file_bytes);
-    for (size_t i = 0; s->names && i < s->schemas.count; i++) {
-        sl_free(s->names[i].content);
-        sl_free((void *)(uintptr_t)s->names[i].names);
-        sl_free(s->names[i].bytes);
-    }
-    sl_free(s->names);
+    sl_segment_names_free(s);
+    if (s->open_segments->facts_of == s) s->open_segments->facts_of = NULL;
     for (size_t i = 0; s->checks && i < s->writers.count; i++) SL_VEC_FREE(&s->checks[i].broken);
     sl_free(s->checks);
     SL_VEC_FREE(&s->writers);
@@ -312,8 +319,6 @@ void sl_segment_release(sl_segment *s)
     SL_VEC_FREE(&s->ranges);
     SL_VEC_FREE(&s->records);
     SL_VEC_FREE(&s->rebuilt_chunks);
-    sl_page_walk_free(&s->pages);
-    sl_page_walk_free(&s->facts_pages);
     sl_free(s);
 }
 
@@ -333,43 +338,8 @@ steplog_status sl_segment_settle_page(sl_segment *s, uint64_t offset, unsigned k
 
 static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
 {
-    sl_page_read_one(&s->pages, offset, item);
+    sl_page_read_one(sl_segment_pages(s), offset, item);
     return sl_segment_settle_page(s, offset, kind, item, err);
-}
-
-const sl_schema_names *sl_segment_names(sl_segment *s, uint32_t schema)
-{
-    if (schema >= s->schemas.count) return NULL;
-    sl_schema_names *names = &s->names[schema];
-    if (names->content) return names;
-    sl_page_item item;
-    steplog_status status = read_page(s, s->schemas.items[schema].page_offset, SL_PAGE_SCHEMA, &item, NULL);
-    uint32_t count = 0;
-    int is_good = status >= 0 ? sl_schema_content_check(item.content, item.content_bytes, &count) : 0;
-    if (is_good < 0 || status == STEPLOG_NOMEM) return NULL;
-    if (!is_good || count != s->schemas.items[schema].name_count) {
-        sl_segment_report(s, s->schemas.items[schema].page_offset, item.bytes,
-                          "schema page is damaged: its series have no names", NULL, NULL, NULL);
-        return NULL;
-    }
-    names->content = sl_copy_bytes(item.content, item.content_bytes);
-    names->names = sl_alloc(count * sizeof *names->names);
-    names->bytes = sl_alloc(count * sizeof *names->bytes);
-    sl_span span = sl_span_of(names->content, item.content_bytes);
-    sl_span_u32(&span);
-    if (names->content && names->names && names->bytes) {
-        for (uint32_t i = 0; i < count; i++) {
-            names->bytes[i] = sl_span_u32(&span);
-            names->names[i] = (const char *)sl_span_take(&span, names->bytes[i]);
-        }
-        names->count = count;
-        return names;
-    }
-    sl_free(names->content);
-    sl_free((void *)(uintptr_t)names->names);
-    sl_free(names->bytes);
-    *names = (sl_schema_names){0};
-    return NULL;
 }
 
 /* The page that an entry leads to may be that of another writer: nothing of that one is taken. */
@@ -385,16 +355,17 @@ steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_
     sl_page_item item;
     if (writer >= s->writers.count) return STEPLOG_CORRUPT;
     const sl_writer_entry *entry = &s->writers.items[writer];
-    sl_page_read_expected(&s->pages, entry->page_offset, SL_PAGE_WRITER, writer, &item);
+    sl_page_read_expected(sl_segment_pages(s), entry->page_offset, SL_PAGE_WRITER, writer, &item);
     steplog_status status = sl_segment_settle_page(s, entry->page_offset, SL_PAGE_WRITER, &item, NULL);
     if (status >= 0 && (!sl_writer_description_decode(item.content, item.content_bytes, out) || !describes(out, entry)))
         status = STEPLOG_CORRUPT;
     if (status == STEPLOG_CORRUPT)
         sl_segment_report(s, entry->page_offset, item.bytes, "writer page is damaged: labels are not known", NULL, NULL,
                           NULL);
-    if (status < 0) return status;
     sl_buffer_clear(scratch);
-    sl_buffer_put(scratch, item.content, item.content_bytes);
+    if (status >= 0) sl_buffer_put(scratch, item.content, item.content_bytes);
+    sl_page_walk_trim(&s->open_segments->pages, NULL);
+    if (status < 0) return status;
     if (scratch->is_out_of_memory) return STEPLOG_NOMEM;
     return sl_writer_description_decode(scratch->data, scratch->bytes, out) ? STEPLOG_OK : STEPLOG_CORRUPT;
 }
@@ -414,9 +385,13 @@ steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl
                                  const uint8_t **content, steplog_error *err)
 {
     /* The facts of many short runs stand in one page, compressed: it stays as it is for the next of them. */
-    if (s->facts.kind != SL_PAGE_ITEM_PAGE || s->facts.offset != entry->page_offset)
-        sl_page_read_one(&s->facts_pages, entry->page_offset, &s->facts);
-    const sl_page_item item = s->facts;
+    sl_open_segments *shared = s->open_segments;
+    if (shared->facts_of != s || shared->facts.kind != SL_PAGE_ITEM_PAGE || shared->facts.offset != entry->page_offset) {
+        shared->facts_of = s;
+        sl_page_read_one(aim(&shared->facts_pages, s), entry->page_offset, &shared->facts);
+        sl_page_walk_trim(&shared->facts_pages, &shared->facts);
+    }
+    const sl_page_item item = shared->facts;
     steplog_status status = sl_segment_settle_page(s, entry->page_offset, SL_PAGE_FACTS, &item, err);
     if (status >= 0 &&
         (entry->content_offset < SL_RECORD_PREFIX_BYTES || entry->content_offset > item.content_bytes ||
@@ -432,8 +407,8 @@ steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl
     return status;
 }
 
-steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
-                                    steplog_error *err)
+static steplog_status read_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
+                                     steplog_error *err)
 {
     uint64_t done = 0, offset = data_offset;
     for (uint32_t index = 0; done < bytes || index == 0; index++) {
@@ -452,4 +427,12 @@ steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t
         offset += item.bytes;
     }
     return STEPLOG_OK;
+}
+
+steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
+                                    steplog_error *err)
+{
+    steplog_status status = read_blob_data(s, data_offset, buffer, bytes, err);
+    sl_page_walk_trim(&s->open_segments->pages, NULL);
+    return status;
 }

@@ -10,15 +10,19 @@
 #include "read/damage.h"
 #include "read/page_window.h"
 
-/* The names of a schema, lent from the page they were read from. */
+struct sl_segment;
+
+/* The names of a schema, not terminated. */
 typedef struct sl_schema_names {
-    uint8_t *content; /* NULL: not loaded yet */
     const char **names;
     uint32_t *bytes;
     uint32_t count;
+    /* Whose they are, and the others that are in memory, in the order in which they were asked for last. */
+    uint32_t schema;
+    struct sl_segment *segment;
+    size_t memory_bytes;
+    struct sl_schema_names *older, *newer;
 } sl_schema_names;
-
-struct sl_segment;
 
 /* What was found when all blocks of a writer were checked, because other files hold some of its records too. */
 typedef struct sl_writer_check {
@@ -26,13 +30,20 @@ typedef struct sl_writer_check {
     sl_ranges broken; /* numbers that the tables say are held, and that can not be read */
 } sl_writer_check;
 
-/* The segments of one reader whose files are open. A store may have more files than a process may have descriptors, so
- * the one opened longest ago is closed when there are too many, and opened again by name when it is read. */
+/* What the segments of one reader share, so that a store of many costs no more than one of few; all zero in the
+ * beginning. A store may have more files than a process may have descriptors, so the one opened longest ago is closed when
+ * there are too many, and opened again by name when it is read. */
 #define SL_OPEN_SEGMENTS_MAX 128u
 typedef struct sl_open_segments {
     struct sl_segment *held[SL_OPEN_SEGMENTS_MAX];
     unsigned next;
     int is_mapping; /* the pages of chunks, columns and long tables are used where they are mapped */
+    sl_page_walk pages;          /* for reading single pages: sl_segment_pages() */
+    sl_page_walk facts_pages;    /* the same, for pages of facts */
+    sl_page_item facts;          /* the last one */
+    struct sl_segment *facts_of; /* whose it is; NULL: none */
+    sl_schema_names *newest_names, *oldest_names; /* schema_names.c */
+    size_t names_bytes;
 } sl_open_segments;
 
 typedef struct sl_segment {
@@ -54,11 +65,8 @@ typedef struct sl_segment {
     SL_VEC(sl_range_entry) ranges;
     SL_VEC(sl_record_entry) records;
     SL_VEC(sl_chunk_entry) rebuilt_chunks;
-    sl_schema_names *names; /* one for each schema */
+    sl_schema_names **names; /* of each schema, once some were asked for; NULL: not in memory */
     sl_writer_check *checks; /* one for each writer, once one was asked for */
-    sl_page_walk pages;     /* for reading single pages */
-    sl_page_walk facts_pages; /* the same, for pages of facts */
-    sl_page_item facts;     /* the last one */
     sl_damage_list *damage; /* the owner's; may change */
 } sl_segment;
 
@@ -72,9 +80,22 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
 int sl_segment_descriptor(sl_segment *segment);
 void sl_segment_retain(sl_segment *segment);
 void sl_segment_release(sl_segment *segment); /* NULL is a no-op */
+/* Once no segment is left that shares it. */
+void sl_open_segments_free(sl_open_segments *shared);
+/* As sl_page_read; the context is the segment. */
+int64_t sl_segment_read(void *segment, void *buffer, size_t bytes, uint64_t offset);
+/* For reading single pages of this segment: what one lends is there until the next call for any segment of the reader.
+ * Whoever met a long one gives its memory back: sl_page_walk_trim(). */
+sl_page_walk *sl_segment_pages(sl_segment *segment);
 
-/* The names of a schema; NULL when its page can not be read (reported). */
-const sl_schema_names *sl_segment_names(sl_segment *segment, uint32_t schema);
+/* ---- schema_names.c ---- */
+
+/* The names of a schema, lent until the next call for any segment of the reader. CORRUPT, reported, when their page can not
+ * be read; NOMEM. */
+steplog_status sl_segment_names(sl_segment *segment, uint32_t schema, const sl_schema_names **out, steplog_error *err);
+void sl_segment_names_free(sl_segment *segment);
+
+/* ---- segment_reader.c ---- */
 
 /* The description of a writer: decoded from scratch, which the caller keeps. CORRUPT (reported) when
  * its page is damaged or that of another writer. */
@@ -115,7 +136,8 @@ steplog_status sl_segment_node_chunks(sl_segment *segment, sl_table_view *view, 
 /* The ranges of a writer: held, or held and dropped. 1, or 0 when out of memory. */
 int sl_segment_ranges(const sl_segment *segment, uint32_t writer, sl_ranges *held, sl_ranges *dropped);
 
-/* Reads the body of a fact or the head of a blob. content is lent until the next call on the segment. */
+/* Reads the body of a fact or the head of a blob. content is lent until the next call for any segment of
+ * the reader. */
 steplog_status sl_segment_record(sl_segment *segment, const sl_record_entry *entry, sl_record_prefix *prefix,
                                  const uint8_t **content, steplog_error *err);
 

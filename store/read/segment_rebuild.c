@@ -194,7 +194,7 @@ static steplog_status collect(rebuild *r, int chunks_only, steplog_error *err)
     sl_segment *s = r->segment;
     sl_page_walk walk;
     sl_page_item item;
-    sl_page_walk_init(&walk, s->pages.read, s->pages.context, s->file_key, s->file_bytes);
+    sl_page_walk_init(&walk, sl_segment_read, s, s->file_key, s->file_bytes);
     for (;;) {
         sl_page_walk_next(&walk, &item);
         if (item.kind == SL_PAGE_ITEM_END || item.kind == SL_PAGE_ITEM_ERROR) break;

@@ -18,25 +18,27 @@ uint64_t sl_key_hash(uint32_t rank, const steplog_pair *labels, size_t label_cou
 }
 
 static steplog_status segment_names(sl_incarnation *i, const sl_source *source, sl_name_callback callback,
-                                    void *context)
+                                    void *context, steplog_error *err)
 {
     sl_segment *segment = source->segment;
     const sl_writer_entry *w = &segment->writers.items[source->writer];
     for (uint32_t g = 0; g < w->group_count; g++) {
-        const sl_schema_names *names = sl_segment_names(segment, segment->groups.items[w->group_first + g].schema);
-        for (uint32_t n = 0; names && n < names->count; n++)
+        const sl_schema_names *names;
+        steplog_status status = sl_segment_names(segment, segment->groups.items[w->group_first + g].schema, &names, err);
+        if (status < 0 && status != STEPLOG_CORRUPT) return status;
+        for (uint32_t n = 0; status >= 0 && n < names->count; n++)
             SL_TRY(callback(context, i, names->names[n], names->bytes[n]));
     }
     return STEPLOG_OK;
 }
 
-steplog_status sl_incarnation_names(sl_incarnation *i, sl_name_callback callback, void *context)
+steplog_status sl_incarnation_names(sl_incarnation *i, sl_name_callback callback, void *context, steplog_error *err)
 {
     for (size_t s = 0; s < i->sources.count; s++) {
         const sl_source *source = &i->sources.items[s];
         if (source->assigned.count == 0) continue;
         if (source->segment) {
-            SL_TRY(segment_names(i, source, callback, context));
+            SL_TRY(segment_names(i, source, callback, context, err));
             continue;
         }
         for (uint32_t m = 0; m < source->log->uses.count; m++) {
@@ -156,7 +158,7 @@ static steplog_status find_in_run(finding *f, sl_run *run, int depth)
         sl_incarnation *i = &f->reader->incarnations.items[run->incarnations.items[n]];
         uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
         if (i->row_count == 0 || sl_run_is_removed(run, &i->id, last)) continue;
-        SL_TRY(sl_incarnation_names(i, find_name, f));
+        SL_TRY(sl_incarnation_names(i, find_name, f, f->err));
     }
     sl_run *parent = run->has_parent && depth < SL_FORK_DEPTH_MAX ? sl_reader_run(f->reader, &run->parent) : NULL;
     return parent ? find_in_run(f, parent, depth + 1) : STEPLOG_OK;

@@ -59,8 +59,10 @@ static void read_record(sl_segment *segment, const sl_record_entry *entry)
 static void read_segment(sl_segment *segment)
 {
     for (uint32_t i = 0; i < segment->schemas.count; i++) {
-        const sl_schema_names *names = sl_segment_names(segment, i);
-        for (uint32_t n = 0; names && n < names->count; n++) fuzz_touch(names->names[n], names->bytes[n]);
+        const sl_schema_names *names;
+        steplog_status status = sl_segment_names(segment, i, &names, NULL);
+        must_be_answer(status);
+        for (uint32_t n = 0; status >= 0 && n < names->count; n++) fuzz_touch(names->names[n], names->bytes[n]);
     }
     for (uint32_t i = 0; i < segment->writers.count; i++) {
         sl_buffer scratch = {0};
@@ -87,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     sim_put_file(machine, path, data, bytes);
     sim_use(machine);
     fuzz_memory_begin(FUZZ_MEMORY_BYTES_MAX);
-    static sl_open_segments open_segments;
+    sl_open_segments open_segments = {0};
     sl_damage_list damage = {0};
     sl_segment *segment = NULL;
     steplog_error err = {0};
@@ -99,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     else
         FUZZ_HOLDS(err.text[0], "no word about it");
     sl_segment_release(segment);
+    sl_open_segments_free(&open_segments);
     sl_damage_clear(&damage);
     sl_os->close(store);
     fuzz_memory_end();

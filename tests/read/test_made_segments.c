@@ -94,3 +94,74 @@ static void swap_pages(int is_ordinal_right)
 
 Test(made_segments, the_page_of_another_ordinal_gives_no_labels) { swap_pages(0); }
 Test(made_segments, the_page_of_another_writer_gives_no_labels) { swap_pages(1); }
+
+/* ---- schemas ---- */
+
+/* Reads all series of a run that ends so, one after another if need be: what is asked for is one of them. */
+static void find_one(const char *path, const steplog_id *run, const char *selector, size_t series_count)
+{
+    steplog_store *store;
+    test_costs_begin();
+    steplog_reader *reader = open_reader(path, &store);
+    for (int i = 0; i < 2; i++) {
+        steplog_series series;
+        size_t count;
+        OK(steplog_reader_find(reader, run, selector, &series, 1, &count, &kit_error));
+        cr_expect_eq(count, series_count);
+        kit_rows rows = kit_read(reader, run, selector, NULL);
+        kit_rows_free(&rows);
+    }
+    cr_expect_leq(test_costs_peak(), MOST);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
+
+Test(made_segments, schemas_that_share_one_page_cost_no_more_than_one)
+{
+    enum { SCHEMAS = 60, COLUMNS = 4096 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), incarnation = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
+    sl_schema_entry schema = made_schema_page(&s, 0, COLUMNS, 1000, 0);
+    sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, 1, COLUMNS, 1, 0);
+    made_chunk_entry(&s, &chunk);
+    for (uint32_t i = 0; i < SCHEMAS; i++) {
+        sl_group_entry group = made_group(0, i, 0, 1, 1, COLUMNS);
+        made_schema_entry(&s, &schema);
+        made_group_entry(&s, &group);
+    }
+    entry.group_count = SCHEMAS;
+    entry.range_count = 1;
+    made_writer_entry(&s, &entry);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 2});
+    made_segment_end(&s);
+    find_one(path, &run, "*n0.77", 1);
+}
+
+Test(made_segments, long_names_in_many_segments_cost_no_more_than_in_one)
+{
+    enum { SEGMENTS = 8, COLUMNS = 4096 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0);
+    made_store(path);
+    for (uint32_t i = 0; i < SEGMENTS; i++) {
+        made_segment s = made_segment_begin(path, i);
+        steplog_id incarnation = made_id(1 + i);
+        sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
+        sl_schema_entry schema = made_schema_page(&s, 0, COLUMNS, 1000, i);
+        sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, 1, COLUMNS, 1, 0);
+        sl_group_entry group = made_group(0, 0, 0, 1, 1, COLUMNS);
+        entry.group_count = entry.range_count = 1;
+        made_schema_entry(&s, &schema);
+        made_chunk_entry(&s, &chunk);
+        made_group_entry(&s, &group);
+        made_writer_entry(&s, &entry);
+        made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 2});
+        made_segment_end(&s);
+    }
+    find_one(path, &run, "*.77", SEGMENTS);
+}
