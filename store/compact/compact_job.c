@@ -9,6 +9,7 @@
 #include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
+#include "compact/blob_copy.h"
 #include "compact/compact_plan.h"
 #include "read/piece.h"
 #include "write/open_block.h"
@@ -41,6 +42,7 @@ typedef struct job {
     const sl_segment *left_out; /* one of those whose tables are damaged; NULL: there is none */
     sl_segment_writer *writer;
     SL_VEC(block_source) blocks;
+    sl_blob_copies blobs; /* in the output that is being written */
     sl_range_pile held, dropped; /* of the current incarnation, sets from carry_ranges() on */
     sl_chunk chunk;
     uint64_t done_bytes, total_bytes;
@@ -358,23 +360,6 @@ static int is_record_removed(const job *j, const sl_run *run, const steplog_id *
     return 0;
 }
 
-static steplog_status copy_blob(job *j, sl_segment *segment, const sl_record_entry *entry,
-                                const sl_record_prefix *prefix, const uint8_t *head, uint32_t head_bytes)
-{
-    sl_blob blob;
-    if (!sl_blob_decode(head, head_bytes, &blob, NULL)) return STEPLOG_CORRUPT;
-    uint8_t *copy = sl_copy_bytes(head, head_bytes), *data = sl_alloc(blob.data_bytes + 1);
-    uint64_t bytes = blob.data_bytes;
-    steplog_status status = copy && data ? sl_segment_blob_data(segment, prefix->data_offset, data, bytes, j->err)
-                                         : no_memory(j);
-    if (status >= 0)
-        status = sl_segment_writer_blob(j->writer, copy, head_bytes, entry->sequence, entry->sequence_count, data,
-                                        bytes, j->err);
-    sl_free(copy);
-    sl_free(data);
-    return status;
-}
-
 static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnation *i, const sl_source *source)
 {
     sl_segment *segment = source->segment;
@@ -391,7 +376,7 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
             status = sl_segment_record(segment, entry, &prefix, &content, j->err);
             if (status >= 0)
                 status = entry->type == SL_ENTRY_BLOB
-                             ? copy_blob(j, segment, entry, &prefix, content, entry->bytes)
+                             ? sl_blob_copy(&j->blobs, j->writer, segment, entry, &prefix, content, j->err)
                              : sl_segment_writer_fact(j->writer, content, entry->bytes, entry->sequence,
                                                       entry->sequence_count, j->err);
         }
@@ -429,6 +414,7 @@ static steplog_status publish(job *j)
     SL_KILL_POINT("compact.writing_done");
     steplog_status status = sl_segment_writer_publish(j->writer, name, NULL, j->err);
     j->writer = NULL;
+    sl_blob_copies_clear(&j->blobs);
     SL_KILL_POINT("compact.published");
     if (status >= 0) status = sl_segment_read_back(j->reader->context.store_dir, name, j->err);
     if (status == STEPLOG_MISSING) status = STEPLOG_OK; /* see are_outputs_there() */
@@ -613,6 +599,7 @@ static void free_job(job *j)
     for (size_t i = 0; i < j->outputs.count; i++) sl_free(j->outputs.items[i]);
     SL_VEC_FREE(&j->outputs);
     SL_VEC_FREE(&j->blocks);
+    sl_blob_copies_free(&j->blobs);
     sl_range_pile_free(&j->held);
     sl_range_pile_free(&j->dropped);
     sl_chunk_free(&j->chunk);

@@ -10,21 +10,6 @@ static void report(sl_segment_check *c, const sl_page_item *item, uint32_t write
         c, &(sl_segment_place){.offset = item->offset, .bytes = item->bytes, .what = what, .writer = writer});
 }
 
-/* The page of a blob at offset: NULL when it is as it must be, else what is wrong. */
-static const char *check_blob_page(sl_page_item *page, uint32_t index, uint64_t bytes_left, uint32_t page_count)
-{
-    sl_record_prefix prefix;
-    if (page->kind != SL_PAGE_ITEM_PAGE) return page->what ? page->what : "no page can be here";
-    uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
-    uint64_t expected = bytes_left < SL_BLOB_PAGE_RAW_BYTES ? bytes_left : SL_BLOB_PAGE_RAW_BYTES;
-    if (page->head.kind != SL_PAGE_BLOB || page->head.index != index || page->content_bytes != skip + expected)
-        return "the page is not the piece of the blob that belongs here";
-    if (index == 0 && (!sl_record_prefix_decode(page->content, &prefix) || prefix.type != SL_ENTRY_BLOB ||
-                       prefix.data_offset != 0 || prefix.bytes != page_count))
-        return "the prefix of the blob's data breaks a rule";
-    return NULL;
-}
-
 static void report_blob(sl_segment_check *c, const sl_record_prefix *prefix, const sl_blob *blob, uint64_t offset,
                         uint64_t bytes, const char *what)
 {
@@ -43,30 +28,14 @@ static void report_blob(sl_segment_check *c, const sl_record_prefix *prefix, con
 /* 1 good or reported; -1 when reading failed. */
 static int check_blob_data(sl_segment_check *c, const sl_record_prefix *prefix, const sl_blob *blob, int *os_errno)
 {
-    XXH3_state_t state;
-    uint64_t left = blob->data_bytes, offset = prefix->data_offset;
-    uint32_t page_count = left ? (uint32_t)((left + SL_BLOB_PAGE_RAW_BYTES - 1) / SL_BLOB_PAGE_RAW_BYTES) : 1;
-    XXH3_64bits_reset(&state);
-    for (uint32_t index = 0; index < page_count; index++) {
-        sl_page_item page;
-        sl_page_read_one(&c->pages, offset, &page);
-        if (page.kind == SL_PAGE_ITEM_ERROR) {
-            *os_errno = page.os_errno;
-            return -1;
-        }
-        const char *what = check_blob_page(&page, index, left, page_count);
-        if (what) {
-            report_blob(c, prefix, blob, offset, page.bytes, what);
-            return 1;
-        }
-        uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
-        XXH3_64bits_update(&state, page.content + skip, page.content_bytes - skip);
-        left -= page.content_bytes - skip;
-        offset += page.bytes;
-    }
-    if (XXH3_64bits_digest(&state) != blob->content_hash)
-        report_blob(c, prefix, blob, prefix->data_offset, offset - prefix->data_offset,
-                    "content hash of a blob differs");
+    const sl_blob_pages *pages;
+    if (sl_checked_blobs_find(&c->blobs, &c->pages, prefix->data_offset, &pages, os_errno) < 0) return -1;
+    if (pages->broken)
+        report_blob(c, prefix, blob, pages->broken_offset, pages->broken_bytes, pages->broken);
+    else if (pages->data_bytes != blob->data_bytes)
+        report_blob(c, prefix, blob, pages->offset, pages->bytes, "the pages of a blob hold another number of bytes than its head says");
+    else if (pages->content_hash != blob->content_hash)
+        report_blob(c, prefix, blob, pages->offset, pages->bytes, "content hash of a blob differs");
     return 1;
 }
 

@@ -436,6 +436,7 @@ steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *
     SL_VEC_FREE(&c.columns);
     SL_VEC_FREE(&c.regions);
     SL_VEC_FREE(&c.numbers);
+    sl_checked_blobs_free(&c.blobs);
     for (int i = 0; i < SL_TABLE_COUNT; i++) sl_buffer_free(&c.tables[i]);
     return status;
 }

@@ -3,6 +3,7 @@
 #define SL_CORE_VERIFY_SEGMENT_H
 
 #include "core/verify.h"
+#include "format/blob_pages.h"
 #include "format/page_walk.h"
 #include "format/stats_codec.h"
 
@@ -38,6 +39,7 @@ typedef struct sl_segment_check {
     int has_trailer;
     uint64_t trailer_offset;
     uint8_t trailer[SL_TRAILER_CONTENT_BYTES];
+    sl_checked_blobs blobs;
     uint64_t lamport_max;
 } sl_segment_check;
 

@@ -53,7 +53,7 @@ static steplog_status check_record(check *c, const sl_record_entry *entry)
     SL_TRY(sl_segment_record(c->segment, entry, &prefix, &content, c->err));
     if (entry->type == SL_ENTRY_BLOB) {
         if (!sl_blob_decode(content, entry->bytes, &blob, NULL)) return STEPLOG_CORRUPT;
-        SL_TRY(sl_segment_blob_data(c->segment, prefix.data_offset, NULL, blob.data_bytes, c->err));
+        SL_TRY(sl_segment_blob_check(c->segment, prefix.data_offset, blob.data_bytes, c->err));
     }
     return sl_range_pile_add(&c->good, entry->sequence, entry->sequence + entry->sequence_count) ? STEPLOG_OK
                                                                                                  : no_memory(c->err);

@@ -319,6 +319,7 @@ void sl_segment_release(sl_segment *s)
     SL_VEC_FREE(&s->ranges);
     SL_VEC_FREE(&s->records);
     SL_VEC_FREE(&s->rebuilt_chunks);
+    sl_checked_blobs_free(&s->blobs);
     sl_free(s);
 }
 
@@ -334,12 +335,6 @@ steplog_status sl_segment_settle_page(sl_segment *s, uint64_t offset, unsigned k
     const char *what = item->kind == SL_PAGE_ITEM_PAGE ? "page is of another kind than expected" : item->what;
     return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name,
                    (unsigned long long)offset, what);
-}
-
-static steplog_status read_page(sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item, steplog_error *err)
-{
-    sl_page_read_one(sl_segment_pages(s), offset, item);
-    return sl_segment_settle_page(s, offset, kind, item, err);
 }
 
 /* The page that an entry leads to may be that of another writer: nothing of that one is taken. */
@@ -404,35 +399,5 @@ steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl
         sl_segment_report(s, entry->page_offset, item.bytes, "facts page is damaged",
                           &(sl_chunk_head){.writer = entry->writer}, NULL, NULL);
     if (status >= 0) *content = item.content + entry->content_offset;
-    return status;
-}
-
-static steplog_status read_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
-                                     steplog_error *err)
-{
-    uint64_t done = 0, offset = data_offset;
-    for (uint32_t index = 0; done < bytes || index == 0; index++) {
-        sl_page_item item;
-        steplog_status status = read_page(s, offset, SL_PAGE_BLOB, &item, err);
-        uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
-        if (status >= 0 && (item.head.index != index || item.content_bytes < skip ||
-                            item.content_bytes - skip > bytes - done || (item.content_bytes == skip && bytes > 0)))
-            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset,
-                             "'%s': blob pages do not agree with the blob's size", s->name);
-        if (status == STEPLOG_CORRUPT)
-            sl_segment_report(s, offset, item.bytes, "blob page is damaged", NULL, NULL, NULL);
-        if (status < 0) return status;
-        if (buffer) memcpy(buffer + done, item.content + skip, item.content_bytes - skip);
-        done += item.content_bytes - skip;
-        offset += item.bytes;
-    }
-    return STEPLOG_OK;
-}
-
-steplog_status sl_segment_blob_data(sl_segment *s, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
-                                    steplog_error *err)
-{
-    steplog_status status = read_blob_data(s, data_offset, buffer, bytes, err);
-    sl_page_walk_trim(&s->open_segments->pages, NULL);
     return status;
 }

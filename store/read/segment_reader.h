@@ -2,6 +2,7 @@
 #ifndef SL_READ_SEGMENT_READER_H
 #define SL_READ_SEGMENT_READER_H
 
+#include "format/blob_pages.h"
 #include "format/chunk_codec.h"
 #include "format/fact_codec.h"
 #include "format/page_walk.h"
@@ -66,6 +67,7 @@ typedef struct sl_segment {
     SL_VEC(sl_record_entry) records;
     SL_VEC(sl_chunk_entry) rebuilt_chunks;
     sl_schema_names **names; /* of each schema, once some were asked for; NULL: not in memory */
+    sl_checked_blobs blobs;  /* whose pages were checked without being read out */
     sl_writer_check *checks; /* one for each writer, once one was asked for */
     sl_damage_list *damage; /* the owner's; may change */
 } sl_segment;
@@ -146,7 +148,15 @@ steplog_status sl_segment_record(sl_segment *segment, const sl_record_entry *ent
 /* The numbers of a writer that can not be read: every block of it is checked, once. Lent by the segment. */
 steplog_status sl_segment_broken(sl_segment *segment, uint32_t writer, const sl_ranges **out, steplog_error *err);
 
-/* Reads the data of a blob into buffer, which has room for it; NULL: only checks it. */
+/* ---- segment_blobs.c ---- */
+
+/* Checks the pages that a blob of so many bytes has its data in; once, however many share them. CORRUPT is reported. */
+steplog_status sl_segment_blob_check(sl_segment *segment, uint64_t data_offset, uint64_t bytes, steplog_error *err);
+/* Gives the data in page index of a blob of which so many bytes are left from there on, lent until the next call for any
+ * segment of the reader; *offset moves to the next one. CORRUPT is reported. */
+steplog_status sl_segment_blob_page(sl_segment *segment, uint64_t *offset, uint32_t index, uint64_t bytes_left,
+                                    const uint8_t **data, uint32_t *bytes, steplog_error *err);
+/* Reads the data of a blob into buffer, which has room for it. */
 steplog_status sl_segment_blob_data(sl_segment *segment, uint64_t data_offset, uint8_t *buffer, uint64_t bytes,
                                     steplog_error *err);
 

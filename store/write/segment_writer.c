@@ -205,33 +205,48 @@ steplog_status sl_segment_writer_fact(sl_segment_writer *w, const uint8_t *body,
     return add_record(w, &prefix, &entry, body, err);
 }
 
-steplog_status sl_segment_writer_blob(sl_segment_writer *w, const uint8_t *head, uint32_t head_bytes, uint64_t sequence,
-                                      uint32_t sequence_count, const uint8_t *data, uint64_t bytes, steplog_error *err)
+steplog_status sl_segment_writer_blob_page(sl_segment_writer *w, uint32_t index, const sl_record_prefix *prefix,
+                                           const uint8_t *data, uint32_t bytes, uint64_t *at, steplog_error *err)
 {
-    uint64_t pages = (bytes + SL_BLOB_PAGE_RAW_BYTES - 1) / SL_BLOB_PAGE_RAW_BYTES, first_at = 0;
-    if (pages == 0) pages = 1;
-    sl_record_prefix data_prefix = {current_writer(w), (uint32_t)pages, sequence, sequence_count, SL_ENTRY_BLOB, 0};
-    for (uint64_t i = 0; i < pages; i++) {
-        uint64_t from = i * SL_BLOB_PAGE_RAW_BYTES, left = bytes - from, at;
-        uint64_t part = left < SL_BLOB_PAGE_RAW_BYTES ? left : SL_BLOB_PAGE_RAW_BYTES;
-        sl_buffer_clear(&w->content);
-        if (i == 0) {
-            uint8_t *prefix = sl_buffer_grow(&w->content, SL_RECORD_PREFIX_BYTES);
-            if (!prefix) return no_memory(err);
-            sl_record_prefix_encode(&data_prefix, prefix);
-        }
-        sl_buffer_put(&w->content, data + from, (size_t)part);
-        if (w->content.is_out_of_memory) return no_memory(err);
-        SL_TRY(put_page(w, SL_PAGE_BLOB, (uint32_t)i, w->content.data, w->content.bytes, 1, &at, err));
-        if (i == 0) first_at = at;
-    }
-    sl_record_prefix prefix = {current_writer(w), head_bytes, sequence, sequence_count, SL_ENTRY_BLOB, first_at};
+    sl_buffer_clear(&w->content);
+    uint8_t *head = index == 0 ? sl_buffer_grow(&w->content, SL_RECORD_PREFIX_BYTES) : NULL;
+    if (head) sl_record_prefix_encode(prefix, head);
+    sl_buffer_put(&w->content, data, bytes);
+    if (w->content.is_out_of_memory) return no_memory(err);
+    return put_page(w, SL_PAGE_BLOB, index, w->content.data, w->content.bytes, 1, at, err);
+}
+
+sl_record_prefix sl_segment_writer_blob_prefix(const sl_segment_writer *w, uint64_t bytes, uint64_t sequence,
+                                               uint32_t sequence_count)
+{
+    uint64_t pages = (bytes + SL_BLOB_PAGE_RAW_BYTES - 1) / SL_BLOB_PAGE_RAW_BYTES;
+    return (sl_record_prefix){current_writer(w), pages ? (uint32_t)pages : 1, sequence, sequence_count, SL_ENTRY_BLOB, 0};
+}
+
+steplog_status sl_segment_writer_blob_head(sl_segment_writer *w, const uint8_t *head, uint32_t head_bytes, uint64_t sequence,
+                                           uint32_t sequence_count, uint64_t data_offset, steplog_error *err)
+{
+    sl_record_prefix prefix = {current_writer(w), head_bytes, sequence, sequence_count, SL_ENTRY_BLOB, data_offset};
     sl_record_entry entry = {.writer = prefix.writer,
                              .type = SL_ENTRY_BLOB,
                              .bytes = head_bytes,
                              .sequence = sequence,
                              .sequence_count = sequence_count};
     return add_record(w, &prefix, &entry, head, err);
+}
+
+steplog_status sl_segment_writer_blob(sl_segment_writer *w, const uint8_t *head, uint32_t head_bytes, uint64_t sequence,
+                                      uint32_t sequence_count, const uint8_t *data, uint64_t bytes, steplog_error *err)
+{
+    sl_record_prefix prefix = sl_segment_writer_blob_prefix(w, bytes, sequence, sequence_count);
+    uint64_t first_at = 0;
+    for (uint32_t i = 0; i < prefix.bytes; i++) {
+        uint64_t from = (uint64_t)i * SL_BLOB_PAGE_RAW_BYTES, left = bytes - from, at;
+        uint32_t part = left < SL_BLOB_PAGE_RAW_BYTES ? (uint32_t)left : SL_BLOB_PAGE_RAW_BYTES;
+        SL_TRY(sl_segment_writer_blob_page(w, i, &prefix, data + from, part, &at, err));
+        if (i == 0) first_at = at;
+    }
+    return sl_segment_writer_blob_head(w, head, head_bytes, sequence, sequence_count, first_at, err);
 }
 
 /* ---- blocks ---- */

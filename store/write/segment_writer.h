@@ -49,6 +49,17 @@ steplog_status sl_segment_writer_blob(sl_segment_writer *writer, const uint8_t *
                                       uint64_t sequence, uint32_t sequence_count, const uint8_t *data, uint64_t bytes,
                                       steplog_error *err);
 
+/* The same in pieces, for data that is not in memory: its pages one after another, nothing between them, each full but
+ * the last, with the prefix that the first one begins with (its bytes: how many pages); *at: where the page lies. Then the
+ * head, with where the first page lies: heads may share pages. */
+sl_record_prefix sl_segment_writer_blob_prefix(const sl_segment_writer *writer, uint64_t bytes, uint64_t sequence,
+                                               uint32_t sequence_count);
+steplog_status sl_segment_writer_blob_page(sl_segment_writer *writer, uint32_t index, const sl_record_prefix *prefix,
+                                           const uint8_t *data, uint32_t bytes, uint64_t *at, steplog_error *err);
+steplog_status sl_segment_writer_blob_head(sl_segment_writer *writer, const uint8_t *head, uint32_t head_bytes,
+                                           uint64_t sequence, uint32_t sequence_count, uint64_t data_offset,
+                                           steplog_error *err);
+
 /* Writes the open blocks of the current writer, so that they need no memory any more. */
 steplog_status sl_segment_writer_flush(sl_segment_writer *writer, steplog_error *err);
 
