@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 int sl_segment_descriptor(sl_segment *s)
 {
@@ -184,6 +185,26 @@ static int are_tables_consistent(const sl_segment *s)
     return 1;
 }
 
+static int compare_places(const void *a, const void *b)
+{
+    const sl_record_entry *x = a, *y = b;
+    if (x->page_offset != y->page_offset) return x->page_offset < y->page_offset ? -1 : 1;
+    return x->content_offset < y->content_offset ? -1 : x->content_offset > y->content_offset;
+}
+
+/* The records of a writer as they lie in the file, so that who goes through them reads and unpacks each page once. That is
+ * their order in the table, too, where one writer made them and nothing was merged. */
+static void order_records(sl_segment *s)
+{
+    for (size_t w = 0; w < s->writers.count; w++) {
+        const uint32_t count = s->writers.items[w].record_count;
+        sl_record_entry *records = count ? &s->records.items[s->writers.items[w].record_first] : NULL;
+        uint32_t i = 1;
+        while (i < count && compare_places(&records[i - 1], &records[i]) <= 0) i++;
+        if (i < count) qsort(records, count, sizeof *records, compare_places);
+    }
+}
+
 static int read_trailer(sl_segment *s)
 {
     sl_page_item item;
@@ -214,6 +235,7 @@ static int read_directory(sl_segment *s)
                           "segment tables contradict each other: the index was rebuilt", NULL, NULL, NULL);
         result = 0;
     }
+    if (result == 1) order_records(s);
     return result;
 }
 

@@ -64,7 +64,7 @@ typedef struct sl_segment {
     SL_VEC(sl_schema_entry) schemas;
     SL_VEC(sl_group_entry) groups;
     SL_VEC(sl_range_entry) ranges;
-    SL_VEC(sl_record_entry) records;
+    SL_VEC(sl_record_entry) records; /* of each writer in the order of the file */
     SL_VEC(sl_chunk_entry) rebuilt_chunks;
     sl_schema_names **names; /* of each schema, once some were asked for; NULL: not in memory */
     sl_checked_blobs blobs;  /* whose pages were checked without being read out */

@@ -165,3 +165,54 @@ Test(made_segments, long_names_in_many_segments_cost_no_more_than_in_one)
     }
     find_one(path, &run, "*.77", SEGMENTS);
 }
+
+/* ---- facts ---- */
+
+/* The facts of a writer stand by turns in two pages. */
+Test(made_segments, records_are_read_page_by_page)
+{
+    enum { FACTS = 2000 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), incarnation = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
+    for (uint32_t half = 0; half < 2; half++) {
+        for (uint32_t i = half; i < FACTS; i += 2) {
+            sl_buffer body = {0};
+            sl_fact fact = {.kind = STEPLOG_EVENT_SET, .attempt = 1, .time_ns = STEPLOG_TIME_NONE, .lamport = 1 + i,
+                            .has_key = 1, .key = "key", .key_bytes = 3, .has_value = 1, .value = "value", .value_bytes = 5};
+            sl_fact_encode(&fact, &body);
+            made_record(&s, 0, 1 + i, SL_ENTRY_FACT, &body, 0);
+            sl_buffer_free(&body);
+        }
+        made_facts_page(&s);
+    }
+    /* In the table they are in their order. */
+    sl_buffer *table = &s.tables[SL_TABLE_RECORDS], ordered = {0};
+    for (uint32_t i = 0; i < FACTS; i++)
+        sl_buffer_put(&ordered, table->data + (i % 2 * (FACTS / 2) + i / 2) * SL_RECORD_ENTRY_BYTES, SL_RECORD_ENTRY_BYTES);
+    sl_buffer_free(table);
+    *table = ordered;
+    entry.record_count = FACTS;
+    entry.range_count = 1;
+    made_writer_entry(&s, &entry);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1 + FACTS});
+    made_segment_end(&s);
+    kit_verify(path);
+    test_costs_begin();
+    steplog_store *store;
+    steplog_reader *reader = open_reader(path, &store);
+    cr_expect_eq(steplog_reader_event_count(reader, &run), FACTS);
+    cr_expect_leq(test_costs_read(), 1 << 20);
+    for (uint32_t i = 0; i < FACTS; i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+        cr_expect_eq(event.sequence, 1 + i);
+    }
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
