@@ -393,7 +393,7 @@ typedef struct steplog_damage {
     const char *what;  /* one line: expected, found */
     int has_run;
     steplog_id run;
-    const char *series; /* the metric, or NULL: all series of the rows */
+    const char *series; /* the metric, or NULL: all series of the rows; a long name may be cut and end in "..." */
     int has_steps;
     int64_t step_first, step_last; /* both included */
     int is_notice; /* worth telling, but nothing is damaged: an unsynced tail, a foreign file */
