@@ -109,13 +109,14 @@ static int take_writer(sl_segment_check *c, const sl_page_item *item)
         return 1;
     }
     if (item->head.index < c->writers.count ? c->writers.items[item->head.index].attempt != 0
-                                            : item->head.index > c->file_bytes / SL_PAGE_HEAD_BYTES) {
+                                            : item->head.index > (uint64_t)c->writer_pages + SL_ORDINAL_GAP_MAX) {
         sl_segment_check_damage(c, item->offset, item->bytes,
                                 "two pages have the same writer ordinal, or it is impossible");
         return 1;
     }
     while (c->writers.count <= item->head.index)
         if (!SL_VEC_PUSH(&c->writers, (sl_writer_entry){0})) return 0;
+    c->writer_pages++;
     c->writers.items[item->head.index] = (sl_writer_entry){.run = d.run,
                                                            .incarnation = d.incarnation,
                                                            .attempt = d.attempt,
@@ -136,13 +137,14 @@ static int take_schema(sl_segment_check *c, const sl_page_item *item)
         return 1;
     }
     if (item->head.index < c->schemas.count ? c->schemas.items[item->head.index].name_count != 0
-                                            : item->head.index > c->file_bytes / SL_PAGE_HEAD_BYTES) {
+                                            : item->head.index > (uint64_t)c->schema_pages + SL_ORDINAL_GAP_MAX) {
         sl_segment_check_damage(c, item->offset, item->bytes,
                                 "two pages have the same schema ordinal, or it is impossible");
         return 1;
     }
     while (c->schemas.count <= item->head.index)
         if (!SL_VEC_PUSH(&c->schemas, (sl_schema_entry){0})) return 0;
+    c->schema_pages++;
     c->schemas.items[item->head.index] = (sl_schema_entry){item->offset, count, (uint32_t)item->bytes};
     return 1;
 }

@@ -22,6 +22,7 @@ typedef struct sl_segment_check {
     int is_data_over;         /* the first table page has been met */
     SL_VEC(sl_writer_entry) writers; /* attempt 0: its page was not met */
     SL_VEC(sl_schema_entry) schemas; /* name_count 0: likewise */
+    uint32_t writer_pages, schema_pages; /* how many were met */
     SL_VEC(sl_found_chunk) chunks;
     SL_VEC(sl_record_entry) records;
     SL_VEC(sl_node_entry) nodes;     /* made again from chunks, once these are sorted */

@@ -98,6 +98,8 @@ enum {
 #define SL_STATS_CHUNKS_MIN 4u
 #define SL_STATS_VALUES_MIN 256u
 
+/* How far the ordinal of a WRITER or SCHEMA page may be above the number of those before it: what is between costs memory. */
+#define SL_ORDINAL_GAP_MAX 65536u
 #define SL_TABLE_PAGE_ENTRIES_MAX 512u
 #define SL_WRITER_ENTRY_BYTES 96u
 #define SL_SCHEMA_ENTRY_BYTES 16u

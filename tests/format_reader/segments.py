@@ -17,6 +17,7 @@ MAGIC = b"SLSEGMNT"
 HEADER_BYTES, PAGE_HEAD_BYTES, TRAILER_BYTES = 64, 24, 256
 PAGE_CONTENT_BYTES_MAX = 4194304
 PAYLOAD_BYTES_MAX = 65536
+ORDINAL_GAP_MAX = 65536
 BLOB_DATA_BYTES = 262144
 WRITER, SCHEMA, COLUMN, CHUNK, FACTS, BLOB, TRAILER = 1, 2, 3, 4, 5, 6, 31
 MAY_BE_LZ4 = {WRITER, SCHEMA, FACTS, BLOB}
@@ -193,9 +194,12 @@ def order_of_pages(segment, report):
     ranks = [0 if kind < 16 else kind for kind in kinds]
     if ranks != sorted(ranks) or kinds.count(TRAILER) != 1:
         report.damage(segment.path, HEADER_BYTES, "the pages are not in the order of the format")
-    stated = set()
+    stated, counts = set(), {WRITER: 0, SCHEMA: 0}
     for page in segment.pages.values():
         if page.kind in (WRITER, SCHEMA):
+            if page.index > counts[page.kind] + ORDINAL_GAP_MAX:
+                report.damage(segment.path, page.offset, "the ordinal leaves out too many")
+            counts[page.kind] += 1
             stated.add((page.kind, page.index))
         named = [] if segment.has_damaged_pages else named_ordinals(segment, page)
         if any(name not in stated for name in named):
