@@ -149,22 +149,42 @@ static int take_schema(sl_segment_check *c, const sl_page_item *item)
     return 1;
 }
 
+/* Reads the names of a schema, unless they are those that were read last. 0 when they are not known. */
+static int load_names(sl_segment_check *c, uint32_t schema)
+{
+    sl_found_names *names = &c->names;
+    if (names->places.count && names->schema == schema) return 1;
+    names->places.count = 0;
+    sl_buffer_free(&names->content);
+    sl_page_item item;
+    sl_page_read_one(&c->pages, c->schemas.items[schema].page_offset, &item);
+    sl_page_walk_trim(&c->pages, &item);
+    if (item.kind == SL_PAGE_ITEM_PAGE) sl_buffer_put(&names->content, item.content, item.content_bytes);
+    sl_page_walk_trim(&c->pages, NULL);
+    if (item.kind != SL_PAGE_ITEM_PAGE || names->content.is_out_of_memory) return 0;
+    uint32_t count = c->schemas.items[schema].name_count;
+    if (!SL_VEC_RESERVE(&names->places, count)) return 0;
+    sl_span span = sl_span_of(names->content.data, names->content.bytes);
+    sl_span_u32(&span);
+    for (uint32_t i = 0; i < count; i++) {
+        names->places.items[i] = (uint32_t)(names->content.bytes - span.left);
+        sl_span_take(&span, sl_span_u32(&span));
+    }
+    names->places.count = count;
+    names->schema = schema;
+    return 1;
+}
+
 /* The name of a column, terminated; the caller frees it. NULL when it is not known. */
 static char *column_name(sl_segment_check *c, uint32_t schema, int64_t column)
 {
-    sl_page_item item;
-    if (column < 0 || schema >= c->schemas.count || (uint64_t)column >= c->schemas.items[schema].name_count)
+    if (column < 0 || schema >= c->schemas.count || (uint64_t)column >= c->schemas.items[schema].name_count ||
+        !load_names(c, schema))
         return NULL;
-    sl_page_read_one(&c->pages, c->schemas.items[schema].page_offset, &item);
-    if (item.kind != SL_PAGE_ITEM_PAGE) return NULL;
-    sl_span span = sl_span_of(item.content, item.content_bytes);
-    sl_span_u32(&span);
-    const uint8_t *name = NULL;
-    uint32_t bytes = 0;
-    for (int64_t i = 0; i <= column; i++) {
-        bytes = sl_span_u32(&span);
-        name = sl_span_take(&span, bytes);
-    }
+    const uint32_t place = c->names.places.items[column];
+    sl_span span = sl_span_of(c->names.content.data + place, c->names.content.bytes - place);
+    uint32_t bytes = sl_span_u32(&span);
+    const uint8_t *name = sl_span_take(&span, bytes);
     return name ? sl_copy_bytes(name, bytes) : NULL;
 }
 
@@ -355,6 +375,8 @@ static steplog_status walk_pages(sl_segment_check *c, steplog_error *err)
         } else {
             result = take_page(c, &item, &os_errno);
         }
+        if (item.kind == SL_PAGE_ITEM_PAGE && (item.head.kind == SL_PAGE_SCHEMA || item.head.kind == SL_PAGE_FACTS))
+            sl_page_walk_trim(&c->walk, NULL);
         if (result < 0 && os_errno) return sl_verify_refused(c->verify, c->name, os_errno, item.offset, err);
         if (result < 0) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify segment '%s'", c->name);
         sl_verify_advance(c->verify, item.bytes);
@@ -439,6 +461,8 @@ steplog_status sl_verify_segment(sl_verify *v, const char *name, steplog_error *
     SL_VEC_FREE(&c.regions);
     SL_VEC_FREE(&c.numbers);
     sl_checked_blobs_free(&c.blobs);
+    SL_VEC_FREE(&c.names.places);
+    sl_buffer_free(&c.names.content);
     for (int i = 0; i < SL_TABLE_COUNT; i++) sl_buffer_free(&c.tables[i]);
     return status;
 }

@@ -13,6 +13,13 @@ typedef struct sl_found_region {
     int is_told; /* a finding that says more was given already */
 } sl_found_region;
 
+/* The names of a schema, for findings about its columns: there may be many. */
+typedef struct sl_found_names {
+    uint32_t schema;
+    sl_buffer content;         /* of its page */
+    SL_VEC(uint32_t) places;   /* of each name's length in it; none: nothing was read */
+} sl_found_names;
+
 typedef struct sl_segment_check {
     sl_verify *verify;
     const char *name;
@@ -22,6 +29,7 @@ typedef struct sl_segment_check {
     int is_data_over;         /* the first table page has been met */
     SL_VEC(sl_writer_entry) writers; /* attempt 0: its page was not met */
     SL_VEC(sl_schema_entry) schemas; /* name_count 0: likewise */
+    sl_found_names names;
     uint32_t writer_pages, schema_pages; /* how many were met */
     SL_VEC(sl_found_chunk) chunks;
     SL_VEC(sl_record_entry) records;

@@ -63,3 +63,35 @@ Test(verify_costs, ordinals_that_leave_out_many_are_impossible)
     cr_expect_eq(test_costs_held(), 0);
     test_costs_end();
 }
+
+Test(verify_costs, names_of_damaged_columns_are_read_once)
+{
+    enum { CHUNKS = 2, COLUMNS = 500, NAME_BYTES = 4000 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), incarnation = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    sl_writer_entry entry = {.run = run, .incarnation = incarnation, .attempt = 1,
+                             .page_offset = made_writer_page(&s, 0, &run, &incarnation, 0)};
+    sl_schema_entry schema = made_schema_page(&s, 0, COLUMNS, NAME_BYTES, 0);
+    for (uint32_t i = 0; i < CHUNKS; i++) {
+        sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, 2, COLUMNS, 1 + 2 * i, 1);
+        made_chunk_entry(&s, &chunk);
+    }
+    sl_group_entry group = made_group(0, 0, 0, CHUNKS, 2 * CHUNKS, COLUMNS);
+    entry.group_count = entry.range_count = 1;
+    made_writer_entry(&s, &entry);
+    made_schema_entry(&s, &schema);
+    made_group_entry(&s, &group);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1 + 2 * CHUNKS});
+    made_segment_end(&s);
+    test_costs_begin();
+    told t = verify(path);
+    cr_expect_eq(t.columns, CHUNKS * COLUMNS);
+    cr_expect_eq(strlen(t.last), NAME_BYTES);
+    cr_expect_str_eq(t.last + NAME_BYTES - 6, "n0.499");
+    cr_expect_leq(test_costs_read(), 1 << 20);
+    cr_expect_leq(test_costs_peak(), MOST);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
