@@ -60,7 +60,9 @@ int sl_fact_decode(const void *data, size_t bytes, sl_fact *out)
     out->has_value = (flags & FACT_HAS_VALUE) != 0;
     out->has_steps = (flags & FACT_HAS_STEPS) != 0;
     out->has_target = (flags & FACT_HAS_TARGET) != 0;
-    if ((!out->has_key && out->key_bytes) || (!out->has_value && out->value_bytes)) return 0;
+    if (out->key_bytes > (out->has_key ? STEPLOG_NAME_BYTES_MAX : 0) ||
+        out->value_bytes > (out->has_value ? STEPLOG_VALUE_BYTES_MAX : 0))
+        return 0;
     if (out->has_steps) {
         out->step_begin = sl_span_i64(&span);
         out->step_end = sl_span_i64(&span);
@@ -99,7 +101,8 @@ int sl_blob_decode(const void *data, size_t bytes, sl_blob *out, size_t *head_by
     out->name = take_text(&span, out->name_bytes);
     out->content_type = take_text(&span, out->content_type_bytes);
     if (head_bytes) *head_bytes = bytes - span.left;
-    return !span.is_bad && out->name_bytes > 0 && out->data_bytes <= STEPLOG_BLOB_BYTES_MAX;
+    return !span.is_bad && out->name_bytes > 0 && out->name_bytes <= STEPLOG_NAME_BYTES_MAX &&
+           out->content_type_bytes <= STEPLOG_NAME_BYTES_MAX && out->data_bytes <= STEPLOG_BLOB_BYTES_MAX;
 }
 
 int sl_fact_close_gap(sl_fact *fact, const sl_log_gap *gap)

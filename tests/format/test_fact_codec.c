@@ -87,7 +87,7 @@ static sl_fact random_fact(test_random *random, uint32_t text_bytes_max)
                     .value = text_of_a};
     if (fact.kind == 1) fact.has_key = 1;
     test_random_fill(random, fact.target.bytes, 16);
-    fact.key_bytes = (uint32_t)test_random_below(random, text_bytes_max + 1);
+    fact.key_bytes = (uint32_t)test_random_below(random, (text_bytes_max > 65536 ? 65536 : text_bytes_max) + 1);
     fact.value_bytes = (uint32_t)test_random_below(random, text_bytes_max + 1);
     return fact;
 }
@@ -124,6 +124,28 @@ Test(fact_codec, facts_lie_as_the_format_says)
     cr_expect_eq(sl_load64(out.data + 80), 9u);
     cr_expect_eq(memcmp(out.data + 88, "keyvalue", 8), 0);
     sl_buffer_free(&out);
+}
+
+Test(fact_codec, texts_are_no_longer_than_their_limits)
+{
+    char *text = malloc(STEPLOG_VALUE_BYTES_MAX + 1);
+    cr_assert_not_null(text);
+    memset(text, 'a', STEPLOG_VALUE_BYTES_MAX + 1);
+    for (uint32_t more = 0; more < 2; more++) {
+        sl_buffer key = {0}, value = {0}, name = {0}, type = {0};
+        sl_fact_encode(&(sl_fact){.kind = 1, .has_key = 1, .key = text, .key_bytes = STEPLOG_NAME_BYTES_MAX + more}, &key);
+        sl_fact_encode(&(sl_fact){.kind = 7, .has_value = 1, .value = text, .value_bytes = STEPLOG_VALUE_BYTES_MAX + more},
+                       &value);
+        sl_blob_encode(&(sl_blob){.name = text, .name_bytes = STEPLOG_NAME_BYTES_MAX + more}, &name);
+        sl_blob_encode(&(sl_blob){.name = text, .name_bytes = 1, .content_type = text,
+                                  .content_type_bytes = STEPLOG_NAME_BYTES_MAX + more}, &type);
+        cr_expect_eq(is_taken(fact_again, key.data, key.bytes), !more);
+        cr_expect_eq(is_taken(fact_again, value.data, value.bytes), !more);
+        cr_expect_eq(is_taken(blob_again, name.data, name.bytes), !more);
+        cr_expect_eq(is_taken(blob_again, type.data, type.bytes), !more);
+        sl_buffer_free(&key), sl_buffer_free(&value), sl_buffer_free(&name), sl_buffer_free(&type);
+    }
+    free(text);
 }
 
 Test(fact_codec, facts_return)
