@@ -158,7 +158,8 @@ STEPLOG_API steplog_status steplog_reader_writer(steplog_reader *reader, const s
 
 /* Gives the latest value of a fact, lent until the next refresh or close.
  *
- * Returns OK; MISSING when there is none. Threads: the reader's. */
+ * Returns OK; MISSING when there is none; CORRUPT; IO; NOMEM. Threads: the
+ * reader's. Cost: a long value is read from its file now, and kept. */
 STEPLOG_API steplog_status steplog_reader_fact(steplog_reader *reader, const steplog_id *run, const char *key,
                                                const char **value);
 
@@ -201,7 +202,8 @@ STEPLOG_API size_t steplog_reader_event_count(steplog_reader *reader, const step
  * index  0 to event_count - 1.
  * out    size_bytes must be set.
  *
- * Returns OK; MISSING; MISUSE. Threads: the reader's. */
+ * Returns OK; MISSING; MISUSE; CORRUPT; IO; NOMEM. Threads: the reader's.
+ * Cost: a long value is read from its file now, and kept. */
 STEPLOG_API steplog_status steplog_reader_event(steplog_reader *reader, const steplog_id *run, size_t index,
                                                 steplog_event *out, steplog_error *err);
 

@@ -177,10 +177,12 @@ static steplog_status look_at_run(steplog_store *s, const steplog_id *id, const 
     SL_TRY(sl_store_facts(s, &r, err));
     sl_run *run = sl_reader_run(r, id);
     steplog_status status = lamport_after(r, run, &now->lamport, err);
+    if (status >= 0 && run && run->name && o->run_name) status = sl_event_load(r, run, run->name, err);
+    if (status >= 0 && run && run->project && o->project) status = sl_event_load(r, run, run->project, err);
     if (status >= 0 && run) {
         if (run->attempt) now->attempt = run->attempt;
-        now->has_name = is_same(run->name, o->run_name);
-        now->has_project = is_same(run->project, o->project);
+        now->has_name = run->name && is_same(run->name->value, o->run_name);
+        now->has_project = run->project && is_same(run->project->value, o->project);
     }
     if (o->attempt) now->attempt = o->attempt;
     sl_store_facts_done(s);

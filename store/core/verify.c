@@ -347,7 +347,7 @@ static steplog_status look_for_missing(sl_verify *v, missing_list *out, int *is_
         for (size_t m = 0; m < run->incarnations.count && is_good; m++)
             is_good = find_missing(&lost, &r->incarnations.items[run->incarnations.items[m]], out);
         if (!is_good) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to verify a store");
-        sl_run_clear(run); /* one run at a time in memory */
+        sl_run_clear(r, run); /* one run at a time in memory */
     }
     /* A log that is in use may move on while it is read: look again before saying that something is missing. */
     for (size_t i = 0; i < r->logs.count; i++)

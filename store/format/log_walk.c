@@ -30,12 +30,13 @@ void sl_log_walk_rest(sl_log_walk *walk)
     sl_free(walk->window);
     walk->window = NULL;
     walk->window_bytes = 0;
+    if (walk->text_parts == 0) sl_buffer_free(&walk->text);
 }
 
 void sl_log_walk_free(sl_log_walk *walk)
 {
+    walk->text_parts = 0;
     sl_log_walk_rest(walk);
-    sl_buffer_free(&walk->text);
 }
 
 /* Makes the bytes at offset available: up to wanted, fewer at the end of the file. NULL: error. */

@@ -15,6 +15,8 @@
 #include <stdio.h>
 
 #define STRETCH_ROWS 1024u
+#define KEPT_VALUE_BYTES 4096u /* a longer value is read again when it is asked for */
+#define KEPT_BYTES_MAX (256u << 10)
 
 static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t offset)
 {
@@ -208,6 +210,25 @@ static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *b
     return count_row_uses(log, item);
 }
 
+/* The key, and the value as long as there is room. */
+static void copy_fact_texts(sl_log *log, sl_log_text *text)
+{
+    sl_fact *fact = &text->fact;
+    if (fact->value_bytes > KEPT_VALUE_BYTES || log->kept_bytes + fact->value_bytes > KEPT_BYTES_MAX) fact->value = NULL;
+    text->bytes = fact->key_bytes + (fact->value ? fact->value_bytes : 0);
+    text->content = sl_alloc(text->bytes);
+    if (!text->content) return;
+    if (fact->value) {
+        memcpy(text->content + fact->key_bytes, fact->value, fact->value_bytes);
+        fact->value = (const char *)text->content + fact->key_bytes;
+        log->kept_bytes += fact->value_bytes;
+    }
+    if (fact->key) {
+        memcpy(text->content, fact->key, fact->key_bytes);
+        fact->key = (const char *)text->content;
+    }
+}
+
 static int take_text(sl_log *log, const sl_log_item *item)
 {
     sl_log_text text = {.offset = item->offset,
@@ -225,15 +246,14 @@ static int take_text(sl_log *log, const sl_log_item *item)
             return 1;
         }
         text.bytes = (uint32_t)head_bytes;
+        text.content = sl_copy_bytes(item->content, text.bytes);
     } else {
-        sl_fact fact;
-        if (!sl_fact_decode(item->content, item->content_bytes, &fact)) {
+        if (!sl_fact_decode(item->content, item->content_bytes, &text.fact)) {
             report(log, item->offset, item->bytes, "fact record breaks a rule", 0);
             return 1;
         }
-        text.lamport = fact.lamport;
+        copy_fact_texts(log, &text);
     }
-    text.content = sl_copy_bytes(item->content, text.bytes);
     if (!text.content) return 0;
     if (SL_VEC_PUSH(&log->texts, text)) return 1;
     sl_free(text.content);
@@ -311,6 +331,34 @@ void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_poi
     if (base) walk->base = *base;
 }
 
+/* A text that was there could not be read again. */
+static steplog_status lost_text(sl_log *log, const sl_log_text *text, const char *what, steplog_error *err)
+{
+    if (!sl_log_is_still_itself(log)) return STEPLOG_MISSING;
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)text->offset, "%s in '%s' at offset %llu can not be read again", what,
+                   log->name, (unsigned long long)text->offset);
+}
+
+steplog_status sl_log_fact(sl_log *log, const sl_log_text *text, sl_buffer *out, steplog_error *err)
+{
+    sl_log_walk walk;
+    sl_log_item item;
+    sl_log_replay(log, text->offset, text->sequence_at_offset, NULL, &walk);
+    do sl_log_walk_next(&walk, &item);
+    while (item.kind == SL_ITEM_OTHER);
+    int is_good = item.kind == SL_ITEM_TEXT && item.record_kind == SL_RECORD_FACT && item.sequence == text->sequence;
+    steplog_status status = STEPLOG_OK;
+    if (is_good) sl_buffer_put(out, item.content, item.content_bytes);
+    if (out->is_out_of_memory || (item.kind == SL_ITEM_ERROR && !item.os_errno))
+        status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+    else if (item.kind == SL_ITEM_ERROR)
+        status = sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", log->name);
+    else if (!is_good)
+        status = lost_text(log, text, "a fact", err);
+    sl_log_walk_free(&walk);
+    return status;
+}
+
 steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *buffer, uint64_t bytes,
                                 steplog_error *err)
 {
@@ -323,8 +371,5 @@ steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *b
                   item.content_bytes - text->bytes == bytes;
     if (is_good && bytes) memcpy(buffer, item.content + text->bytes, (size_t)bytes);
     sl_log_walk_free(&walk);
-    if (is_good) return STEPLOG_OK;
-    if (!sl_log_is_still_itself(log)) return STEPLOG_MISSING;
-    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)text->offset, "blob in '%s' at offset %llu can not be read again",
-                   log->name, (unsigned long long)text->offset);
+    return is_good ? STEPLOG_OK : lost_text(log, text, "blob", err);
 }

@@ -2,6 +2,7 @@
 #ifndef SL_READ_LOG_READER_H
 #define SL_READ_LOG_READER_H
 
+#include "format/fact_codec.h"
 #include "format/log_header.h"
 #include "format/log_walk.h"
 #include "index/ranges.h"
@@ -23,9 +24,9 @@ typedef struct sl_log_text {
     uint64_t sequence;
     uint32_t sequence_count;
     uint8_t record_kind;
-    uint8_t *content; /* a fact whole, of a blob the head */
+    sl_fact fact;     /* its texts lent from content; value is NULL when it is not kept */
+    uint8_t *content; /* of a fact the texts, of a blob the head */
     uint32_t bytes;
-    uint64_t lamport;
 } sl_log_text;
 
 typedef struct sl_metric_use {
@@ -53,6 +54,7 @@ typedef struct sl_log {
     sl_log_dictionary dictionary;
     SL_VEC(sl_log_stretch) stretches;
     SL_VEC(sl_log_text) texts;
+    size_t kept_bytes; /* of the values of facts */
     SL_VEC(sl_metric_use) uses; /* by the place of the name in the dictionary */
     sl_ranges held;
     sl_ranges parts; /* of held: what a text took that is not complete here; another log may have it whole */
@@ -75,6 +77,9 @@ int sl_log_is_still_itself(sl_log *log);
 
 /* Starts a second walk at a stretch, over the same dictionary. Free it with sl_log_walk_free(). */
 void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_point_base *base, sl_log_walk *walk);
+
+/* Reads a fact again, whole, into out. CORRUPT or MISSING (the log is gone) otherwise. */
+steplog_status sl_log_fact(sl_log *log, const sl_log_text *text, sl_buffer *out, steplog_error *err);
 
 /* Reads the data of a blob text into buffer. CORRUPT or MISSING (the log is gone) otherwise. */
 steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *buffer, uint64_t bytes, steplog_error *err);

@@ -133,11 +133,13 @@ static uint64_t stored_bytes_of(const steplog_reader *r, const sl_run *run)
 static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_info *out, steplog_error *err)
 {
     SL_TRY(sl_run_load(r, run, err));
+    if (run->name) SL_TRY(sl_event_load(r, run, run->name, err));
+    if (run->project) SL_TRY(sl_event_load(r, run, run->project, err));
     size_t size_bytes = out->size_bytes;
     *out = (steplog_run_info){.size_bytes = size_bytes,
                               .id = run->id,
-                              .name = run->name,
-                              .project = run->project,
+                              .name = run->name ? run->name->value : NULL,
+                              .project = run->project ? run->project->value : NULL,
                               .status = status_of(r, run),
                               .attempt = run->attempt,
                               .attempt_count = run->attempt_count,
@@ -219,6 +221,22 @@ static void add_found(run_search *search, const sl_run *run)
     search->found++;
 }
 
+/* 1 when the run has a name and the selector is it, or as a glob matches it. A long name is not kept for that. */
+static int is_name_matching(steplog_reader *r, sl_run *run, const char *selector, int is_glob)
+{
+    sl_event *name = run->name;
+    if (!name) return 0;
+    int was_there = name->value != NULL, is_matching = 0;
+    if (sl_event_load(r, run, name, NULL) >= 0 && name->value)
+        is_matching = is_glob ? sl_glob_match(selector, strlen(selector), name->value, strlen(name->value))
+                              : strcmp(name->value, selector) == 0;
+    if (!was_there) {
+        sl_free(name->value);
+        name->value = NULL;
+    }
+    return is_matching;
+}
+
 static int is_hex(const char *text)
 {
     size_t count = 0;
@@ -257,7 +275,7 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
             if (is_shown(r, &r->runs.items[i]) && has_prefix(&r->runs.items[i], selector))
                 add_found(&search, &r->runs.items[i]);
         for (size_t i = 0; i < r->runs.count && by_prefix != 1; i++)
-            if (is_shown(r, &r->runs.items[i]) && r->runs.items[i].name && strcmp(r->runs.items[i].name, selector) == 0)
+            if (is_shown(r, &r->runs.items[i]) && is_name_matching(r, &r->runs.items[i], selector, 0))
                 add_found(&search, &r->runs.items[i]);
         if (search.found == 0) {
             if (by_prefix > 1)
@@ -266,8 +284,7 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
             if (!sl_glob_check(selector, strlen(selector), &bad))
                 return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "run '%s' at byte %zu: bad glob", selector, bad);
             for (size_t i = 0; i < r->runs.count; i++)
-                if (is_shown(r, &r->runs.items[i]) && r->runs.items[i].name &&
-                    sl_glob_match(selector, strlen(selector), r->runs.items[i].name, strlen(r->runs.items[i].name)))
+                if (is_shown(r, &r->runs.items[i]) && is_name_matching(r, &r->runs.items[i], selector, 1))
                     add_found(&search, &r->runs.items[i]);
             if (strcmp(selector, "*") == 0) {
                 search.found = 0;
@@ -348,8 +365,10 @@ steplog_status steplog_reader_fact(steplog_reader *r, const steplog_id *id, cons
     sl_run *run = loaded_run(r, id);
     if (!run || !key || !value) return run ? STEPLOG_MISUSE : STEPLOG_MISSING;
     for (size_t i = run->events.count; i-- > 0;) {
-        const sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_SET || !event->is_in_force || strcmp(event->key, key) != 0) continue;
+        sl_event *event = &run->events.items[i];
+        if (event->fact.kind != STEPLOG_EVENT_SET || !event->is_in_force || !sl_event_may_be_of_key(event, key)) continue;
+        SL_TRY(sl_event_load(r, run, event, NULL));
+        if (strcmp(event->key, key) != 0) continue;
         *value = event->value;
         return event->value ? STEPLOG_OK : STEPLOG_MISSING;
     }
@@ -369,7 +388,8 @@ steplog_status steplog_reader_event(steplog_reader *r, const steplog_id *id, siz
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_event: size_bytes is not set");
     sl_run *run = loaded_run(r, id);
     if (!run || index >= run->events.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or record");
-    const sl_event *event = &run->events.items[index];
+    sl_event *event = &run->events.items[index];
+    SL_TRY(sl_event_load(r, run, event, err));
     const sl_fact *fact = &event->fact;
     *out = (steplog_event){.size_bytes = out->size_bytes,
                            .kind = (steplog_event_kind)fact->kind,

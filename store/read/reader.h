@@ -55,18 +55,22 @@ typedef struct sl_tombstone {
 } sl_tombstone;
 
 typedef struct sl_event {
-    sl_fact fact; /* texts lent from bytes */
-    uint8_t *bytes;
-    char *key, *value; /* terminated copies */
+    sl_fact fact;         /* its key and value are NULL: they are these */
+    char *key, *value;    /* terminated; of long ones NULL until sl_event_load() */
+    uint64_t key_hash;
+    uint32_t kept_bytes;  /* what the reader counts of them */
     uint32_t incarnation; /* index in the reader */
     uint64_t sequence;
+    sl_segment *segment; /* or NULL */
+    sl_record_entry place; /* in the segment */
+    sl_log *log;           /* or NULL */
+    size_t text;           /* in the log */
     int is_in_force, is_undone;
 } sl_event;
 
 typedef struct sl_blob_place {
-    sl_blob blob; /* texts lent from bytes */
-    uint8_t *bytes;
-    char *name, *content_type;
+    sl_blob blob;             /* its texts are NULL: they are these */
+    char *name, *content_type; /* terminated; one piece of memory, the name's */
     uint32_t incarnation;
     uint64_t sequence;
     sl_segment *segment;
@@ -83,7 +87,7 @@ typedef struct sl_run {
     SL_VEC(sl_event) events;
     SL_VEC(sl_tombstone) tombstones;
     SL_VEC(sl_blob_place) blobs;
-    const char *name, *project;
+    sl_event *name, *project; /* the facts that say so, or NULL */
     uint32_t attempt, attempt_count;
     int is_hidden; /* everything but tombstones was removed */
     int has_parent;
@@ -121,6 +125,7 @@ typedef struct sl_read_context {
     void *store;
 } sl_read_context;
 
+
 struct steplog_reader {
     sl_read_context context;
     SL_VEC(sl_segment *) segments;
@@ -138,6 +143,7 @@ struct steplog_reader {
     SL_VEC(sl_label_set) label_sets;
     sl_hash_map by_labels; /* of rank and labels */
     sl_damage_list damage;
+    size_t kept_bytes; /* of texts of events that are kept as long as there is room */
     steplog_id store_id;
     uint32_t level_count;
     int64_t created_time_ns;
@@ -163,8 +169,20 @@ steplog_status sl_incarnation_whole(const sl_incarnation *incarnation, const sl_
 
 /* ---- run_load.c ---- */
 steplog_status sl_run_load(steplog_reader *reader, sl_run *run, steplog_error *err);
-void sl_run_clear(sl_run *run);
+void sl_run_clear(steplog_reader *reader, sl_run *run);
 void sl_incarnation_clear(sl_incarnation *incarnation);
+
+/* ---- event.c ---- */
+/* Takes what a fact says, and its texts when they are short. fact->value may be NULL although it has one: not at hand.
+ * The caller fills in where it is. 1, or 0 when out of memory. */
+int sl_event_init(steplog_reader *reader, sl_event *event, const sl_fact *fact);
+void sl_event_clear(steplog_reader *reader, sl_event *event);
+/* 1 when both have the same key. */
+int sl_event_is_of_key(const sl_event *event, const sl_event *other);
+/* 0 when it surely has another key than this; sl_event_load() makes it known. */
+int sl_event_may_be_of_key(const sl_event *event, const char *key);
+/* Reads the texts that are not there; they stay until the run is cleared. */
+steplog_status sl_event_load(steplog_reader *reader, const sl_run *run, sl_event *event, steplog_error *err);
 
 /* ---- run_view.c: which points count ---- */
 

@@ -29,18 +29,10 @@ void sl_incarnation_clear(sl_incarnation *i)
     i->label_text = i->host = i->step_axis = NULL;
 }
 
-void sl_run_clear(sl_run *run)
+void sl_run_clear(steplog_reader *r, sl_run *run)
 {
-    for (size_t i = 0; i < run->events.count; i++) {
-        sl_free(run->events.items[i].bytes);
-        sl_free(run->events.items[i].key);
-        sl_free(run->events.items[i].value);
-    }
-    for (size_t i = 0; i < run->blobs.count; i++) {
-        sl_free(run->blobs.items[i].bytes);
-        sl_free(run->blobs.items[i].name);
-        sl_free(run->blobs.items[i].content_type);
-    }
+    for (size_t i = 0; i < run->events.count; i++) sl_event_clear(r, &run->events.items[i]);
+    for (size_t i = 0; i < run->blobs.count; i++) sl_free(run->blobs.items[i].name);
     SL_VEC_FREE(&run->events);
     SL_VEC_FREE(&run->blobs);
     SL_VEC_FREE(&run->tombstones);
@@ -158,14 +150,12 @@ static int add_declared_lost(const sl_incarnation *i, sl_ranges *out)
     for (size_t s = 0; s < i->sources.count; s++) {
         const sl_log *log = i->sources.items[s].log;
         for (size_t n = 0; log && n < log->texts.count; n++) {
-            sl_fact fact;
-            if (log->texts.items[n].record_kind != SL_RECORD_FACT ||
-                !sl_fact_decode(log->texts.items[n].content, log->texts.items[n].bytes, &fact) ||
-                fact.kind != STEPLOG_EVENT_GAP || !fact.has_target || fact.number <= 0 ||
-                !sl_id_equal(&fact.target, &i->id))
+            const sl_fact *fact = &log->texts.items[n].fact;
+            if (log->texts.items[n].record_kind != SL_RECORD_FACT || fact->kind != STEPLOG_EVENT_GAP ||
+                !fact->has_target || fact->number <= 0 || !sl_id_equal(&fact->target, &i->id))
                 continue;
-            uint64_t end = fact.target_sequence + (uint64_t)fact.number;
-            if (end > fact.target_sequence && !sl_ranges_add(out, fact.target_sequence, end)) return 0;
+            uint64_t end = fact->target_sequence + (uint64_t)fact->number;
+            if (end > fact->target_sequence && !sl_ranges_add(out, fact->target_sequence, end)) return 0;
         }
     }
     return 1;
@@ -257,44 +247,39 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
 
 /* ---- history ---- */
 
-static int push_event(sl_run *run, uint32_t incarnation, uint64_t sequence, const uint8_t *content, uint32_t bytes)
+static int push_event(steplog_reader *r, sl_run *run, sl_event *event, const sl_fact *fact)
 {
-    sl_event event = {.incarnation = incarnation, .sequence = sequence};
-    event.bytes = sl_copy_bytes(content, bytes);
-    if (!event.bytes) return 0;
-    if (!sl_fact_decode(event.bytes, bytes, &event.fact)) {
-        sl_free(event.bytes);
-        return 1; /* of a later version */
-    }
-    if (event.fact.has_key) event.key = sl_copy_bytes(event.fact.key, event.fact.key_bytes);
-    if (event.fact.has_value) event.value = sl_copy_bytes(event.fact.value, event.fact.value_bytes);
-    if ((!event.fact.has_key || event.key) && (!event.fact.has_value || event.value) &&
-        SL_VEC_PUSH(&run->events, event))
-        return 1;
-    sl_free(event.bytes);
-    sl_free(event.key);
-    sl_free(event.value);
+    if (!sl_event_init(r, event, fact)) return 0;
+    if (SL_VEC_PUSH(&run->events, *event)) return 1;
+    sl_event_clear(r, event);
     return 0;
 }
 
 static int push_blob(sl_run *run, sl_blob_place *place, const uint8_t *content, uint32_t bytes)
 {
-    place->bytes = sl_copy_bytes(content, bytes);
-    if (!place->bytes) return 0;
-    if (!sl_blob_decode(place->bytes, bytes, &place->blob, NULL)) {
-        sl_free(place->bytes);
-        return 1;
-    }
-    place->name = sl_copy_bytes(place->blob.name, place->blob.name_bytes);
-    place->content_type = sl_copy_bytes(place->blob.content_type, place->blob.content_type_bytes);
-    if (place->name && place->content_type && SL_VEC_PUSH(&run->blobs, *place)) return 1;
-    sl_free(place->bytes);
+    sl_blob *blob = &place->blob;
+    if (!sl_blob_decode(content, bytes, blob, NULL)) return 1;
+    place->name = sl_alloc((size_t)blob->name_bytes + blob->content_type_bytes + 2);
+    if (!place->name) return 0;
+    place->content_type = place->name + blob->name_bytes + 1;
+    memcpy(place->name, blob->name, blob->name_bytes);
+    memcpy(place->content_type, blob->content_type, blob->content_type_bytes);
+    place->name[blob->name_bytes] = place->content_type[blob->content_type_bytes] = 0;
+    blob->name = blob->content_type = NULL;
+    if (SL_VEC_PUSH(&run->blobs, *place)) return 1;
     sl_free(place->name);
-    sl_free(place->content_type);
     return 0;
 }
 
-static steplog_status load_segment_records(sl_run *run, uint32_t index, sl_source *source, steplog_error *err)
+static int push_segment_fact(steplog_reader *r, sl_run *run, sl_event *event, const uint8_t *content)
+{
+    sl_fact fact;
+    return !sl_fact_decode(content, event->place.bytes, &fact) /* of a later version */ ||
+           push_event(r, run, event, &fact);
+}
+
+static steplog_status load_segment_records(steplog_reader *r, sl_run *run, uint32_t index, sl_source *source,
+                                           steplog_error *err)
 {
     sl_segment *segment = source->segment;
     const sl_writer_entry *w = &segment->writers.items[source->writer];
@@ -306,9 +291,10 @@ static steplog_status load_segment_records(sl_run *run, uint32_t index, sl_sourc
         steplog_status status = sl_segment_record(segment, entry, &prefix, &content, err);
         if (status == STEPLOG_CORRUPT) continue; /* reported */
         if (status < 0) return status;
+        sl_event event = {.incarnation = index, .sequence = entry->sequence, .segment = segment, .place = *entry};
         sl_blob_place place = {
             .incarnation = index, .sequence = entry->sequence, .segment = segment, .data_offset = prefix.data_offset};
-        if (entry->type == SL_ENTRY_FACT ? !push_event(run, index, entry->sequence, content, entry->bytes)
+        if (entry->type == SL_ENTRY_FACT ? !push_segment_fact(r, run, &event, content)
                                          : !push_blob(run, &place, content, entry->bytes))
             return no_memory(err);
     }
@@ -326,18 +312,19 @@ static void complete_gap(sl_run *run, const sl_log *log)
     fact->step_end = log->gap.step_last == INT64_MAX ? INT64_MAX : log->gap.step_last + 1;
 }
 
-static steplog_status load_log_records(sl_run *run, uint32_t index, sl_source *source, steplog_error *err)
+static steplog_status load_log_records(steplog_reader *r, sl_run *run, uint32_t index, sl_source *source,
+                                       steplog_error *err)
 {
     sl_log *log = source->log;
     for (size_t n = 0; n < log->texts.count; n++) {
         const sl_log_text *text = &log->texts.items[n];
         if (!sl_ranges_has(&source->assigned, text->sequence)) continue;
+        sl_event event = {.incarnation = index, .sequence = text->sequence, .log = log, .text = n};
         sl_blob_place place = {.incarnation = index, .sequence = text->sequence, .log = log, .text = n};
-        size_t before = run->events.count;
-        if (text->record_kind == SL_RECORD_FACT ? !push_event(run, index, text->sequence, text->content, text->bytes)
+        if (text->record_kind == SL_RECORD_FACT ? !push_event(r, run, &event, &text->fact)
                                                 : !push_blob(run, &place, text->content, text->bytes))
             return no_memory(err);
-        if (run->events.count > before) complete_gap(run, log);
+        if (text->record_kind == SL_RECORD_FACT) complete_gap(run, log);
     }
     return STEPLOG_OK;
 }
@@ -439,15 +426,16 @@ static int is_kept_for_ever(const sl_event *event)
  * the latest, which is told by their order still. */
 static int is_latest(const sl_run *run, uint32_t index, sl_hash_map *seen)
 {
-    const char *key = run->events.items[index].key;
-    uint64_t hash = sl_hash_text(key, strlen(key));
+    const sl_event *event = &run->events.items[index];
     size_t probe = 0;
     uint32_t known;
-    while (sl_hash_map_find(seen, hash, &probe, &known))
-        if (strcmp(run->events.items[known].key, key) == 0) return 0;
-    sl_hash_map_add(seen, hash, index);
+    while (sl_hash_map_find(seen, event->key_hash, &probe, &known))
+        if (sl_event_is_of_key(event, &run->events.items[known])) return 0;
+    sl_hash_map_add(seen, event->key_hash, index);
     return 1;
 }
+
+static int is_key(const sl_event *event, const char *key) { return event->key && strcmp(event->key, key) == 0; }
 
 /* Drops what whole tombstones cover, then finds out which facts hold. */
 static void settle_history(steplog_reader *r, sl_run *run)
@@ -460,9 +448,7 @@ static void settle_history(steplog_reader *r, sl_run *run)
             run->events.items[kept++] = *event;
             continue;
         }
-        sl_free(event->bytes);
-        sl_free(event->key);
-        sl_free(event->value);
+        sl_event_clear(r, event);
     }
     run->events.count = kept;
     kept = 0;
@@ -472,9 +458,7 @@ static void settle_history(steplog_reader *r, sl_run *run)
             run->blobs.items[kept++] = *blob;
             continue;
         }
-        sl_free(blob->bytes);
         sl_free(blob->name);
-        sl_free(blob->content_type);
     }
     run->blobs.count = kept;
     sl_hash_map latest = {0};
@@ -486,8 +470,8 @@ static void settle_history(steplog_reader *r, sl_run *run)
             event->is_in_force = 0;
             continue;
         }
-        if (strcmp(event->key, "name") == 0) run->name = event->value;
-        if (strcmp(event->key, "project") == 0) run->project = event->value;
+        if (is_key(event, "name")) run->name = event;
+        if (is_key(event, "project")) run->project = event;
     }
     sl_hash_map_free(&latest);
 }
@@ -509,7 +493,7 @@ static void read_ends_and_fork(steplog_reader *r, sl_run *run)
             run->parent_step = event->fact.step_end;
             run->parent_lamport = (uint64_t)event->fact.number;
         }
-        if (event->fact.kind == STEPLOG_EVENT_GAP && event->key && strcmp(event->key, "refused") == 0)
+        if (event->fact.kind == STEPLOG_EVENT_GAP && is_key(event, "refused"))
             writer->refused_count = writer->refused_count > (uint64_t)event->fact.number ? writer->refused_count
                                                                                          : (uint64_t)event->fact.number;
     }
@@ -541,7 +525,7 @@ static int settle_windows(steplog_reader *r, sl_run *run, sl_window *windows)
 steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
 {
     if (run->is_loaded) return STEPLOG_OK;
-    sl_run_clear(run);
+    sl_run_clear(r, run);
     run->name = run->project = NULL;
     for (size_t n = 0; n < run->incarnations.count; n++) {
         uint32_t index = run->incarnations.items[n];
@@ -552,8 +536,8 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
         SL_TRY(load_coverage(i, err));
         for (size_t s = 0; s < i->sources.count; s++) {
             sl_source *source = &i->sources.items[s];
-            SL_TRY(source->segment ? load_segment_records(run, index, source, err)
-                                   : load_log_records(run, index, source, err));
+            SL_TRY(source->segment ? load_segment_records(r, run, index, source, err)
+                                   : load_log_records(r, run, index, source, err));
         }
     }
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);

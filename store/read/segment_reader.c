@@ -318,10 +318,16 @@ failed:
     return status;
 }
 
+static void drop_facts(sl_facts_page *page)
+{
+    sl_page_walk_free(&page->pages);
+    *page = (sl_facts_page){0};
+}
+
 void sl_open_segments_free(sl_open_segments *shared)
 {
     sl_page_walk_free(&shared->pages);
-    sl_page_walk_free(&shared->facts_pages);
+    for (unsigned i = 0; i < SL_FACTS_HELD_MAX; i++) sl_page_walk_free(&shared->facts[i].pages);
 }
 
 void sl_segment_retain(sl_segment *s) { s->reference_count++; }
@@ -332,7 +338,8 @@ void sl_segment_release(sl_segment *s)
     close_descriptor(s);
     if (s->map) sl_os->unmap((void *)(uintptr_t)s->map, s->file_bytes);
     sl_segment_names_free(s);
-    if (s->open_segments->facts_of == s) s->open_segments->facts_of = NULL;
+    for (unsigned i = 0; i < SL_FACTS_HELD_MAX; i++)
+        if (s->open_segments->facts[i].of == s) drop_facts(&s->open_segments->facts[i]);
     for (size_t i = 0; s->checks && i < s->writers.count; i++) SL_VEC_FREE(&s->checks[i].broken);
     sl_free(s->checks);
     SL_VEC_FREE(&s->writers);
@@ -398,17 +405,30 @@ int sl_segment_ranges(const sl_segment *s, uint32_t writer, sl_ranges *held, sl_
     return 1;
 }
 
+/* The page of facts at offset, kept for those who come next. */
+static sl_page_item read_facts(sl_segment *s, uint64_t offset)
+{
+    sl_open_segments *shared = s->open_segments;
+    unsigned own = 0;
+    size_t bytes = 0;
+    while (own < SL_FACTS_HELD_MAX && shared->facts[own].of != s) own++;
+    if (own == SL_FACTS_HELD_MAX) drop_facts(&shared->facts[own = shared->next_facts++ % SL_FACTS_HELD_MAX]);
+    sl_facts_page *page = &shared->facts[own];
+    if (page->of == s && page->item.kind == SL_PAGE_ITEM_PAGE && page->item.offset == offset) return page->item;
+    page->of = s;
+    sl_page_read_one(aim(&page->pages, s), offset, &page->item);
+    sl_page_walk_trim(&page->pages, &page->item);
+    for (unsigned i = 0; i < SL_FACTS_HELD_MAX; i++)
+        bytes += shared->facts[i].pages.page.capacity + shared->facts[i].pages.scratch.capacity;
+    for (unsigned i = 0; i < SL_FACTS_HELD_MAX && bytes > SL_FACTS_HELD_BYTES_MAX; i++)
+        if (i != own) drop_facts(&shared->facts[i]);
+    return page->item;
+}
+
 steplog_status sl_segment_record(sl_segment *s, const sl_record_entry *entry, sl_record_prefix *prefix,
                                  const uint8_t **content, steplog_error *err)
 {
-    /* The facts of many short runs stand in one page, compressed: it stays as it is for the next of them. */
-    sl_open_segments *shared = s->open_segments;
-    if (shared->facts_of != s || shared->facts.kind != SL_PAGE_ITEM_PAGE || shared->facts.offset != entry->page_offset) {
-        shared->facts_of = s;
-        sl_page_read_one(aim(&shared->facts_pages, s), entry->page_offset, &shared->facts);
-        sl_page_walk_trim(&shared->facts_pages, &shared->facts);
-    }
-    const sl_page_item item = shared->facts;
+    const sl_page_item item = read_facts(s, entry->page_offset);
     steplog_status status = sl_segment_settle_page(s, entry->page_offset, SL_PAGE_FACTS, &item, err);
     if (status >= 0 &&
         (entry->content_offset < SL_RECORD_PREFIX_BYTES || entry->content_offset > item.content_bytes ||

@@ -35,14 +35,23 @@ typedef struct sl_writer_check {
  * beginning. A store may have more files than a process may have descriptors, so the one opened longest ago is closed when
  * there are too many, and opened again by name when it is read. */
 #define SL_OPEN_SEGMENTS_MAX 128u
+/* Pages of facts that stay in memory: the facts of many short runs stand in one page, compressed, and those of one run in
+ * several segments. */
+#define SL_FACTS_HELD_MAX 16u
+#define SL_FACTS_HELD_BYTES_MAX (4u << 20)
+typedef struct sl_facts_page {
+    struct sl_segment *of; /* NULL: none */
+    sl_page_walk pages;
+    sl_page_item item;
+} sl_facts_page;
+
 typedef struct sl_open_segments {
     struct sl_segment *held[SL_OPEN_SEGMENTS_MAX];
     unsigned next;
     int is_mapping; /* the pages of chunks, columns and long tables are used where they are mapped */
     sl_page_walk pages;          /* for reading single pages: sl_segment_pages() */
-    sl_page_walk facts_pages;    /* the same, for pages of facts */
-    sl_page_item facts;          /* the last one */
-    struct sl_segment *facts_of; /* whose it is; NULL: none */
+    sl_facts_page facts[SL_FACTS_HELD_MAX]; /* one a segment */
+    unsigned next_facts;
     sl_schema_names *newest_names, *oldest_names; /* schema_names.c */
     size_t names_bytes;
 } sl_open_segments;

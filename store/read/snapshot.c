@@ -392,7 +392,7 @@ static int index_runs(steplog_reader *r)
 static void clear_index(steplog_reader *r)
 {
     for (size_t i = 0; i < r->runs.count; i++) {
-        sl_run_clear(&r->runs.items[i]);
+        sl_run_clear(r, &r->runs.items[i]);
         SL_VEC_FREE(&r->runs.items[i].incarnations);
     }
     r->runs.count = 0;
