@@ -207,6 +207,7 @@ static steplog_status dump_records(log_dump *l, steplog_error *err)
     sl_log_item item;
     sl_log_walk_init(&l->walk, read_file, l, l->file_key, l->header.capacity_bytes, l->header.first_sequence,
                      l->mark.offset, &l->dictionary);
+    l->walk.has_heads_only = 1;
     l->walk.is_same_boot = 1; /* whatever follows damage is worth showing */
     for (;;) {
         uint64_t offset = l->walk.offset;

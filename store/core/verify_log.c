@@ -34,6 +34,7 @@ typedef struct log_check {
     /* of the walk */
     sl_log_walk walk;
     sl_log_dictionary dictionary;
+    XXH3_state_t *blob_hash; /* of the blob that goes on */
     int64_t last_step;
     int has_last_step, is_mark_seen, has_numbered;
     size_t open_finding; /* damage whose last step is not known yet, plus one */
@@ -182,16 +183,22 @@ static void take_row(log_check *c, const sl_log_item *item)
     c->point_count += item->value_count;
 }
 
+static void hash_part(void *context, const uint8_t *data, size_t bytes, uint64_t at)
+{
+    log_check *c = context;
+    if (at == 0) XXH3_64bits_reset(c->blob_hash);
+    XXH3_64bits_update(c->blob_hash, data, bytes);
+}
+
 static void check_blob(log_check *c, const sl_log_item *item)
 {
     sl_blob blob;
-    size_t head_bytes;
-    if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) ||
-        blob.data_bytes != item->content_bytes - head_bytes) {
+    if (!sl_blob_decode(item->content, item->content_bytes, &blob, NULL) || blob.data_bytes != item->data_bytes) {
         damage(c, (int64_t)item->offset, item->bytes, "blob record breaks a rule");
         return;
     }
-    if (sl_hash(item->content + head_bytes, (size_t)blob.data_bytes) == blob.content_hash) return;
+    uint64_t hash = blob.data_bytes ? XXH3_64bits_digest(c->blob_hash) : sl_hash("", 0);
+    if (hash == blob.content_hash) return;
     char *name = sl_copy_bytes(blob.name, blob.name_bytes);
     put(c, &(steplog_damage){.offset = (int64_t)item->offset,
                              .bytes = item->bytes,
@@ -256,10 +263,15 @@ static void report_tail(log_check *c)
 static steplog_status walk_records(log_check *c, steplog_error *err)
 {
     sl_log_item item;
+    XXH3_state_t blob_hash;
     steplog_status status = STEPLOG_OK;
     uint64_t at = SL_LOG_HEADER_BYTES;
+    c->blob_hash = &blob_hash;
     sl_log_walk_init(&c->walk, read_file, c, c->file_key, c->header.capacity_bytes, c->header.first_sequence,
                      c->mark.offset, &c->dictionary);
+    c->walk.has_heads_only = 1;
+    c->walk.take_data = hash_part;
+    c->walk.data_context = c;
     c->walk.is_same_boot = c->verify->is_local && sl_id_equal(&c->header.host_id, &c->verify->host_id) &&
                            sl_id_equal(&c->header.boot_id, &c->verify->boot_id) && !sl_id_is_zero(&c->verify->boot_id);
     for (;;) {

@@ -7,7 +7,10 @@
  *  3. An item's pointers are good until the next call. */
 #include "format/log_walk.h"
 
+#include "format/fact_codec.h"
+
 #define WINDOW_BYTES (256u * 1024)
+#define TEXT_BYTES_MAX (SL_FACT_HEAD_BYTES + 40u + STEPLOG_NAME_BYTES_MAX + STEPLOG_VALUE_BYTES_MAX) /* that is no blob */
 #define FIRST_WINDOW_BYTES 4096u /* enough to see that nothing came: who follows a log asks often */
 
 void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64_t file_key, uint64_t capacity_bytes,
@@ -207,6 +210,32 @@ static int take_point(sl_log_walk *walk, const sl_record *record, sl_log_item *i
     return 1;
 }
 
+/* How much of a text is kept. Of one that is too long to be valid enough to see that. */
+static uint64_t kept_bytes(const sl_log_walk *walk)
+{
+    const sl_buffer *text = &walk->text;
+    if (walk->text_kind != SL_RECORD_BLOB) return TEXT_BYTES_MAX + 1;
+    if (!walk->has_heads_only) return UINT64_MAX;
+    if (text->bytes < SL_BLOB_HEAD_BYTES) return SL_BLOB_HEAD_BYTES;
+    uint64_t bytes = (uint64_t)sl_load32(text->data + 16) + sl_load32(text->data + 20);
+    return SL_BLOB_HEAD_BYTES + (bytes < 2 * STEPLOG_NAME_BYTES_MAX ? bytes : 2 * STEPLOG_NAME_BYTES_MAX);
+}
+
+static void put_part(sl_log_walk *walk, const uint8_t *data, uint32_t bytes)
+{
+    for (uint64_t room; bytes && !walk->text.is_out_of_memory && walk->text.bytes < (room = kept_bytes(walk));) {
+        room -= walk->text.bytes;
+        uint32_t now = bytes < room ? bytes : (uint32_t)room;
+        sl_buffer_put(&walk->text, data, now);
+        walk->text_bytes += now;
+        data += now;
+        bytes -= now;
+    }
+    if (bytes && walk->text_kind == SL_RECORD_BLOB && walk->take_data)
+        walk->take_data(walk->data_context, data, bytes, walk->text_bytes - walk->text.bytes);
+    walk->text_bytes += bytes;
+}
+
 /* Takes one part of a text; when it is the last one the item is the whole text. */
 static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *item)
 {
@@ -216,7 +245,7 @@ static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *it
     if (is_numbered) walk->base.is_valid = 0;
     if (!(record->flags & SL_PART_IS_FIRST) && walk->text_parts == 0) return 0;
     if (record->flags & SL_PART_IS_FIRST) {
-        walk->text_parts = 0;
+        walk->text_parts = walk->text_bytes = 0;
         sl_buffer_clear(&walk->text);
         walk->text_offset = item->offset;
         walk->text_sequence = record->sequence;
@@ -227,18 +256,19 @@ static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *it
                walk->text_total != part.total_bytes) {
         return 0;
     }
-    sl_buffer_put(&walk->text, part.data, part.bytes);
+    put_part(walk, part.data, part.bytes);
     if (walk->text.is_out_of_memory) {
         item->kind = SL_ITEM_ERROR;
         return 1;
     }
     walk->text_parts++;
     item->kind = SL_ITEM_OTHER;
-    if (record->flags & SL_PART_HAS_MORE) return walk->text.bytes < walk->text_total;
-    if (walk->text.bytes != walk->text_total) return 0;
+    if (record->flags & SL_PART_HAS_MORE) return walk->text_bytes < walk->text_total;
+    if (walk->text_bytes != walk->text_total) return 0;
     item->offset = walk->text_offset;
     item->content = walk->text.data;
-    item->content_bytes = walk->text_total;
+    item->content_bytes = (uint32_t)walk->text.bytes;
+    item->data_bytes = walk->text_total - walk->text.bytes;
     item->sequence = walk->text_sequence;
     item->sequence_count = is_numbered ? walk->text_parts : 0;
     walk->text_parts = 0;
@@ -248,7 +278,7 @@ static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *it
     }
     if (walk->is_replay) return 1;
     steplog_status status =
-        sl_dictionary_add(walk->dictionary, record->kind, record->index, walk->text.data, walk->text_total);
+        sl_dictionary_add(walk->dictionary, record->kind, record->index, walk->text.data, item->content_bytes);
     if (status == STEPLOG_NOMEM) item->kind = SL_ITEM_ERROR;
     return status != STEPLOG_CORRUPT;
 }

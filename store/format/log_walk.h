@@ -12,6 +12,9 @@
 /* Reads up to bytes at offset of the log: how many there are, or a negative errno. */
 typedef int64_t (*sl_log_read)(void *context, void *buffer, size_t bytes, uint64_t offset);
 
+/* Gets the data of a blob part after part; at: where in the data these bytes begin. 0 begins one, perhaps anew. */
+typedef void (*sl_log_blob_part)(void *context, const uint8_t *data, size_t bytes, uint64_t at);
+
 typedef struct sl_point_base {
     int is_valid;
     int64_t step, time_ns;
@@ -41,6 +44,7 @@ typedef struct sl_log_item {
     uint32_t value_count;
     const uint8_t *content; /* of a text; lent until the next call */
     uint32_t content_bytes;
+    uint64_t data_bytes; /* of a blob whose data is left out of content */
     const char *what; /* of damage */
     int os_errno;
 } sl_log_item;
@@ -57,6 +61,9 @@ typedef struct sl_log_walk {
     const uint8_t *live; /* the log where it is mapped and written to; only asked whether anything came */
     int is_torn;      /* END was because of a broken record at or above the mark */
     const uint8_t *memory; /* set after init when the whole log stands there and no one changes it: no window then */
+    int has_heads_only; /* set after init: of blobs the heads are the content; the data goes to take_data, or nowhere */
+    sl_log_blob_part take_data; /* or NULL */
+    void *data_context;
     uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
     uint8_t *window;
     uint64_t window_offset;
@@ -66,6 +73,7 @@ typedef struct sl_log_walk {
     sl_buffer text;
     uint64_t text_offset, text_sequence;
     uint32_t text_index, text_total, text_parts;
+    uint32_t text_bytes; /* that came so far; text may hold fewer */
     uint8_t text_kind;
 } sl_log_walk;
 

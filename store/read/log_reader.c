@@ -125,6 +125,7 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
                      log->mark.offset, &log->dictionary);
     log->walk.is_same_boot = log->is_same_boot;
     log->walk.live = log->map;
+    log->walk.has_heads_only = 1;
     *out = log;
     return STEPLOG_OK;
 failed:
@@ -239,14 +240,11 @@ static int take_text(sl_log *log, const sl_log_item *item)
                         .bytes = item->content_bytes};
     if (item->record_kind == SL_RECORD_BLOB) {
         sl_blob blob;
-        size_t head_bytes;
-        if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) ||
-            blob.data_bytes != item->content_bytes - head_bytes) {
+        if (!sl_blob_decode(item->content, item->content_bytes, &blob, NULL) || blob.data_bytes != item->data_bytes) {
             report(log, item->offset, item->bytes, "blob record breaks a rule", 0);
             return 1;
         }
-        text.bytes = (uint32_t)head_bytes;
-        text.content = sl_copy_bytes(item->content, text.bytes);
+        text.content = sl_copy_bytes(item->content, item->content_bytes);
     } else {
         if (!sl_fact_decode(item->content, item->content_bytes, &text.fact)) {
             report(log, item->offset, item->bytes, "fact record breaks a rule", 0);
@@ -328,6 +326,7 @@ void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_poi
     walk->is_replay = 1;
     walk->is_same_boot = log->is_same_boot;
     walk->live = log->map;
+    walk->has_heads_only = 1;
     if (base) walk->base = *base;
 }
 
@@ -359,17 +358,30 @@ steplog_status sl_log_fact(sl_log *log, const sl_log_text *text, sl_buffer *out,
     return status;
 }
 
+typedef struct blob_target {
+    uint8_t *buffer;
+    uint64_t bytes;
+} blob_target;
+
+static void copy_part(void *context, const uint8_t *data, size_t bytes, uint64_t at)
+{
+    const blob_target *target = context;
+    if (at <= target->bytes && bytes <= target->bytes - at) memcpy(target->buffer + at, data, bytes);
+}
+
 steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *buffer, uint64_t bytes,
                                 steplog_error *err)
 {
     sl_log_walk walk;
     sl_log_item item;
+    blob_target target = {buffer, bytes};
     sl_log_replay(log, text->offset, text->sequence_at_offset, NULL, &walk);
+    walk.take_data = copy_part;
+    walk.data_context = &target;
     do sl_log_walk_next(&walk, &item);
     while (item.kind == SL_ITEM_OTHER);
-    int is_good = item.kind == SL_ITEM_TEXT && item.sequence == text->sequence && item.content_bytes >= text->bytes &&
-                  item.content_bytes - text->bytes == bytes;
-    if (is_good && bytes) memcpy(buffer, item.content + text->bytes, (size_t)bytes);
+    int is_good = item.kind == SL_ITEM_TEXT && item.record_kind == SL_RECORD_BLOB &&
+                  item.sequence == text->sequence && item.data_bytes == bytes;
     sl_log_walk_free(&walk);
     return is_good ? STEPLOG_OK : lost_text(log, text, "blob", err);
 }

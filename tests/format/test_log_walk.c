@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define KEY UINT64_C(0x1234567890abcdef)
-#define CAPACITY_MAX (1u << 20)
+#define CAPACITY_MAX (2u << 20)
 #define ITEMS_MAX 40000u
 
 static struct {
@@ -417,6 +417,88 @@ Test(log_walk, puts_long_texts_together)
         cr_assert(got.items[0].sequence == 5 && got.items[0].sequence_count == parts);
         cr_assert_eq(got.items[1].sequence, 5 + parts);
         EXPECT_END(0);
+    }
+}
+
+static struct {
+    uint8_t bytes[300000];
+    size_t count;
+} apart;
+
+static void take_apart(void *context, const uint8_t *data, size_t bytes, uint64_t at)
+{
+    cr_assert_eq(context, &apart);
+    if (at == 0) apart.count = 0;
+    cr_assert(at == apart.count && bytes && at + bytes <= sizeof apart.bytes);
+    memcpy(apart.bytes + at, data, bytes);
+    apart.count += bytes;
+}
+
+Test(log_walk, gives_the_data_of_blobs_apart)
+{
+    test_random random = test_random_begin("log_walk, apart");
+    static uint8_t data[150000];
+    static char name[STEPLOG_NAME_BYTES_MAX];
+    test_random_fill(&random, data, sizeof data);
+    memset(name, 'n', sizeof name);
+    for (int round = 0; round < 200; round++) {
+        uint32_t bytes = (uint32_t)(test_random_u64(&random) % sizeof data >> test_random_below(&random, 18));
+        uint32_t part = round % 4 ? SL_PART_BYTES_MAX : 8 + 8 * (uint32_t)test_random_below(&random, 8187);
+        sl_blob blob = {.data_bytes = bytes,
+                        .name = name,
+                        .content_type = name,
+                        .name_bytes = 1 + (uint32_t)(test_random_u64(&random) % sizeof name >> test_random_below(&random, 17)),
+                        .content_type_bytes = (uint32_t)test_random_below(&random, 1000)};
+        sl_buffer body = {0};
+        sl_blob_encode(&blob, &body);
+        size_t head_bytes = body.bytes;
+        sl_buffer_put(&body, data, bytes);
+        if (body.bytes / part > 200) part = 8 * ((uint32_t)body.bytes / 1600 + 1);
+        log_of(CAPACITY_MAX, 5);
+        uint64_t offset = put_text(SL_RECORD_BLOB, 0, body.data, (uint32_t)body.bytes, part);
+        put_text(SL_RECORD_FACT, 0, "next", 4, 8);
+        sl_log_walk walk;
+        begin(&walk);
+        walk.has_heads_only = 1;
+        walk.take_data = round % 3 ? take_apart : NULL;
+        walk.data_context = &apart;
+        apart.count = 0;
+        go_on(&walk);
+        cr_assert_eq(got.count, 3u);
+        cr_assert(got.items[0].kind == SL_ITEM_TEXT && got.items[0].offset == offset && got.items[0].sequence == 5);
+        cr_assert_eq(got.items[0].content_bytes, head_bytes);
+        cr_assert_eq(got.content_hash[0], (uint32_t)sl_hash(body.data, head_bytes));
+        cr_assert_eq(got.items[0].data_bytes, bytes);
+        cr_assert_eq(apart.count, round % 3 ? bytes : 0u);
+        cr_assert_eq(memcmp(apart.bytes, data, apart.count), 0);
+        cr_assert_eq(got.items[1].content_bytes, 4u);
+        cr_assert_leq(walk.text.capacity, 2 * head_bytes + 64);
+        EXPECT_END(0);
+        sl_log_walk_rest(&walk);
+        cr_assert_eq(walk.text.capacity, 0u);
+        sl_log_walk_free(&walk);
+        sl_buffer_free(&body);
+    }
+}
+
+/* Nobody takes such texts for valid; of each, enough is given to see that. */
+Test(log_walk, keeps_little_of_texts_that_are_too_long)
+{
+    enum { MOST = 88 + STEPLOG_NAME_BYTES_MAX + STEPLOG_VALUE_BYTES_MAX + 1, PARTS = 24 };
+    static uint8_t part[SL_PART_BYTES_MAX];
+    static const unsigned kinds[] = {SL_RECORD_FACT, SL_RECORD_WRITER, SL_RECORD_NAME, SL_RECORD_SCHEMA};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        sl_log_walk walk;
+        log_of(CAPACITY_MAX, 1);
+        for (int n = 0; n < PARTS; n++)
+            put_part(kinds[i], (n ? 0 : SL_PART_IS_FIRST) | (n + 1 < PARTS ? SL_PART_HAS_MORE : 0), 0, part, sizeof part,
+                     PARTS * (uint32_t)sizeof part);
+        begin(&walk);
+        go_on(&walk);
+        cr_expect_leq(walk.text.bytes, (size_t)MOST, "kind %u", kinds[i]);
+        cr_expect_eq(count_of(kinds[i] == SL_RECORD_FACT ? SL_ITEM_TEXT : SL_ITEM_DAMAGE), 1u, "kind %u", kinds[i]);
+        if (kinds[i] == SL_RECORD_FACT) cr_expect_eq(got.items[0].content_bytes, (uint32_t)MOST);
+        sl_log_walk_free(&walk);
     }
 }
 

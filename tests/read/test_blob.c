@@ -1,13 +1,15 @@
 /* Blobs of a run that is being written. */
 #include "steplog.h"
 
+#include "support/count_memory.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { BLOB_BYTES = 1000, COLUMNS = 20 };
+enum { BLOB_BYTES = 1000, COLUMNS = 20, LARGE_BYTES = 24 << 20, MOST = 16 << 20 };
 
 static void record_blob(steplog_writer *writer, int64_t step, char filling)
 {
@@ -49,4 +51,36 @@ IN_BOTH_MODES(blob, an_index_means_the_same_blob_after_its_log_was_recycled)
     steplog_reader_close(reader);
     kit_writer_close(writer);
     kit_store_close(store);
+}
+
+IN_BOTH_MODES(blob, in_a_log_costs_no_memory_until_it_is_asked_for)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 64 << 20);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer);
+    uint8_t *content = malloc(LARGE_BYTES), *found = malloc(LARGE_BYTES);
+    cr_assert(content && found);
+    for (size_t i = 0; i < LARGE_BYTES; i++) content[i] = (uint8_t)(i * i >> 7);
+    OK(steplog_writer_blob(writer, "image", 1, STEPLOG_TIME_NONE, "text/plain", content, LARGE_BYTES, &kit_error));
+    kit_log(writer, "loss", 1, 1);
+    test_count_begin();
+    steplog_store *other = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(other);
+    cr_assert_eq(steplog_reader_blob_count(reader, &run), 1);
+    OK(steplog_reader_blob_read(reader, &run, 0, found, LARGE_BYTES, &kit_error));
+    cr_assert_eq(memcmp(found, content, LARGE_BYTES), 0);
+    kit_rows rows = kit_read(reader, &run, "*", NULL);
+    cr_assert_eq(rows.row_count, 1);
+    kit_rows_free(&rows);
+    steplog_reader_close(reader);
+    kit_store_close(other);
+    cr_expect_leq(test_count_peak(), (size_t)MOST, "a reader");
+    kit_verify(path);
+    cr_expect_leq(test_count_peak(), (size_t)MOST, "verify");
+    cr_assert_eq(test_count_end(), 0);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    free(content);
+    free(found);
 }
