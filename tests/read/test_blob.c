@@ -2,10 +2,13 @@
 #include "steplog.h"
 
 #include "support/count_memory.h"
+#include "support/reseal.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,4 +86,60 @@ IN_BOTH_MODES(blob, in_a_log_costs_no_memory_until_it_is_asked_for)
     kit_store_close(store);
     free(content);
     free(found);
+}
+
+static steplog_damage seen;
+static char seen_what[200];
+
+static int take_finding(void *context, const steplog_damage *damage)
+{
+    (void)context;
+    seen = *damage;
+    snprintf(seen_what, sizeof seen_what, "%s", damage->what);
+    return 0;
+}
+
+/* Bytes of a blob's second part, with the checks of the log made right. */
+Test(blob, in_a_log_is_checked_against_its_hash)
+{
+    enum { BYTES = 100000 };
+    const char *path = test_path(test_temp_dir(), "store");
+    static uint8_t log[1 << 20], content[BYTES];
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, sizeof log);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer);
+    memset(content, 'b', BYTES);
+    OK(steplog_writer_blob(writer, "other", 0, STEPLOG_TIME_NONE, "text/plain", "", 0, &kit_error));
+    OK(steplog_writer_blob(writer, "image", 1, STEPLOG_TIME_NONE, "text/plain", content, BYTES, &kit_error));
+    kit_verify(path);
+    glob_t logs;
+    cr_assert_eq(glob(test_path(path, "log/*"), 0, NULL, &logs), 0);
+    for (size_t i = 0, changed = 0; i < logs.gl_pathc; i++) {
+        FILE *file = fopen(logs.gl_pathv[i], "r+");
+        cr_assert(file != NULL);
+        size_t bytes = fread(log, 1, sizeof log, file), at = sizeof log;
+        while (at && log[at - 1] != 'b') at--;
+        if (at) {
+            log[at - 1] = 'c';
+            reseal_file(log, bytes, NULL, 0);
+            rewind(file);
+            cr_assert_eq(fwrite(log, 1, bytes, file), bytes);
+            cr_assert_eq(changed++, 0);
+        }
+        fclose(file);
+    }
+    globfree(&logs);
+    steplog_verify_options options = {.size_bytes = sizeof options, .callback = take_finding};
+    steplog_verify_result result = {.size_bytes = sizeof result};
+    (void)steplog_store_verify(path, &options, &result, &kit_error);
+    cr_assert_eq(result.damage_count, 1);
+    cr_assert_str_eq(seen_what, "content hash of a blob differs");
+    cr_assert(seen.has_steps && seen.step_first == 1);
+    steplog_reader *reader = kit_reader(store);
+    cr_assert_eq(steplog_reader_blob_count(reader, &run), 2);
+    GIVES(CORRUPT, steplog_reader_blob_read(reader, &run, 0, content, BYTES, &kit_error));
+    OK(steplog_reader_blob_read(reader, &run, 1, content, BYTES, &kit_error));
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
 }
