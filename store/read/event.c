@@ -106,7 +106,7 @@ static steplog_status load_moved(const steplog_reader *r, const sl_run *run, sl_
             found = other;
     }
     if (status >= 0)
-        status = found ? is_loaded(found) ? STEPLOG_OK : load(now, found, err)
+        status = found ? is_loaded(found) ? STEPLOG_OK : load(found, err)
                        : sl_fail(err, STEPLOG_MISSING, -1, "a fact was removed meanwhile");
     if (status >= 0 && !copy_texts(event, &(sl_fact){.key = found->key,
                                                      .key_bytes = event->fact.key_bytes,

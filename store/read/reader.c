@@ -178,11 +178,8 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
         if (out->time_last_ns == STEPLOG_TIME_NONE && event->fact.time_ns > out->time_last_ns)
             out->time_last_ns = event->fact.time_ns;
     }
-    sl_selector all = {.text = (char *)(uintptr_t) "*", .text_bytes = 1};
-    steplog_series *list = NULL;
-    size_t count = 0;
-    SL_TRY(sl_reader_find(r, &run->id, &all, &list, &count, err));
-    sl_free(list);
+    size_t count;
+    SL_TRY(sl_reader_series_count(r, run, &count, err));
     out->series_count = count;
     return STEPLOG_OK;
 }

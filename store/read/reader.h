@@ -226,6 +226,8 @@ steplog_status sl_incarnation_names(sl_incarnation *incarnation, sl_name_callbac
 /* All series that match, sorted; *out is the caller's to free. None is not an error here. */
 steplog_status sl_reader_find(steplog_reader *reader, const steplog_id *run, const sl_selector *selector, steplog_series **out,
                               size_t *count, steplog_error *err);
+/* How many there are in a run, without making handles for them. */
+steplog_status sl_reader_series_count(steplog_reader *reader, sl_run *run, size_t *count, steplog_error *err);
 steplog_status sl_reader_series_of(steplog_reader *reader, const steplog_id *run, const sl_incarnation *incarnation,
                                    const char *name, uint32_t bytes, steplog_series *out, steplog_error *err);
 

@@ -151,17 +151,19 @@ static steplog_status find_name(void *context, sl_incarnation *i, const char *na
     return sl_fail(f->err, STEPLOG_NOMEM, -1, "no memory to find series");
 }
 
-static steplog_status find_in_run(finding *f, sl_run *run, int depth)
+/* Calls back for the names of a run and of those it is a fork of. */
+static steplog_status find_in_run(steplog_reader *r, sl_run *run, sl_name_callback callback, void *context, int depth,
+                                  steplog_error *err)
 {
-    SL_TRY(sl_run_load(f->reader, run, f->err));
+    SL_TRY(sl_run_load(r, run, err));
     for (size_t n = 0; n < run->incarnations.count; n++) {
-        sl_incarnation *i = &f->reader->incarnations.items[run->incarnations.items[n]];
+        sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
         uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
         if (i->row_count == 0 || sl_run_is_removed(run, &i->id, last)) continue;
-        SL_TRY(sl_incarnation_names(i, find_name, f, f->err));
+        SL_TRY(sl_incarnation_names(i, callback, context, err));
     }
-    sl_run *parent = run->has_parent && depth < SL_FORK_DEPTH_MAX ? sl_reader_run(f->reader, &run->parent) : NULL;
-    return parent ? find_in_run(f, parent, depth + 1) : STEPLOG_OK;
+    sl_run *parent = run->has_parent && depth < SL_FORK_DEPTH_MAX ? sl_reader_run(r, &run->parent) : NULL;
+    return parent ? find_in_run(r, parent, callback, context, depth + 1, err) : STEPLOG_OK;
 }
 
 static _Thread_local const steplog_reader *sorting_reader;
@@ -183,21 +185,20 @@ static int compare_series(const void *a, const void *b)
 }
 
 /* Takes out the series that are covered by tombstones for good: metric tombstones without steps. */
-static int is_removed_series(steplog_reader *r, const sl_run *run, const sl_series *series)
+static int is_removed_series(steplog_reader *r, const sl_run *run, uint64_t key_hash, const char *name, uint32_t bytes)
 {
     int has_writer = 0;
     if (run->tombstones.count == 0 || run->has_parent) return 0;
     for (size_t n = 0; n < run->incarnations.count; n++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
-        if (i->key_hash != series->key_hash || i->row_count == 0) continue;
+        if (i->key_hash != key_hash || i->row_count == 0) continue;
         uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
         int is_covered = 0;
         for (size_t t = 0; t < run->tombstones.count && !is_covered; t++) {
             const sl_tombstone *tombstone = &run->tombstones.items[t];
             is_covered = !tombstone->has_steps && tombstone->sequence_last >= last &&
                          sl_id_equal(&tombstone->incarnation, &i->id) &&
-                         (!tombstone->metric || (tombstone->metric_bytes == series->name_bytes &&
-                                                 memcmp(tombstone->metric, series->name, series->name_bytes) == 0));
+                         (!tombstone->metric || (tombstone->metric_bytes == bytes && memcmp(tombstone->metric, name, bytes) == 0));
         }
         if (!is_covered) return 0;
         has_writer = 1;
@@ -213,11 +214,13 @@ steplog_status sl_reader_find(steplog_reader *r, const steplog_id *run_id, const
     *count = 0;
     sl_run *run = sl_reader_run(r, run_id);
     if (!run) return sl_fail(err, STEPLOG_MISSING, -1, "no such run");
-    steplog_status status = find_in_run(&f, run, 0);
+    steplog_status status = find_in_run(r, run, find_name, &f, 0, err);
     size_t kept = 0;
-    for (size_t i = 0; i < f.found.count; i++)
-        if (!is_removed_series(r, run, &r->series.items[f.found.items[i].index]))
+    for (size_t i = 0; i < f.found.count; i++) {
+        const sl_series *series = &r->series.items[f.found.items[i].index];
+        if (!is_removed_series(r, run, series->key_hash, series->name, series->name_bytes))
             f.found.items[kept++] = f.found.items[i];
+    }
     f.found.count = kept;
     sorting_reader = r;
     if (status >= 0 && kept) qsort(f.found.items, kept, sizeof *f.found.items, compare_series);
@@ -230,6 +233,52 @@ steplog_status sl_reader_find(steplog_reader *r, const steplog_id *run_id, const
     *count = kept;
     return STEPLOG_OK;
 }
+
+/* ---- counting ---- */
+
+/* A series by the hash of its key and 128 bits of its name: names may be long, and of a run there may be many. */
+typedef struct counted {
+    uint64_t key_hash;
+    XXH128_hash_t name_hash;
+} counted;
+
+typedef struct counting {
+    steplog_reader *reader;
+    const sl_run *run;
+    SL_VEC(counted) known;
+    sl_hash_map seen; /* of those */
+    size_t removed_count;
+    steplog_error *err;
+} counting;
+
+static steplog_status count_name(void *context, sl_incarnation *i, const char *name, uint32_t bytes)
+{
+    counting *c = context;
+    counted fresh = {i->key_hash, XXH3_128bits(name, bytes)};
+    uint64_t hash = sl_scramble(fresh.name_hash.low64 ^ sl_scramble(fresh.key_hash));
+    size_t probe = 0;
+    uint32_t index;
+    while (sl_hash_map_find(&c->seen, hash, &probe, &index)) {
+        const counted *known = &c->known.items[index];
+        if (known->key_hash == fresh.key_hash && XXH128_isEqual(known->name_hash, fresh.name_hash)) return STEPLOG_OK;
+    }
+    if (!SL_VEC_PUSH(&c->known, fresh) || !sl_hash_map_add(&c->seen, hash, (uint32_t)c->known.count - 1))
+        return sl_fail(c->err, STEPLOG_NOMEM, -1, "no memory to count series");
+    c->removed_count += (size_t)is_removed_series(c->reader, c->run, i->key_hash, name, bytes);
+    return STEPLOG_OK;
+}
+
+steplog_status sl_reader_series_count(steplog_reader *r, sl_run *run, size_t *count, steplog_error *err)
+{
+    counting c = {.reader = r, .run = run, .err = err};
+    steplog_status status = find_in_run(r, run, count_name, &c, 0, err);
+    *count = c.known.count - c.removed_count;
+    SL_VEC_FREE(&c.known);
+    sl_hash_map_free(&c.seen);
+    return status;
+}
+
+/* ---- for callers ---- */
 
 steplog_status steplog_reader_find(steplog_reader *r, const steplog_id *run, const char *selector, steplog_series *out,
                                    size_t capacity, size_t *found, steplog_error *err)
