@@ -22,6 +22,8 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return sl_os_read(((log_dump *)context)->d->fd, buffer, bytes, offset);
 }
 
+static uint64_t next_data(void *context, uint64_t offset) { return sl_os_next_data(((log_dump *)context)->d->fd, offset); }
+
 /* ---- header ---- */
 
 static void dump_fixed(sl_dump *d, const uint8_t *in, uint64_t at)
@@ -208,6 +210,7 @@ static steplog_status dump_records(log_dump *l, steplog_error *err)
     sl_log_walk_init(&l->walk, read_file, l, l->file_key, l->header.capacity_bytes, l->header.first_sequence,
                      l->mark.offset, &l->dictionary);
     l->walk.has_heads_only = 1;
+    l->walk.next_data = next_data;
     l->walk.is_same_boot = 1; /* whatever follows damage is worth showing */
     for (;;) {
         uint64_t offset = l->walk.offset;

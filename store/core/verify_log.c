@@ -68,6 +68,8 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return sl_os_read(((log_check *)context)->fd, buffer, bytes, offset);
 }
 
+static uint64_t next_data(void *context, uint64_t offset) { return sl_os_next_data(((log_check *)context)->fd, offset); }
+
 /* ---- header ---- */
 
 static void check_zeros(log_check *c, uint64_t begin, uint64_t end)
@@ -270,6 +272,7 @@ static steplog_status walk_records(log_check *c, steplog_error *err)
     sl_log_walk_init(&c->walk, read_file, c, c->file_key, c->header.capacity_bytes, c->header.first_sequence,
                      c->mark.offset, &c->dictionary);
     c->walk.has_heads_only = 1;
+    c->walk.next_data = next_data;
     c->walk.take_data = hash_part;
     c->walk.data_context = c;
     c->walk.is_same_boot = c->verify->is_local && sl_id_equal(&c->header.host_id, &c->verify->host_id) &&

@@ -25,7 +25,8 @@ void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64
                           .next_sequence = first_sequence,
                           .dictionary = dictionary,
                           .read_bytes = FIRST_WINDOW_BYTES,
-                          .resync_bytes_left = 16 * capacity_bytes};
+                          .resync_bytes_left = 16 * capacity_bytes,
+                          .salvage_bytes_left = 16 * capacity_bytes};
 }
 
 void sl_log_walk_rest(sl_log_walk *walk)
@@ -104,18 +105,34 @@ static sl_record_state decode_at(sl_log_walk *walk, uint64_t offset, sl_record *
     return state;
 }
 
+/* How many of these bytes are zero, in whole words. */
+static size_t zero_bytes(const uint8_t *p, size_t bytes)
+{
+    size_t at = 0;
+    while (at + 8 <= bytes && sl_load64(p + at) == 0) at += 8;
+    return at;
+}
+
 /* Finds the next believable record after a broken one: its check gives a number a little above what was
  * expected. Returns 1 and its offset and number; 0 when there is none. */
 static int find_footing(sl_log_walk *walk, uint64_t from, uint64_t *offset, sl_record *record)
 {
-    for (uint64_t at = from; at + SL_RECORD_HEAD_BYTES + 8 <= walk->capacity_bytes; at += 8) {
+    uint64_t at = from;
+    while (at + SL_RECORD_HEAD_BYTES + 8 <= walk->capacity_bytes) {
         size_t available;
         int os_errno;
         const uint8_t *p = look(walk, at, SL_RECORD_BYTES_MAX, &available, &os_errno);
         if (!p || available < SL_RECORD_HEAD_BYTES + 8) return 0;
-        uint64_t head = sl_load64(p);
-        if (head == 0) continue;
-        uint64_t length = (head & 0xffff) * 8;
+        size_t zeros = zero_bytes(p, available);
+        if (zeros) {
+            int is_all = zeros + 8 > available;
+            at += zeros;
+            uint64_t data = is_all && walk->next_data ? walk->next_data(walk->context, at) : at;
+            if (data > walk->capacity_bytes) data = walk->capacity_bytes;
+            if (data / 8 * 8 > at) at = data / 8 * 8;
+            continue;
+        }
+        uint64_t length = (sl_load64(p) & 0xffff) * 8;
         if (length <= available && length <= walk->resync_bytes_left) walk->resync_bytes_left -= length;
         else if (length > walk->resync_bytes_left) return 0;
         sl_record_state state = sl_record_decode(p, available, walk->file_key, at, walk->next_sequence, record);
@@ -125,8 +142,25 @@ static int find_footing(sl_log_walk *walk, uint64_t from, uint64_t *offset, sl_r
             *offset = at;
             return 1;
         }
+        at += 8;
     }
     return 0;
+}
+
+/* The first words of a broken record. 0 when they can not be read. */
+static int read_words(sl_log_walk *walk, uint64_t offset, sl_broken_record *out)
+{
+    size_t available;
+    int os_errno;
+    const uint8_t *p = look(walk, offset, 16, &available, &os_errno);
+    if (!p || available < 16) return 0;
+    *out = (sl_broken_record){offset, {sl_load64(p), sl_load64(p + 8)}};
+    return 1;
+}
+
+static int is_same_record(const sl_broken_record *a, const sl_broken_record *b)
+{
+    return a->offset == b->offset && a->words[0] == b->words[0] && a->words[1] == b->words[1];
 }
 
 static void give_damage(sl_log_walk *walk, sl_log_item *item, uint64_t offset, uint64_t bytes, uint64_t numbers,
@@ -155,6 +189,9 @@ static broken_record pass_over_damage(sl_log_walk *walk, sl_log_item *item, sl_r
     uint64_t found = 0, begin = walk->offset;
     int is_below_mark = begin < walk->mark_offset;
     if (!is_below_mark && !walk->is_same_boot) return RECORD_IS_END;
+    sl_broken_record broken;
+    int is_final = walk->is_ended && read_words(walk, begin, &broken);
+    if (!is_below_mark && is_final && is_same_record(&broken, &walk->barren)) return RECORD_IS_END;
     if (find_footing(walk, begin + 8, &found, &later)) {
         walk->window_bytes = 0;
         if (decode_at(walk, begin, record, &os_errno) == SL_RECORD_GOOD) return RECORD_IS_WHOLE_NOW;
@@ -163,7 +200,10 @@ static broken_record pass_over_damage(sl_log_walk *walk, sl_log_item *item, sl_r
                     "log record fails its check");
         return RECORD_IS_DAMAGE;
     }
-    if (!is_below_mark) return RECORD_IS_END;
+    if (!is_below_mark) {
+        if (is_final) walk->barren = broken;
+        return RECORD_IS_END;
+    }
     give_damage(walk, item, begin, walk->mark_offset - begin, 0, "log record fails its check and no valid one follows");
     walk->offset = walk->capacity_bytes;
     walk->is_torn = 1;
@@ -372,8 +412,13 @@ uint64_t sl_log_walk_salvageable(sl_log_walk *walk)
 {
     uint64_t count = 0;
     sl_record record;
+    sl_broken_record broken;
+    /* What a restart of the machine left is no longer written either, or counts as that. */
+    int is_final = (walk->is_ended || !walk->is_same_boot) && read_words(walk, walk->offset, &broken);
+    if (is_final && is_same_record(&broken, &walk->counted)) return walk->salvageable_count;
     sl_log_walk scout = *walk; /* shares the window; its place is its own */
     uint64_t at = 0;
+    scout.resync_bytes_left = walk->salvage_bytes_left;
     while (find_footing(&scout, scout.offset + 8, &at, &record)) {
         if (SL_RECORD_IS_NUMBERED(record.kind)) count++;
         scout.offset = at + record.bytes - 8;
@@ -381,5 +426,10 @@ uint64_t sl_log_walk_salvageable(sl_log_walk *walk)
     }
     walk->window = scout.window;
     walk->window_bytes = 0;
+    walk->salvage_bytes_left = scout.resync_bytes_left;
+    if (is_final) {
+        walk->counted = broken;
+        walk->salvageable_count = count;
+    }
     return count;
 }

@@ -12,6 +12,15 @@
 /* Reads up to bytes at offset of the log: how many there are, or a negative errno. */
 typedef int64_t (*sl_log_read)(void *context, void *buffer, size_t bytes, uint64_t offset);
 
+/* What is between offset and the result is zero and need not be read. offset itself when nothing is known. */
+typedef uint64_t (*sl_log_next_data)(void *context, uint64_t offset);
+
+/* Where a record is broken and how it begins: the same again means that nobody wrote it meanwhile. */
+typedef struct sl_broken_record {
+    uint64_t offset;
+    uint64_t words[2];
+} sl_broken_record;
+
 /* Gets the data of a blob part after part; at: where in the data these bytes begin. 0 begins one, perhaps anew. */
 typedef void (*sl_log_blob_part)(void *context, const uint8_t *data, size_t bytes, uint64_t at);
 
@@ -57,6 +66,8 @@ typedef struct sl_log_walk {
     sl_point_base base;
     sl_log_dictionary *dictionary; /* looked up, and filled unless is_replay */
     int is_replay;    /* this stretch was walked before: the dictionary is complete */
+    sl_log_next_data next_data; /* or NULL */
+    int is_ended;     /* nobody appends any more: where nothing valid was found behind a broken record is none */
     int is_same_boot; /* no power cut can have happened since: a hole above the mark is damage too */
     const uint8_t *live; /* the log where it is mapped and written to; only asked whether anything came */
     int is_torn;      /* END was because of a broken record at or above the mark */
@@ -64,7 +75,10 @@ typedef struct sl_log_walk {
     int has_heads_only; /* set after init: of blobs the heads are the content; the data goes to take_data, or nowhere */
     sl_log_blob_part take_data; /* or NULL */
     void *data_context;
-    uint64_t resync_bytes_left; /* bounds what hostile bytes may cost */
+    uint64_t resync_bytes_left, salvage_bytes_left; /* bound what hostile bytes may cost */
+    sl_broken_record barren;  /* nothing was found behind it, and nothing came since */
+    sl_broken_record counted; /* behind it salvageable_count were found, the same */
+    uint64_t salvageable_count;
     uint8_t *window;
     uint64_t window_offset;
     size_t window_bytes;
@@ -98,7 +112,8 @@ typedef struct sl_log_rows {
  * sl_log_walk_next() tells; always where the log is not in memory. */
 uint32_t sl_log_walk_rows(sl_log_walk *walk, sl_log_rows *rows);
 
-/* Looks for valid records behind a torn end, for people: how many numbered ones there are. */
+/* Looks for valid records behind a torn end, for people: how many numbered ones there are. The search costs what is
+ * read, so callers ask once for an end that stays. */
 uint64_t sl_log_walk_salvageable(sl_log_walk *walk);
 
 /* Gives memory back; the walk may go on. */

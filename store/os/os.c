@@ -22,6 +22,12 @@ int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset)
     return (size_t)got == bytes ? 0 : -ENODATA;
 }
 
+uint64_t sl_os_next_data(int fd, uint64_t offset)
+{
+    uint64_t data = sl_os->next_data ? sl_os->next_data(fd, offset) : offset;
+    return data > offset ? data : offset;
+}
+
 int sl_os_write_full(int fd, const void *data, size_t bytes, uint64_t offset)
 {
     for (size_t done = 0; done < bytes;) {

@@ -42,6 +42,8 @@ typedef struct sl_os_table {
     int64_t (*pread)(int fd, void *buffer, size_t bytes, uint64_t offset);        /* may be short: bytes read so far; 0 at the end */
     int64_t (*pwrite)(int fd, const void *data, size_t bytes, uint64_t offset);   /* may be short: bytes written so far,
                                                                                      or the error when none was */
+    uint64_t (*next_data)(int fd, uint64_t offset);                 /* from offset to there no bytes are kept, all are zero;
+                                                                       offset itself when nothing is known. May be NULL. */
     int (*stat)(int fd, sl_os_stat *out);
     int (*stat_name)(int dir, const char *name, sl_os_stat *out);   /* does not follow links */
     int (*allocate)(int fd, uint64_t bytes);                        /* real blocks for [0, bytes), and that size */
@@ -90,6 +92,8 @@ extern const sl_os_table sl_os_posix;
 int64_t sl_os_read(int fd, void *buffer, size_t bytes, uint64_t offset);
 /* The same: 0 when all bytes came, -ENODATA when the file ends before, else -errno. */
 int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset);
+/* next_data, if the table has it. */
+uint64_t sl_os_next_data(int fd, uint64_t offset);
 /* Loops over short writes: 0 or -errno. */
 int sl_os_write_full(int fd, const void *data, size_t bytes, uint64_t offset);
 

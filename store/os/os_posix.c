@@ -204,6 +204,13 @@ static int64_t posix_pread(int fd, void *buffer, size_t bytes, uint64_t offset)
     return (int64_t)done;
 }
 
+static uint64_t posix_next_data(int fd, uint64_t offset)
+{
+    if (offset > INT64_MAX) return offset;
+    off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+    return data >= 0 ? (uint64_t)data : errno == ENXIO ? UINT64_MAX : offset;
+}
+
 /* How large this process may make files. What would go beyond is refused here: the system would send a signal that
  * ends the process. */
 static uint64_t file_bytes_max(void)
@@ -563,6 +570,7 @@ const sl_os_table sl_os_posix = {
     .open = posix_open,
     .close = close_quietly,
     .pread = posix_pread,
+    .next_data = posix_next_data,
     .pwrite = posix_pwrite,
     .stat = posix_stat,
     .stat_name = posix_stat_name,

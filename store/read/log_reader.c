@@ -30,6 +30,8 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return (int64_t)bytes;
 }
 
+static uint64_t next_data(void *context, uint64_t offset) { return sl_os_next_data(((sl_log *)context)->fd, offset); }
+
 static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what, int is_notice)
 {
     if (!is_notice) log->has_damage = 1;
@@ -126,6 +128,7 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
     log->walk.is_same_boot = log->is_same_boot;
     log->walk.live = log->map;
     log->walk.has_heads_only = 1;
+    log->walk.next_data = next_data;
     *out = log;
     return STEPLOG_OK;
 failed:
@@ -279,6 +282,7 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
     if (log->is_gone) return STEPLOG_OK;
     if (log->walk.offset >= log->header.capacity_bytes) return STEPLOG_OK;
     if (!read_slots(log)) return STEPLOG_OK;
+    log->walk.is_ended = log->lock == SL_OS_LOCK_FREE;
     for (;;) {
         sl_log_item item;
         sl_point_base base = log->walk.base;
@@ -327,6 +331,8 @@ void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_poi
     walk->is_same_boot = log->is_same_boot;
     walk->live = log->map;
     walk->has_heads_only = 1;
+    walk->next_data = next_data;
+    walk->is_ended = log->lock == SL_OS_LOCK_FREE;
     if (base) walk->base = *base;
 }
 

@@ -21,6 +21,7 @@ static struct {
     int is_same_boot, read_fails;
     uint64_t late; /* so many reads do not see yet what is written at this place: 8 bytes */
     int late_reads;
+    uint64_t read_bytes;
 } built;
 
 static struct {
@@ -140,6 +141,7 @@ static int64_t read_built(void *context, void *buffer, size_t bytes, uint64_t of
     if (offset >= built.file_bytes) return 0;
     if (bytes > built.file_bytes - offset) bytes = (size_t)(built.file_bytes - offset);
     memcpy(buffer, built.bytes + offset, bytes);
+    built.read_bytes += bytes;
     if (built.late_reads && built.late >= offset && built.late + 8 <= offset + bytes) {
         built.late_reads--;
         memset((uint8_t *)buffer + (built.late - offset), 0, 8);
@@ -657,6 +659,111 @@ Test(log_walk, above_the_mark_ends_at_damage_and_counts_what_is_salvageable)
     walk_all();
     cr_expect_eq(got.count, 2u);
     EXPECT_END(1);
+}
+
+static test_random hole_random;
+
+/* Now and then it does not know, or not exactly. */
+static uint64_t next_built_data(void *context, uint64_t offset)
+{
+    uint64_t data = offset;
+    (void)context;
+    while (data < built.capacity && built.bytes[data] == 0) data++;
+    if (test_random_below(&hole_random, 4) == 0) return offset;
+    if (data == built.capacity) return test_random_below(&hole_random, 2) ? data : UINT64_MAX;
+    uint64_t less = test_random_below(&hole_random, 5000);
+    return data - offset > less ? data - less : data;
+}
+
+Test(log_walk, passes_over_holes_as_if_they_were_read)
+{
+    hole_random = test_random_begin("log_walk, holes");
+    for (int round = 0; round < 60; round++) {
+        sl_log_walk walk;
+        usual_log();
+        built.capacity = built.file_bytes = CAPACITY_MAX;
+        for (int n = 0; n < 3; n++) {
+            put_point(0, 1, 1, 1);
+            uint64_t broken = put_point(0, 2, 1, 1);
+            built.bytes[broken + 20] ^= 1;
+            uint64_t hole = test_random_u64(&hole_random) % 600000 >> test_random_below(&hole_random, 20);
+            built.end += hole / 8 * 8;
+            if (round % 3 && n == 2) break;
+            put_point(0, 3, 1, 1);
+        }
+        if (round % 2) built.mark = built.end;
+        built.is_same_boot = !(round % 4);
+        walk_all();
+        static sl_log_item read_items[16];
+        size_t count = got.count;
+        uint64_t salvageable = got.salvageable;
+        cr_assert_lt(count, 16u);
+        memcpy(read_items, got.items, count * sizeof *read_items);
+        begin(&walk);
+        walk.next_data = next_built_data;
+        go_on(&walk);
+        cr_assert_eq(got.count, count, "round %d: %d of %d", round, (int)got.count, (int)count);
+        for (size_t i = 0; i < count; i++)
+            cr_assert(got.items[i].kind == read_items[i].kind && got.items[i].offset == read_items[i].offset &&
+                      got.items[i].bytes == read_items[i].bytes && got.items[i].sequence == read_items[i].sequence);
+        cr_assert_eq(sl_log_walk_salvageable(&walk), salvageable);
+        sl_log_walk_free(&walk);
+    }
+}
+
+/* Behind a broken record lie words that might begin records, up to the end of a large log. */
+static void log_of_rubbish(void)
+{
+    usual_log();
+    built.capacity = built.file_bytes = CAPACITY_MAX;
+    built.is_same_boot = 1;
+    put_point(0, 1, 1, 1);
+    uint64_t broken = put_point(0, 2, 1, 1);
+    built.bytes[broken + 20] ^= 1;
+    for (uint64_t at = built.end + 4096; at < CAPACITY_MAX; at += 8) sl_store64(built.bytes + at, sl_record_head(64, 1, 0, 0));
+}
+
+Test(log_walk, searches_once_behind_an_end_that_stays)
+{
+    for (int is_same_boot = 0; is_same_boot < 2; is_same_boot++) {
+        sl_log_walk walk;
+        log_of_rubbish();
+        built.is_same_boot = is_same_boot;
+        begin(&walk);
+        walk.is_ended = 1;
+        for (int round = 0; round < 10; round++) {
+            built.read_bytes = 0;
+            go_on(&walk);
+            cr_assert_eq(sl_log_walk_salvageable(&walk), 0u);
+            EXPECT_END(1);
+            if (round) cr_assert_leq(built.read_bytes, 300000u, "%d bytes", (int)built.read_bytes);
+        }
+        size_t seen = got.count;
+        built.bytes[built.end - SL_RECORD_HEAD_BYTES - 24 + 20] ^= 1; /* whole after all */
+        go_on(&walk);
+        cr_assert_eq(got.count, seen + 2);
+        cr_assert_eq(got.items[seen].kind, SL_ITEM_POINT);
+        EXPECT_END(0);
+        sl_log_walk_free(&walk);
+    }
+}
+
+Test(log_walk, searches_again_while_somebody_appends)
+{
+    sl_log_walk walk;
+    log_of_rubbish();
+    begin(&walk);
+    go_on(&walk);
+    EXPECT_END(1);
+    cr_assert_eq(sl_log_walk_salvageable(&walk), 0u);
+    size_t seen = got.count;
+    put_point(0, 3, 1, 1);
+    go_on(&walk);
+    cr_assert_eq(got.count, seen + 3);
+    cr_assert_eq(got.items[seen].kind, SL_ITEM_DAMAGE);
+    cr_assert_eq(got.items[seen + 1].kind, SL_ITEM_POINT);
+    cr_assert_eq(got.items[seen + 1].sequence, 3u);
+    sl_log_walk_free(&walk);
 }
 
 Test(log_walk, below_the_mark_passes_over_damage_and_says_which_numbers_are_missing)

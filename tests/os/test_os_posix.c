@@ -272,6 +272,32 @@ Test(os_file, truncate_and_touch_and_stat_agree)
     sl_os->close(dir);
 }
 
+Test(os_next_data, never_passes_over_what_was_written)
+{
+    const char *path;
+    int dir = new_directory(&path), fd = new_file(dir, "file");
+    uint64_t written = (1 << 20) + 5, end = 4 << 20;
+    cr_assert_eq(sl_os->pwrite(fd, "a", 1, 0), 1);
+    cr_assert_eq(sl_os->pwrite(fd, "b", 1, written), 1);
+    cr_assert_eq(sl_os->truncate(fd, end), 0);
+    cr_expect_eq(sl_os->next_data(fd, 0), 0u);
+    for (uint64_t at = 1; at < written; at += 4099) {
+        uint64_t next = sl_os_next_data(fd, at);
+        cr_assert(next >= at && next <= written, "%llu from %llu on", (unsigned long long)next, (unsigned long long)at);
+    }
+    cr_expect_eq(sl_os->next_data(fd, written), written);
+    cr_expect_geq(sl_os->next_data(fd, end), end);
+    cr_expect_eq(sl_os->next_data(fd, UINT64_MAX), UINT64_MAX);
+    cr_expect_eq(sl_os->next_data(-1, 7), 7u, "nothing is known");
+    sl_os_table table = sl_os_posix;
+    table.next_data = NULL;
+    sl_os = &table;
+    cr_expect_eq(sl_os_next_data(fd, 5000), 5000u);
+    test_os_restore();
+    sl_os->close(fd);
+    sl_os->close(dir);
+}
+
 Test(os_allocate, puts_real_blocks_under_every_byte_and_keeps_what_was_there)
 {
     const char *path;

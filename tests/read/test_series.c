@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-enum { RUNS = 50, COLUMNS = 4096, MOST = 16 << 20 };
+enum { RUNS = 32, COLUMNS = 4096, MOST = 16 << 20 };
 
 Test(series, of_many_runs_are_counted_in_little_memory)
 {
