@@ -74,15 +74,23 @@ static int is_loaded(const sl_event *event)
     return (!event->fact.has_key || event->key) && (!event->fact.has_value || event->value);
 }
 
-static steplog_status load(sl_event *event, steplog_error *err)
+static steplog_status load(const steplog_reader *r, sl_event *event, steplog_error *err)
 {
     sl_record_prefix prefix;
+    sl_record_entry place = {.type = SL_ENTRY_FACT,
+                             .page_offset = event->page_offset,
+                             .content_offset = event->content_offset,
+                             .bytes = event->bytes,
+                             .sequence = event->sequence};
+    const sl_incarnation *i = &r->incarnations.items[event->incarnation];
+    for (size_t s = 0; s < i->sources.count; s++)
+        if (i->sources.items[s].segment == event->segment) place.writer = i->sources.items[s].writer;
     sl_buffer scratch = {0};
     const uint8_t *content = NULL;
     sl_fact fact;
-    steplog_status status = event->log ? sl_log_fact(event->log, &event->log->texts.items[event->text], &scratch, err)
-                                       : sl_segment_record(event->segment, &event->place, &prefix, &content, err);
-    size_t bytes = event->log ? scratch.bytes : event->place.bytes;
+    steplog_status status = event->log ? sl_log_fact(event->log, &event->log->texts.items[event->page_offset], &scratch, err)
+                                       : sl_segment_record(event->segment, &place, &prefix, &content, err);
+    size_t bytes = event->log ? scratch.bytes : event->bytes;
     if (event->log) content = scratch.data;
     if (status >= 0 && !sl_fact_decode(content, bytes, &fact))
         status = sl_fail(err, STEPLOG_CORRUPT, -1, "a fact can not be read again");
@@ -106,7 +114,7 @@ static steplog_status load_moved(const steplog_reader *r, const sl_run *run, sl_
             found = other;
     }
     if (status >= 0)
-        status = found ? is_loaded(found) ? STEPLOG_OK : load(found, err)
+        status = found ? is_loaded(found) ? STEPLOG_OK : load(now, found, err)
                        : sl_fail(err, STEPLOG_MISSING, -1, "a fact was removed meanwhile");
     if (status >= 0 && !copy_texts(event, &(sl_fact){.key = found->key,
                                                      .key_bytes = event->fact.key_bytes,
@@ -120,7 +128,7 @@ static steplog_status load_moved(const steplog_reader *r, const sl_run *run, sl_
 steplog_status sl_event_load(steplog_reader *r, const sl_run *run, sl_event *event, steplog_error *err)
 {
     if (is_loaded(event)) return STEPLOG_OK;
-    steplog_status status = load(event, err);
+    steplog_status status = load(r, event, err);
     /* Its log was sealed meanwhile, and perhaps the segment merged too. */
     for (int tries = 0; status == STEPLOG_MISSING && tries < 100; tries++) status = load_moved(r, run, event, err);
     return status;

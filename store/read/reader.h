@@ -61,10 +61,10 @@ typedef struct sl_event {
     uint32_t kept_bytes;  /* what the reader counts of them */
     uint32_t incarnation; /* index in the reader */
     uint64_t sequence;
-    sl_segment *segment; /* or NULL */
-    sl_record_entry place; /* in the segment */
-    sl_log *log;           /* or NULL */
-    size_t text;           /* in the log */
+    sl_segment *segment;  /* or NULL */
+    sl_log *log;          /* or NULL */
+    uint64_t page_offset; /* in the segment; in the log which text */
+    uint32_t content_offset, bytes;
     int is_in_force, is_undone;
 } sl_event;
 
@@ -85,7 +85,7 @@ typedef struct sl_run {
     int64_t start_time_ns; /* earliest of its writers */
     int is_loaded;
     SL_VEC(sl_event) events;
-    SL_VEC(sl_tombstone) tombstones;
+    SL_VEC(sl_tombstone) tombstones; /* sorted by incarnation: tombstone.c */
     SL_VEC(sl_blob_place) blobs;
     sl_event *name, *project; /* the facts that say so, or NULL */
     uint32_t attempt, attempt_count;
@@ -200,8 +200,14 @@ int sl_run_windows(steplog_reader *reader, const sl_run *run, uint32_t attempt_m
 uint32_t sl_run_highest_attempt(steplog_reader *reader, const sl_run *run, uint32_t *count);
 uint32_t sl_run_largest_attempt_number(steplog_reader *reader, const sl_run *run);
 
+/* ---- tombstone.c ---- */
+/* Collects those in force from the events. 1, or 0 when out of memory. */
+int sl_run_make_tombstones(sl_run *run);
 /* 1 when a record is covered by a tombstone that takes it whole. */
 int sl_run_is_removed(const sl_run *run, const steplog_id *incarnation, uint64_t sequence);
+/* 1 when one without steps covers a metric of it, or all of it. */
+int sl_run_is_metric_removed(const sl_run *run, const steplog_id *incarnation, const char *metric, uint32_t bytes,
+                             uint64_t sequence);
 
 /* ---- selector.c ---- */
 typedef struct sl_selector {

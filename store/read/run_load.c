@@ -274,7 +274,7 @@ static int push_blob(sl_run *run, sl_blob_place *place, const uint8_t *content, 
 static int push_segment_fact(steplog_reader *r, sl_run *run, sl_event *event, const uint8_t *content)
 {
     sl_fact fact;
-    return !sl_fact_decode(content, event->place.bytes, &fact) /* of a later version */ ||
+    return !sl_fact_decode(content, event->bytes, &fact) /* of a later version */ ||
            push_event(r, run, event, &fact);
 }
 
@@ -283,6 +283,11 @@ static steplog_status load_segment_records(steplog_reader *r, sl_run *run, uint3
 {
     sl_segment *segment = source->segment;
     const sl_writer_entry *w = &segment->writers.items[source->writer];
+    size_t fact_count = 0;
+    for (uint32_t n = 0; n < w->record_count; n++)
+        fact_count += segment->records.items[w->record_first + n].type == SL_ENTRY_FACT;
+    if (source->assigned.count && fact_count && !SL_VEC_RESERVE(&run->events, run->events.count + fact_count))
+        return no_memory(err);
     for (uint32_t n = 0; n < w->record_count; n++) {
         const sl_record_entry *entry = &segment->records.items[w->record_first + n];
         sl_record_prefix prefix;
@@ -291,7 +296,12 @@ static steplog_status load_segment_records(steplog_reader *r, sl_run *run, uint3
         steplog_status status = sl_segment_record(segment, entry, &prefix, &content, err);
         if (status == STEPLOG_CORRUPT) continue; /* reported */
         if (status < 0) return status;
-        sl_event event = {.incarnation = index, .sequence = entry->sequence, .segment = segment, .place = *entry};
+        sl_event event = {.incarnation = index,
+                          .sequence = entry->sequence,
+                          .segment = segment,
+                          .page_offset = entry->page_offset,
+                          .content_offset = entry->content_offset,
+                          .bytes = entry->bytes};
         sl_blob_place place = {
             .incarnation = index, .sequence = entry->sequence, .segment = segment, .data_offset = prefix.data_offset};
         if (entry->type == SL_ENTRY_FACT ? !push_segment_fact(r, run, &event, content)
@@ -319,7 +329,7 @@ static steplog_status load_log_records(steplog_reader *r, sl_run *run, uint32_t 
     for (size_t n = 0; n < log->texts.count; n++) {
         const sl_log_text *text = &log->texts.items[n];
         if (!sl_ranges_has(&source->assigned, text->sequence)) continue;
-        sl_event event = {.incarnation = index, .sequence = text->sequence, .log = log, .text = n};
+        sl_event event = {.incarnation = index, .sequence = text->sequence, .log = log, .page_offset = n};
         sl_blob_place place = {.incarnation = index, .sequence = text->sequence, .log = log, .text = n};
         if (text->record_kind == SL_RECORD_FACT ? !push_event(r, run, &event, &text->fact)
                                                 : !push_blob(run, &place, text->content, text->bytes))
@@ -359,62 +369,39 @@ static int compare_blobs(const void *a, const void *b)
     return compare_places(x->incarnation, x->sequence, y->incarnation, y->sequence);
 }
 
+/* What an UNDO takes back. */
+typedef struct undone_place {
+    steplog_id incarnation;
+    uint64_t sequence;
+} undone_place;
+
+static int compare_undone(const void *a, const void *b)
+{
+    const undone_place *x = a, *y = b;
+    int order = memcmp(x->incarnation.bytes, y->incarnation.bytes, 16);
+    if (order) return order;
+    return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
 /* Marks what an UNDO names. 1, or 0 when out of memory. */
 static int mark_undone(steplog_reader *r, sl_run *run)
 {
-    sl_hash_map places = {0};
+    SL_VEC(undone_place) undone = {0};
     int is_good = 1;
-    for (uint32_t i = 0; i < run->events.count && is_good; i++) {
-        const sl_event *event = &run->events.items[i];
-        const steplog_id *id = &r->incarnations.items[event->incarnation].id;
-        if (event->fact.kind != STEPLOG_EVENT_UNDO)
-            is_good = sl_hash_map_add(&places, sl_scramble(sl_hash_id(id) + event->sequence), i);
-    }
     for (size_t i = 0; i < run->events.count && is_good; i++) {
         const sl_fact *undo = &run->events.items[i].fact;
-        size_t probe = 0;
-        uint32_t index;
-        if (undo->kind != STEPLOG_EVENT_UNDO || !undo->has_target) continue;
-        uint64_t hash = sl_scramble(sl_hash_id(&undo->target) + undo->target_sequence);
-        while (sl_hash_map_find(&places, hash, &probe, &index)) {
-            sl_event *event = &run->events.items[index];
-            if (event->sequence != undo->target_sequence ||
-                !sl_id_equal(&r->incarnations.items[event->incarnation].id, &undo->target))
-                continue;
-            if (event->is_undone) break; /* another UNDO named it: all that are there were marked */
-            event->is_undone = 1;
-        }
+        if (undo->kind == STEPLOG_EVENT_UNDO && undo->has_target)
+            is_good = SL_VEC_PUSH(&undone, (undone_place){undo->target, undo->target_sequence});
     }
-    sl_hash_map_free(&places);
+    if (undone.count) qsort(undone.items, undone.count, sizeof *undone.items, compare_undone);
+    for (size_t i = 0; i < run->events.count && is_good && undone.count; i++) {
+        sl_event *event = &run->events.items[i];
+        undone_place place = {r->incarnations.items[event->incarnation].id, event->sequence};
+        if (event->fact.kind != STEPLOG_EVENT_UNDO)
+            event->is_undone = bsearch(&place, undone.items, undone.count, sizeof place, compare_undone) != NULL;
+    }
+    SL_VEC_FREE(&undone);
     return is_good;
-}
-
-static int make_tombstones(sl_run *run)
-{
-    for (size_t i = 0; i < run->events.count; i++) {
-        const sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_TOMBSTONE || event->is_undone || !event->fact.has_target) continue;
-        sl_tombstone tombstone = {.incarnation = event->fact.target,
-                                  .sequence_last = event->fact.target_sequence,
-                                  .metric = event->fact.has_key ? event->key : NULL,
-                                  .metric_bytes = event->fact.key_bytes,
-                                  .has_steps = event->fact.has_steps,
-                                  .step_begin = event->fact.step_begin,
-                                  .step_end = event->fact.step_end,
-                                  .time_ns = event->fact.time_ns,
-                                  .is_whole = !event->fact.has_key && !event->fact.has_steps};
-        if (!SL_VEC_PUSH(&run->tombstones, tombstone)) return 0;
-    }
-    return 1;
-}
-
-int sl_run_is_removed(const sl_run *run, const steplog_id *incarnation, uint64_t sequence)
-{
-    for (size_t i = 0; i < run->tombstones.count; i++) {
-        const sl_tombstone *t = &run->tombstones.items[i];
-        if (t->is_whole && sequence <= t->sequence_last && sl_id_equal(&t->incarnation, incarnation)) return 1;
-    }
-    return 0;
 }
 
 static int is_kept_for_ever(const sl_event *event)
@@ -545,7 +532,7 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
     sorting_reader = r;
     if (run->events.count) qsort(run->events.items, run->events.count, sizeof *run->events.items, compare_events);
     if (run->blobs.count) qsort(run->blobs.items, run->blobs.count, sizeof *run->blobs.items, compare_blobs);
-    int is_good = mark_undone(r, run) && make_tombstones(run);
+    int is_good = mark_undone(r, run) && sl_run_make_tombstones(run);
     if (is_good) {
         settle_history(r, run);
         read_ends_and_fork(r, run);

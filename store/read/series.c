@@ -193,14 +193,7 @@ static int is_removed_series(steplog_reader *r, const sl_run *run, uint64_t key_
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
         if (i->key_hash != key_hash || i->row_count == 0) continue;
         uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
-        int is_covered = 0;
-        for (size_t t = 0; t < run->tombstones.count && !is_covered; t++) {
-            const sl_tombstone *tombstone = &run->tombstones.items[t];
-            is_covered = !tombstone->has_steps && tombstone->sequence_last >= last &&
-                         sl_id_equal(&tombstone->incarnation, &i->id) &&
-                         (!tombstone->metric || (tombstone->metric_bytes == bytes && memcmp(tombstone->metric, name, bytes) == 0));
-        }
-        if (!is_covered) return 0;
+        if (!sl_run_is_metric_removed(run, &i->id, name, bytes, last)) return 0;
         has_writer = 1;
     }
     return has_writer;
