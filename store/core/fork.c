@@ -11,7 +11,7 @@
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registry_once = PTHREAD_ONCE_INIT;
-static _Atomic uint64_t *process_page; /* 1; zero in a child whose fork handlers did not run; NULL where there is none */
+static _Atomic uint64_t *process_page; /* 1; zero in a child whose fork handlers did not run; NULL: none */
 static steplog_store *stores;
 static sigset_t mask_before_fork; /* of the thread that forks; under registry_lock */
 

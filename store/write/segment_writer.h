@@ -70,8 +70,8 @@ steplog_status sl_segment_writer_end(sl_segment_writer *writer, const sl_ranges 
 /* Bytes written so far. */
 uint64_t sl_segment_writer_bytes(const sl_segment_writer *writer);
 
-/* Writes the tables, syncs, renames, syncs the directory. name receives "seg/<level>/<id>.seg" (80 bytes), "" when it was
- * not tried to give it. The handle is gone in any case. On failure nothing was published, unless *is_named is 1: then
+/* Writes the tables, syncs, renames, syncs the directory. name receives "seg/<level>/<id>.seg" (80 bytes), "" when it
+ * was not tried to give it. The handle is gone in any case. On failure nothing was published, unless *is_named is 1: then
  * the directory could not be synced. Both may be NULL. */
 steplog_status sl_segment_writer_publish(sl_segment_writer *writer, char *name, int *is_named, steplog_error *err);
 

@@ -1,4 +1,4 @@
-/* Recovery when the logs of one dead writer cannot be sealed: those of the others are sealed, and later it is tried again. */
+/* Recovery when the logs of one dead writer cannot be sealed: the others' are, and later it is tried again. */
 #include "steplog.h"
 
 #include "format/log_header.h"
@@ -98,8 +98,8 @@ Test(recover_others, are_sealed_when_one_cannot_be_and_it_is_tried_again)
     unsigned rounds = 0, before = failed_count;
     for (; rounds < 1000; rounds++, now_ns += 20000000) steplog_store_tick(store, 1000, NULL);
     cr_assert(failed_count > before, "it was not tried again");
-    cr_assert(failed_count - before <= 12 * before, "%u reads failed in 1000 rounds, %u in the first", failed_count - before,
-              before);
+    cr_assert(failed_count - before <= 12 * before, "%u reads failed in 1000 rounds, %u in the first",
+              failed_count - before, before);
     is_failing = 0;
     for (; rounds < 10000 && log_count; rounds++, now_ns += 20000000) {
         OK(steplog_store_tick(store, 1000, &kit_error));
