@@ -1,5 +1,5 @@
-/* format/checksum.c: which way long data is hashed, chosen once by what the processor has; the seed of tables in memory,
- * drawn once. */
+/* format/checksum.c: which way long data is hashed, chosen once by what the processor has; the seed of tables in
+ * memory, drawn once. */
 #include "format/checksum.h"
 
 #include "format/checksum_avx2.h"

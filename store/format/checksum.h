@@ -26,8 +26,8 @@ static inline uint64_t sl_hash(const void *data, size_t bytes)
     return bytes <= SL_HASH_SHORT_BYTES_MAX ? XXH3_64bits(data, bytes) : sl_hash_long(data, bytes);
 }
 
-/* For tables in memory: the seed is another one in each process, so that no one who makes a file can choose what shares a
- * place in a table. Nothing on disk and no order of results may come from it. */
+/* For tables in memory: the seed is another one in each process, so that no one who makes a file can choose what shares
+ * a place in a table. Nothing on disk and no order of results may come from it. */
 uint64_t sl_hash_seed(void);
 
 static inline uint64_t sl_hash_text(const void *data, size_t bytes)

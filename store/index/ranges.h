@@ -10,8 +10,8 @@ typedef struct sl_range {
 
 typedef SL_VEC(sl_range) sl_ranges;
 
-/* All return 1, or 0 when out of memory (the set may then hold less). Adding one range costs as much as there are behind
- * it; what takes two sets costs as much as both. */
+/* All return 1, or 0 when out of memory (the set may then hold less). Adding one range costs as much as there are
+ * behind it; what takes two sets costs as much as both. */
 int sl_ranges_add(sl_ranges *set, uint64_t begin, uint64_t end);
 int sl_ranges_copy(sl_ranges *to, const sl_ranges *from);
 int sl_ranges_subtract(sl_ranges *set, const sl_ranges *other);

@@ -34,10 +34,10 @@ static int intersect(sl_ranges *set, const sl_ranges *other)
 /* ---- who gives what ----
  *
  * Each range that a file holds or has dropped is a claim. One pass through the numbers, upward, keeps those that have
- * begun in a heap and gives each stretch to the first of them: by source, what it holds before what it dropped. A segment
- * that can not read what is its turn, and that others hold as well, gives it up: its claim goes on behind that, and what
- * it gave up is claimed for it again after all others. However many sources and ranges there are, each is looked at when
- * it begins and when it ends. */
+ * begun in a heap and gives each stretch to the first of them: by source, what it holds before what it dropped. A
+ * segment that can not read what is its turn, and that others hold as well, gives it up: its claim goes on behind that,
+ * and what it gave up is claimed for it again after all others. However many sources and ranges there are, each is
+ * looked at when it begins and when it ends. */
 
 typedef struct claim {
     uint64_t begin, end;
@@ -143,7 +143,8 @@ static steplog_status ask_segment(assignment *a, size_t source, steplog_error *e
     const sl_ranges *broken;
     if (a->is_asked[source]) return STEPLOG_OK;
     SL_TRY(sl_segment_broken(asked->segment, asked->writer, &broken, err));
-    if (!sl_ranges_copy(&a->unread[source], broken) || !intersect(&a->unread[source], &a->shared)) return no_memory(err);
+    if (!sl_ranges_copy(&a->unread[source], broken) || !intersect(&a->unread[source], &a->shared))
+        return no_memory(err);
     a->is_asked[source] = 1;
     return STEPLOG_OK;
 }

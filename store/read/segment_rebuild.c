@@ -319,7 +319,8 @@ static int make_ranges(rebuild *r)
         is_good = collect_held(s, writer, &r->chunk, &ranges) && put_ranges(s, w, SL_RANGE_HELD, &ranges);
         while (at < r->dropped.count && r->dropped.items[at].writer < w) at++;
         for (; at < r->dropped.count && r->dropped.items[at].writer == w && is_good; at++)
-            is_good = sl_range_pile_add(&ranges, r->dropped.items[at].sequence_begin, r->dropped.items[at].sequence_end);
+            is_good = sl_range_pile_add(&ranges, r->dropped.items[at].sequence_begin,
+                                        r->dropped.items[at].sequence_end);
         is_good = is_good && put_ranges(s, w, SL_RANGE_DROPPED, &ranges);
     }
     sl_range_pile_free(&ranges);

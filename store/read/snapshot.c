@@ -75,8 +75,10 @@ static sl_log *find_log(steplog_reader *r, const char *path)
 {
     size_t probe = 0;
     uint32_t index;
-    while (sl_hash_map_find(&r->logs_by_name, hash_name(path), &probe, &index))
-        if (strcmp(r->logs.items[index]->name, path) == 0 && !r->logs.items[index]->is_gone) return r->logs.items[index];
+    while (sl_hash_map_find(&r->logs_by_name, hash_name(path), &probe, &index)) {
+        sl_log *log = r->logs.items[index];
+        if (strcmp(log->name, path) == 0 && !log->is_gone) return log;
+    }
     return NULL;
 }
 

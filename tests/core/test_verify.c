@@ -617,8 +617,8 @@ static int list_more(int dir, sl_os_name_callback callback, void *context)
     return result;
 }
 
-/* Names that each were compared with all before them would be compared 80 billion times. These came and went: no more is
- * said of them. */
+/* Names that each were compared with all before them would be compared 80 billion times. These came and went: no more
+ * is said of them. */
 Test(verify, of_a_directory_with_many_names_takes_as_long_as_they_are_many)
 {
     static sl_os_table listing_more;

@@ -101,8 +101,8 @@ Test(checksum, of_long_data_is_the_same_whatever_the_processor_has)
             cr_assert_eq(sl_hash(bytes + from, size), XXH3_64bits(bytes + from, size), "%zu bytes", size);
 }
 
-/* Two texts that XXH3 of a known seed can not tell apart: where 32 of 64 bits cancel the secret the other 32 only count in
- * a sum. Whoever makes a file can make as many as he likes. */
+/* Two texts that XXH3 of a known seed can not tell apart: where 32 of 64 bits cancel the secret the other 32 only count
+ * in a sum. Whoever makes a file can make as many as he likes. */
 Test(checksum, of_texts_in_tables_can_not_be_made_to_collide)
 {
     enum { LANE = 3, WORDS = 64 };

@@ -102,7 +102,8 @@ Test(coverage, each_number_is_read_from_the_first_source_that_can_give_it)
         }
         expect(sources, count, covered, dropped);
         OK(sl_incarnation_assign(&i, &kit_error));
-        for (size_t s = 0; s < count; s++) check_set(&i.sources.items[s].assigned, sources[s].given, "what is given", s);
+        for (size_t s = 0; s < count; s++)
+            check_set(&i.sources.items[s].assigned, sources[s].given, "what is given", s);
         check_set(&i.covered, covered, "what is covered", count);
         check_set(&i.dropped, dropped, "what was dropped", count);
         for (size_t s = 0; s < count; s++) {
@@ -118,8 +119,8 @@ Test(coverage, each_number_is_read_from_the_first_source_that_can_give_it)
     }
 }
 
-/* A million sources, the first of which hold the last numbers: one by one they would move 8 TB. Each number is held twice,
- * each other one is broken where it is read first. */
+/* A million sources, the first of which hold the last numbers: one by one they would move 8 TB. Each number is held
+ * twice, each other one is broken where it is read first. */
 Test(coverage, of_a_million_sources_is_found_in_one_pass)
 {
     sl_segment segment = {.checks = calloc(MANY, sizeof *segment.checks)};

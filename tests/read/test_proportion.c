@@ -152,7 +152,7 @@ Test(proportion, writers_that_are_there_twice_are_damage)
 /* Each beginning of an id would make a place in a table of its own, if an id were its own hash. */
 static void check_ids(int are_runs)
 {
-    enum { WRITERS = 250000 };
+    enum { WRITERS = 150000 };
     made m = begin_store();
     sl_ranges held = {0};
     cr_assert(sl_ranges_add(&held, 1, 2));
@@ -185,10 +185,10 @@ static void spoil_trailer(const char *path)
     cr_assert(fseek(file, -100, SEEK_END) == 0 && fputc(byte ^ 1, file) != EOF && fclose(file) == 0);
 }
 
-/* A quarter of a million writers; the last has dropped a million ranges. */
+/* 150,000 writers; the last has dropped a million ranges. */
 Test(proportion, writers_beside_dropped_ranges_in_a_rebuilt_segment)
 {
-    enum { WRITERS = 250000 };
+    enum { WRITERS = 150000 };
     made m = begin_store();
     sl_ranges held = {0}, dropped = {0};
     cr_assert(sl_ranges_add(&held, 1, 2));
