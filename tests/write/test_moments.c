@@ -17,7 +17,8 @@ enum { COLUMNS = 20 };
 
 static const sl_os_table *under; /* what sl_os was before */
 static sl_os_table hooked;
-static sim *machine;
+static sim *machine, *after; /* a power cut */
+static steplog_store *store;
 static steplog_writer *writer;
 
 static uint32_t lose_everything(void *context, uint32_t count, uint32_t newest)
@@ -45,7 +46,24 @@ static sim_crash *crash_here(void)
 }
 
 /* Goes on with the machine as a power cut leaves it that takes all that was not synced. */
-static void cut_power(sim_crash *crash) { sim_use(sim_crash_state(crash, 0, lose_everything, NULL)); }
+static void cut_power(sim_crash *crash)
+{
+    after = sim_crash_state(crash, 0, lose_everything, NULL);
+    sim_crash_free(crash);
+    sl_os = under;
+    sim_stop(machine);
+    steplog_writer_close(writer, 0, NULL);
+    steplog_store_close(store, NULL);
+    writer = NULL;
+    sim_use(after);
+}
+
+static void end_machine(void)
+{
+    sim_use(NULL);
+    sim_free(after);
+    sim_free(machine);
+}
 
 static steplog_status append(steplog_schema schema, int64_t step)
 {
@@ -56,21 +74,21 @@ static steplog_status append(steplog_schema schema, int64_t step)
 
 static size_t rows_after(const steplog_id *run, const char *selector)
 {
-    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD, 0);
-    steplog_reader *reader = kit_reader(store);
+    steplog_store *again = kit_store("store", STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(again);
     kit_rows rows = kit_read(reader, run, selector, NULL);
     size_t count = rows.row_count;
     kit_rows_free(&rows);
     steplog_reader_close(reader);
-    kit_store_close(store);
+    kit_store_close(again);
     return count;
 }
 
 /* The number of the run's gap of this key; -1: there is none. */
 static int64_t gap_of(const steplog_id *run, const char *key)
 {
-    steplog_store *store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
-    steplog_reader *reader = kit_reader(store);
+    steplog_store *again = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(again);
     int64_t number = -1;
     for (size_t i = 0; i < steplog_reader_event_count(reader, run); i++) {
         steplog_event event = {.size_bytes = sizeof event};
@@ -79,7 +97,7 @@ static int64_t gap_of(const steplog_id *run, const char *key)
             number = event.number;
     }
     steplog_reader_close(reader);
-    kit_store_close(store);
+    kit_store_close(again);
     return number;
 }
 
@@ -106,7 +124,7 @@ Test(moments, a_sync_while_logs_are_changed_tells_nothing_that_is_not_durable)
     begin_machine();
     hooked.pwrite = sync_while_rotating;
     sl_os = &hooked;
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
     writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
     steplog_schema schema = kit_schema(writer, "m", COLUMNS);
@@ -121,6 +139,7 @@ Test(moments, a_sync_while_logs_are_changed_tells_nothing_that_is_not_durable)
     size_t rows = rows_after(&run, "m0");
     cr_assert(durable_told <= rows + others, "%d records were told to be durable, %zu rows are", (int)durable_told, rows);
     cr_assert(rows >= 100);
+    end_machine();
 }
 
 static int stage, first_fd;
@@ -151,7 +170,7 @@ Test(moments, a_sync_that_fails_while_logs_are_changed_leaves_each_log_once)
     begin_machine();
     hooked.pwrite = fail_while_rotating;
     sl_os = &hooked;
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
     writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
     steplog_schema schema = kit_schema(writer, "m", COLUMNS);
@@ -171,6 +190,7 @@ Test(moments, a_sync_that_fails_while_logs_are_changed_leaves_each_log_once)
     kit_writer_close(writer);
     kit_store_close(store);
     cr_assert_eq(rows_after(&run, "m0"), kept);
+    end_machine();
 }
 
 /* ---- a full disk ---- */
@@ -198,7 +218,6 @@ Test(moments, refused_appends_do_not_wait_for_a_sealer_that_has_no_room)
     sl_os = &hooked;
     steplog_store_options options = {
         .size_bytes = sizeof options, .flags = STEPLOG_CREATE, .log_bytes = 1 << 20, .backlog_bytes = 2 << 20};
-    steplog_store *store;
     OK(steplog_store_open(test_path(test_temp_dir(), "store"), &options, &store, &kit_error));
     writer = kit_writer(store, "run", 0, 0);
     steplog_schema schema = kit_schema(writer, "m", COLUMNS);
@@ -222,7 +241,7 @@ Test(moments, refused_appends_do_not_wait_for_a_sealer_that_has_no_room)
 IN_BOTH_MODES(moments, what_a_full_disk_refused_is_durable_with_the_rest)
 {
     begin_machine();
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
     writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
     steplog_schema schema = kit_schema(writer, "m", COLUMNS);
@@ -237,13 +256,14 @@ IN_BOTH_MODES(moments, what_a_full_disk_refused_is_durable_with_the_rest)
     OK(steplog_writer_sync(writer, &kit_error));
     cut_power(crash_here());
     cr_assert_eq(gap_of(&run, "refused"), refused * COLUMNS);
+    end_machine();
 }
 
 /* A log that is full, and whose sync fails when there is room again: its gap moves with what it counted. */
 IN_BOTH_MODES(moments, what_a_full_disk_refused_moves_with_a_log_that_failed)
 {
     begin_machine();
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
     writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
     steplog_schema schema = kit_schema(writer, "m", COLUMNS);
@@ -261,6 +281,7 @@ IN_BOTH_MODES(moments, what_a_full_disk_refused_moves_with_a_log_that_failed)
     cr_assert_eq(gap_of(&run, "refused"), refused * COLUMNS);
     cut_power(crash_here());
     cr_assert_eq(gap_of(&run, "refused"), refused * COLUMNS);
+    end_machine();
 }
 
 /* ---- in the middle of a record ---- */
@@ -275,11 +296,11 @@ static int64_t sync_between_parts(int fd, const void *data, size_t bytes, uint64
 
 static size_t blob_count(const steplog_id *run)
 {
-    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD, 0);
-    steplog_reader *reader = kit_reader(store);
+    steplog_store *again = kit_store("store", STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(again);
     size_t count = steplog_reader_blob_count(reader, run);
     steplog_reader_close(reader);
-    kit_store_close(store);
+    kit_store_close(again);
     return count;
 }
 
@@ -288,7 +309,7 @@ Test(moments, a_blob_that_was_synced_in_parts_is_moved_whole)
     begin_machine();
     hooked.pwrite = sync_between_parts;
     sl_os = &hooked;
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 1 << 20);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 1 << 20);
     writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
     for (int i = 0; i < 5; i++) kit_log(writer, "m", i, i);
@@ -308,13 +329,14 @@ Test(moments, a_blob_that_was_synced_in_parts_is_moved_whole)
     cut_power(crash_here());
     cr_assert_eq(rows_after(&run, "m"), 9);
     cr_assert_eq(blob_count(&run), 1);
+    end_machine();
 }
 
 /* An append stores its tail before its number: a sync in between marks the one without the other. */
 IN_BOTH_MODES(moments, a_sync_between_the_tail_and_its_number_is_made_good_by_the_next)
 {
     begin_machine();
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
     writer = kit_writer(store, "run", 0, 0);
     for (int i = 0; i < 5; i++) kit_log(writer, "m", i, i);
     sl_row_log *log = atomic_load(&writer->log);
@@ -326,4 +348,5 @@ IN_BOTH_MODES(moments, a_sync_between_the_tail_and_its_number_is_made_good_by_th
     cr_assert_eq(kit_stats(writer).durable_sequence, kit_stats(writer).last_sequence);
     kit_writer_close(writer);
     kit_store_close(store);
+    end_machine();
 }
