@@ -22,7 +22,10 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return sl_os_read(((log_dump *)context)->d->fd, buffer, bytes, offset);
 }
 
-static uint64_t next_data(void *context, uint64_t offset) { return sl_os_next_data(((log_dump *)context)->d->fd, offset); }
+static uint64_t next_data(void *context, uint64_t offset)
+{
+    return sl_os_next_data(((log_dump *)context)->d->fd, offset);
+}
 
 /* ---- header ---- */
 

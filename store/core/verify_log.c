@@ -68,7 +68,10 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return sl_os_read(((log_check *)context)->fd, buffer, bytes, offset);
 }
 
-static uint64_t next_data(void *context, uint64_t offset) { return sl_os_next_data(((log_check *)context)->fd, offset); }
+static uint64_t next_data(void *context, uint64_t offset)
+{
+    return sl_os_next_data(((log_check *)context)->fd, offset);
+}
 
 /* ---- header ---- */
 

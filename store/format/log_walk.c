@@ -10,7 +10,8 @@
 #include "format/fact_codec.h"
 
 #define WINDOW_BYTES (256u * 1024)
-#define TEXT_BYTES_MAX (SL_FACT_HEAD_BYTES + 40u + STEPLOG_NAME_BYTES_MAX + STEPLOG_VALUE_BYTES_MAX) /* that is no blob */
+/* Of a text that is no blob: a fact with steps, a target, a key and a value. */
+#define TEXT_BYTES_MAX (SL_FACT_HEAD_BYTES + 40u + STEPLOG_NAME_BYTES_MAX + STEPLOG_VALUE_BYTES_MAX)
 #define FIRST_WINDOW_BYTES 4096u /* enough to see that nothing came: who follows a log asks often */
 
 void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64_t file_key, uint64_t capacity_bytes,

@@ -42,8 +42,9 @@ typedef struct sl_os_table {
     int64_t (*pread)(int fd, void *buffer, size_t bytes, uint64_t offset);        /* may be short: bytes read so far; 0 at the end */
     int64_t (*pwrite)(int fd, const void *data, size_t bytes, uint64_t offset);   /* may be short: bytes written so far,
                                                                                      or the error when none was */
-    uint64_t (*next_data)(int fd, uint64_t offset);                 /* from offset to there no bytes are kept, all are zero;
-                                                                       offset itself when nothing is known. May be NULL. */
+    uint64_t (*next_data)(int fd, uint64_t offset);                 /* up to there no bytes are kept, all are zero;
+                                                                       offset itself when nothing is known. May be
+                                                                       NULL. */
     int (*stat)(int fd, sl_os_stat *out);
     int (*stat_name)(int dir, const char *name, sl_os_stat *out);   /* does not follow links */
     int (*allocate)(int fd, uint64_t bytes);                        /* real blocks for [0, bytes), and that size */

@@ -1,7 +1,7 @@
 /* read/event.c: one record of a run's history.
  *
- * Its short texts are kept. A long one is read again from its file when it is asked for: hundreds of them, of a MiB each,
- * may stand in pages that LZ4 made short. What was asked for stays until the next refresh. */
+ * Its short texts are kept. A long one is read again from its file when it is asked for: hundreds of them, of a MiB
+ * each, may stand in pages that LZ4 made short. What was asked for stays until the next refresh. */
 #include "read/reader.h"
 
 #include "base/error.h"
@@ -88,10 +88,15 @@ static steplog_status load(const steplog_reader *r, sl_event *event, steplog_err
     sl_buffer scratch = {0};
     const uint8_t *content = NULL;
     sl_fact fact;
-    steplog_status status = event->log ? sl_log_fact(event->log, &event->log->texts.items[event->page_offset], &scratch, err)
-                                       : sl_segment_record(event->segment, &place, &prefix, &content, err);
-    size_t bytes = event->log ? scratch.bytes : event->bytes;
-    if (event->log) content = scratch.data;
+    steplog_status status;
+    size_t bytes = event->bytes;
+    if (event->log) {
+        status = sl_log_fact(event->log, &event->log->texts.items[event->page_offset], &scratch, err);
+        content = scratch.data;
+        bytes = scratch.bytes;
+    } else {
+        status = sl_segment_record(event->segment, &place, &prefix, &content, err);
+    }
     if (status >= 0 && !sl_fact_decode(content, bytes, &fact))
         status = sl_fail(err, STEPLOG_CORRUPT, -1, "a fact can not be read again");
     if (status >= 0 && !copy_texts(event, &fact)) status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a fact");
@@ -110,7 +115,8 @@ static steplog_status load_moved(const steplog_reader *r, const sl_run *run, sl_
     sl_event *found = NULL;
     for (size_t i = 0; status >= 0 && i < again->events.count && !found; i++) {
         sl_event *other = &again->events.items[i];
-        if (other->sequence == event->sequence && sl_id_equal(&now->incarnations.items[other->incarnation].id, incarnation))
+        if (other->sequence == event->sequence &&
+            sl_id_equal(&now->incarnations.items[other->incarnation].id, incarnation))
             found = other;
     }
     if (status >= 0)

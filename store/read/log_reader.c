@@ -218,7 +218,8 @@ static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *b
 static void copy_fact_texts(sl_log *log, sl_log_text *text)
 {
     sl_fact *fact = &text->fact;
-    if (fact->value_bytes > KEPT_VALUE_BYTES || log->kept_bytes + fact->value_bytes > KEPT_BYTES_MAX) fact->value = NULL;
+    int is_kept = fact->value_bytes <= KEPT_VALUE_BYTES && log->kept_bytes + fact->value_bytes <= KEPT_BYTES_MAX;
+    if (!is_kept) fact->value = NULL;
     text->bytes = fact->key_bytes + (fact->value ? fact->value_bytes : 0);
     text->content = sl_alloc(text->bytes);
     if (!text->content) return;

@@ -363,7 +363,8 @@ steplog_status steplog_reader_fact(steplog_reader *r, const steplog_id *id, cons
     if (!run || !key || !value) return run ? STEPLOG_MISUSE : STEPLOG_MISSING;
     for (size_t i = run->events.count; i-- > 0;) {
         sl_event *event = &run->events.items[i];
-        if (event->fact.kind != STEPLOG_EVENT_SET || !event->is_in_force || !sl_event_may_be_of_key(event, key)) continue;
+        if (event->fact.kind != STEPLOG_EVENT_SET || !event->is_in_force) continue;
+        if (!sl_event_may_be_of_key(event, key)) continue;
         SL_TRY(sl_event_load(r, run, event, NULL));
         if (strcmp(event->key, key) != 0) continue;
         *value = event->value;

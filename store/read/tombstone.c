@@ -44,7 +44,8 @@ int sl_run_make_tombstones(sl_run *run)
 static int is_covered(const sl_run *run, const steplog_id *incarnation, const char *metric, uint32_t bytes,
                       uint64_t sequence)
 {
-    sl_tombstone wanted = {.incarnation = *incarnation, .metric = metric, .metric_bytes = bytes, .sequence_last = UINT64_MAX};
+    sl_tombstone wanted = {
+        .incarnation = *incarnation, .metric = metric, .metric_bytes = bytes, .sequence_last = UINT64_MAX};
     size_t low = 0, high = run->tombstones.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

@@ -133,12 +133,12 @@ Test(fact_codec, texts_are_no_longer_than_their_limits)
     memset(text, 'a', STEPLOG_VALUE_BYTES_MAX + 1);
     for (uint32_t more = 0; more < 2; more++) {
         sl_buffer key = {0}, value = {0}, name = {0}, type = {0};
-        sl_fact_encode(&(sl_fact){.kind = 1, .has_key = 1, .key = text, .key_bytes = STEPLOG_NAME_BYTES_MAX + more}, &key);
-        sl_fact_encode(&(sl_fact){.kind = 7, .has_value = 1, .value = text, .value_bytes = STEPLOG_VALUE_BYTES_MAX + more},
-                       &value);
-        sl_blob_encode(&(sl_blob){.name = text, .name_bytes = STEPLOG_NAME_BYTES_MAX + more}, &name);
-        sl_blob_encode(&(sl_blob){.name = text, .name_bytes = 1, .content_type = text,
-                                  .content_type_bytes = STEPLOG_NAME_BYTES_MAX + more}, &type);
+        uint32_t name_bytes = STEPLOG_NAME_BYTES_MAX + more, value_bytes = STEPLOG_VALUE_BYTES_MAX + more;
+        sl_fact_encode(&(sl_fact){.kind = 1, .has_key = 1, .key = text, .key_bytes = name_bytes}, &key);
+        sl_fact_encode(&(sl_fact){.kind = 7, .has_value = 1, .value = text, .value_bytes = value_bytes}, &value);
+        sl_blob_encode(&(sl_blob){.name = text, .name_bytes = name_bytes}, &name);
+        sl_blob_encode(
+            &(sl_blob){.name = text, .name_bytes = 1, .content_type = text, .content_type_bytes = name_bytes}, &type);
         cr_expect_eq(is_taken(fact_again, key.data, key.bytes), !more);
         cr_expect_eq(is_taken(fact_again, value.data, value.bytes), !more);
         cr_expect_eq(is_taken(blob_again, name.data, name.bytes), !more);

@@ -449,7 +449,7 @@ Test(log_walk, gives_the_data_of_blobs_apart)
         sl_blob blob = {.data_bytes = bytes,
                         .name = name,
                         .content_type = name,
-                        .name_bytes = 1 + (uint32_t)(test_random_u64(&random) % sizeof name >> test_random_below(&random, 17)),
+                        .name_bytes = 1 + (uint32_t)test_random_below(&random, sizeof name >> round % 17),
                         .content_type_bytes = (uint32_t)test_random_below(&random, 1000)};
         sl_buffer body = {0};
         sl_blob_encode(&blob, &body);
@@ -493,8 +493,8 @@ Test(log_walk, keeps_little_of_texts_that_are_too_long)
         sl_log_walk walk;
         log_of(CAPACITY_MAX, 1);
         for (int n = 0; n < PARTS; n++)
-            put_part(kinds[i], (n ? 0 : SL_PART_IS_FIRST) | (n + 1 < PARTS ? SL_PART_HAS_MORE : 0), 0, part, sizeof part,
-                     PARTS * (uint32_t)sizeof part);
+            put_part(kinds[i], (n ? 0 : SL_PART_IS_FIRST) | (n + 1 < PARTS ? SL_PART_HAS_MORE : 0), 0, part,
+                     sizeof part, PARTS * (uint32_t)sizeof part);
         begin(&walk);
         go_on(&walk);
         cr_expect_leq(walk.text.bytes, (size_t)MOST, "kind %u", kinds[i]);
@@ -720,7 +720,8 @@ static void log_of_rubbish(void)
     put_point(0, 1, 1, 1);
     uint64_t broken = put_point(0, 2, 1, 1);
     built.bytes[broken + 20] ^= 1;
-    for (uint64_t at = built.end + 4096; at < CAPACITY_MAX; at += 8) sl_store64(built.bytes + at, sl_record_head(64, 1, 0, 0));
+    for (uint64_t at = built.end + 4096; at < CAPACITY_MAX; at += 8)
+        sl_store64(built.bytes + at, sl_record_head(64, SL_RECORD_ROW, 0, 0));
 }
 
 Test(log_walk, searches_once_behind_an_end_that_stays)

@@ -31,7 +31,8 @@ Test(torn, holes_are_not_read)
     test_random random = test_random_begin("torn");
     const char *path = test_path(test_temp_dir(), "store");
     kit_store_close(kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
-    sl_log_header header = {.version = 1, .first_sequence = 1, .capacity_bytes = CAPACITY, .ordinal = 1, .mode = 2, .attempt = 1};
+    sl_log_header header = {
+        .version = 1, .first_sequence = 1, .capacity_bytes = CAPACITY, .ordinal = 1, .mode = 2, .attempt = 1};
     test_random_fill(&random, header.log_id.bytes, 16);
     test_random_fill(&random, header.incarnation.bytes, 16);
     test_random_fill(&random, header.run.bytes, 16);
@@ -76,7 +77,8 @@ IN_BOTH_MODES(torn, what_a_living_writer_appends_behind_is_found)
     steplog_id run = kit_run_of(writer);
     steplog_schema schema = kit_schema(writer, "m", 1);
     double values[1] = {0x1.badbadbadbad0p3};
-    for (int64_t step = 0; step < ROWS; step++) OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
+    for (int64_t step = 0; step < ROWS; step++)
+        OK(steplog_writer_append(writer, schema, step, STEPLOG_TIME_NONE, values));
     glob_t logs;
     cr_assert_eq(glob(test_path(path, "log/*"), 0, NULL, &logs), 0);
     int changed = 0;
