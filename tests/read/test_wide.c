@@ -1,14 +1,13 @@
 /* The widest pages there may be cost a reader, and whoever verifies, no more than P6 allows. */
 #include "steplog.h"
 
-#include "base/memory.h"
+#include "support/count_memory.h"
 #include "support/random.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
-#include <malloc.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,29 +21,6 @@ enum {
     ASKED_FOR = STEPLOG_ROW_METRICS_MAX * NAME_BYTES + LABELS * LABEL_BYTES + FACTS * STEPLOG_VALUE_BYTES_MAX,
     MOST = 16 << 20
 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t used, peak;
-
-static void *resize_counted(void *old, size_t bytes)
-{
-    pthread_mutex_lock(&lock);
-    if (old) used -= malloc_usable_size(old);
-    void *fresh = realloc(old, bytes);
-    cr_assert(fresh != NULL);
-    used += malloc_usable_size(fresh);
-    if (used > peak) peak = used;
-    pthread_mutex_unlock(&lock);
-    return fresh;
-}
-
-static void release_counted(void *old)
-{
-    pthread_mutex_lock(&lock);
-    used -= malloc_usable_size(old);
-    pthread_mutex_unlock(&lock);
-    free(old);
-}
 
 /* Text that LZ4 can not make shorter. */
 static char *noise(test_random *random, size_t bytes)
@@ -95,8 +71,8 @@ static void write_wide(const char *path, test_random *random, steplog_id *run)
 
 static void must_be_modest(const char *what, size_t asked_for)
 {
+    size_t peak = test_count_peak();
     cr_expect(peak <= MOST + asked_for, "%s took %zu bytes where %zu were asked for", what, peak, asked_for);
-    peak = used;
 }
 
 static void look(const char *path, const steplog_id *run)
@@ -119,7 +95,7 @@ static void look(const char *path, const steplog_id *run)
     free(series);
     steplog_reader_close(reader);
     kit_store_close(store);
-    peak = used;
+    (void)test_count_peak();
     kit_verify(path);
     must_be_modest("verify", 0);
 }
@@ -130,13 +106,12 @@ Test(wide, pages_cost_a_reader_little_memory)
     const char *path = test_path(test_temp_dir(), "store");
     steplog_id run;
     write_wide(path, &random, &run);
-    sl_memory_functions = (sl_memory){.resize = resize_counted, .release = release_counted};
+    test_count_begin();
     look(path, &run);
     steplog_store *store = kit_store(path, STEPLOG_NO_THREAD, 0);
     OK(steplog_store_compact(store, NULL, NULL, &kit_error));
     kit_store_close(store);
     must_be_modest("compaction", 0);
     look(path, &run);
-    cr_assert_eq(used, 0);
-    sl_memory_functions = (sl_memory){.resize = realloc, .release = free};
+    cr_assert_eq(test_count_end(), 0);
 }
