@@ -1,7 +1,7 @@
 /* A pass over points takes memory for the points, whatever the shape of what holds them. */
 #include "steplog.h"
 
-#include "base/memory.h"
+#include "support/count_memory.h"
 #include "support/random.h"
 #include "support/reseal.h"
 #include "support/sim_os.h"
@@ -9,38 +9,11 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MIB = 1 << 20, BATCH = 5 * MIB /* the arrays of a batch, and what a cursor takes besides */ };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t used, peak;
-
-static void *resize_counted(void *old, size_t bytes)
-{
-    pthread_mutex_lock(&lock);
-    if (old) used -= malloc_usable_size(old);
-    void *fresh = realloc(old, bytes);
-    cr_assert(fresh != NULL);
-    used += malloc_usable_size(fresh);
-    if (used > peak) peak = used;
-    pthread_mutex_unlock(&lock);
-    return fresh;
-}
-
-static void release_counted(void *old)
-{
-    pthread_mutex_lock(&lock);
-    used -= malloc_usable_size(old);
-    pthread_mutex_unlock(&lock);
-    free(old);
-}
-
-static void count_memory(void) { sl_memory_functions = (sl_memory){.resize = resize_counted, .release = release_counted}; }
 
 static const char *new_path(void) { return test_path(test_temp_dir(), "store"); }
 
@@ -62,8 +35,8 @@ static outcome pass_over(steplog_store *store, const steplog_id *run, uint32_t v
     steplog_view view = {.size_bytes = sizeof view, .flags = view_flags};
     steplog_reader *reader = kit_reader(store);
     steplog_reader_find(reader, run, "*", &one, 1, &count, &kit_error);
-    size_t before = used;
-    peak = used;
+    (void)test_count_peak();
+    size_t before = test_count_peak(); /* what there is now */
     OK(steplog_cursor_open_matching(reader, run, "*", &view, &cursor, &kit_error));
     while ((status = steplog_cursor_next(cursor, &batch, 0, &kit_error)) == STEPLOG_OK) {
         o.row_count += batch.row_count;
@@ -75,7 +48,7 @@ static outcome pass_over(steplog_store *store, const steplog_id *run, uint32_t v
                 }
     }
     cr_assert_eq(status, STEPLOG_END);
-    o.bytes = peak - before;
+    o.bytes = test_count_peak() - before;
     steplog_cursor_close(cursor);
     kit_no_damage(reader);
     steplog_reader_close(reader);
@@ -115,7 +88,7 @@ static void read_points_of_a_log(int is_by_metric)
     steplog_writer *writer = kit_writer(store, "run", 0, 0);
     steplog_id run = log_points(writer, METRICS, POINTS, is_by_metric);
     const double sum = (double)METRICS * (METRICS - 1) / 2 * POINTS * (POINTS + 1) / 2;
-    count_memory();
+    test_count_begin();
     steplog_store *reading = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
     for (int is_arrival = 0; is_arrival < 2; is_arrival++) {
         outcome o = pass_over(reading, &run, is_arrival ? STEPLOG_VIEW_ARRIVAL_ORDER : 0);
@@ -125,8 +98,7 @@ static void read_points_of_a_log(int is_by_metric)
         must_take(is_arrival ? "as recorded" : "by step", o, BATCH + 4 * MIB); /* the log holds 1 MiB */
     }
     kit_store_close(reading);
-    cr_assert_eq(used, 0);
-    sl_memory_functions = (sl_memory){.resize = realloc, .release = free};
+    cr_assert_eq(test_count_end(), 0);
     kit_writer_close(writer);
     kit_store_close(store);
 }
@@ -146,7 +118,7 @@ Test(pass_memory, many_groups_cost_what_their_points_do)
     steplog_id run = log_points(writer, GROUPS, TIMES, 0);
     kit_writer_close(writer);
     kit_store_close(store);
-    count_memory();
+    test_count_begin();
     store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
     for (int is_arrival = 0; is_arrival < 2; is_arrival++) {
         outcome o = pass_over(store, &run, is_arrival ? STEPLOG_VIEW_ARRIVAL_ORDER : 0);
@@ -155,7 +127,7 @@ Test(pass_memory, many_groups_cost_what_their_points_do)
         must_take(is_arrival ? "as recorded" : "by step", o, BATCH + 8 * MIB); /* the store has 1.4 MiB */
     }
     kit_store_close(store);
-    cr_assert_eq(used, 0);
+    cr_assert_eq(test_count_end(), 0);
 }
 
 /* All rows have one step, as those of a job that never says which: no block of a writer has to wait for the next. */
@@ -174,14 +146,14 @@ Test(pass_memory, rows_of_one_step_cost_one_block)
     }
     kit_writer_close(writer);
     kit_store_close(store);
-    count_memory();
+    test_count_begin();
     store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
     outcome o = pass_over(store, &run, 0);
     cr_expect_eq(o.row_count, ROWS);
     cr_expect_eq(o.sum, (double)ROWS * (ROWS - 1) / 2 * COLUMNS);
     must_take("one step", o, BATCH + 12 * MIB);
     kit_store_close(store);
-    cr_assert_eq(used, 0);
+    cr_assert_eq(test_count_end(), 0);
 }
 
 static uint8_t *segment;
@@ -277,13 +249,13 @@ Test(pass_memory, tombstones_are_not_copied_for_each_file)
         OK(steplog_remove(store, &options, &result, &kit_error));
     }
     kit_store_close(store);
-    count_memory();
+    test_count_begin();
     store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
     outcome o = pass_over(store, &run, 0);
     cr_expect_eq(o.row_count, LOGS * ROWS - 10 * REMOVALS);
     must_take("tombstones", o, BATCH + 2 * MIB);
     kit_store_close(store);
-    cr_assert_eq(used, 0);
+    cr_assert_eq(test_count_end(), 0);
 }
 
 /* ---- whatever the shape, the points are the same ---- */
