@@ -186,7 +186,7 @@ static void settle_place(const sl_segment_index *x, stats_place *p, int is_node)
     for (; p->group < x->groups.count; p->group++, p->column = 0) {
         const sl_group_entry *group = &x->groups.items[p->group];
         uint32_t items = is_node ? sl_node_count(group->chunk_count) : group->chunk_count;
-        if (group->stats_first == SL_NO_STATS) continue;
+        if (group->stats_first == SL_NO_STATS || items == 0) continue;
         if (p->item == items) {
             p->item = 0;
             p->column++;

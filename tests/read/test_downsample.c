@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,14 +52,15 @@ static void check_bucket(const steplog_m4 *m, const kit_rows *rows, int64_t begi
     }
 }
 
-static void check_m4(steplog_store *store, const steplog_id *run, const steplog_view *view, size_t pixels)
+static void check_metric(steplog_store *store, const steplog_id *run, const char *metric, const steplog_view *view,
+                         size_t pixels)
 {
     steplog_reader *reader = kit_reader(store);
-    steplog_series series = kit_series(reader, run, "loss");
+    steplog_series series = kit_series(reader, run, metric);
     steplog_m4 *m = calloc(pixels, sizeof *m);
     int64_t begin = 0, end = 0;
     OK(steplog_reader_m4(reader, series, view, pixels, m, &begin, &end, &kit_error));
-    kit_rows rows = kit_read(reader, run, "loss", view);
+    kit_rows rows = kit_read(reader, run, metric, view);
     if (view && view->has_begin)
         cr_assert_eq(begin, view->step_begin);
     else
@@ -71,6 +73,11 @@ static void check_m4(steplog_store *store, const steplog_id *run, const steplog_
     kit_rows_free(&rows);
     free(m);
     steplog_reader_close(reader);
+}
+
+static void check_m4(steplog_store *store, const steplog_id *run, const steplog_view *view, size_t pixels)
+{
+    check_metric(store, run, "loss", view, pixels);
 }
 
 static void check_many(steplog_store *store, const steplog_id *run)
@@ -126,6 +133,58 @@ IN_BOTH_MODES(m4, agrees_with_all_points_where_anything_is_a_value) { check_gene
 Test(m4, agrees_with_all_points_of_a_long_series) { check_generated(0, 180000, 1, 0); }
 Test(m4, agrees_with_all_points_of_a_long_series_where_anything_is_a_value) { check_generated(0, 180000, 1, 1); }
 Test(m4, agrees_with_all_points_of_a_long_unsorted_series) { check_generated(0, 90000, 0, 1); }
+
+enum { SHAPES = 6, SHAPE_COLUMNS_MAX = 3 };
+
+/* Rows of one schema of 1 to 3 metrics called <shape>.<column>; in some values are missing. */
+static void append_shape(steplog_writer *writer, test_random *random, unsigned shape, unsigned columns, int64_t row_count)
+{
+    steplog_metric metrics[SHAPE_COLUMNS_MAX];
+    steplog_schema schema;
+    for (unsigned c = 0; c < columns; c++) {
+        char name[16];
+        snprintf(name, sizeof name, "%u.%u", shape, c);
+        metrics[c] = kit_metric(writer, name);
+    }
+    OK(steplog_writer_schema(writer, metrics, columns, &schema, &kit_error));
+    for (int64_t step = 0; step < row_count; step++) {
+        double values[SHAPE_COLUMNS_MAX];
+        uint64_t present = step % 5 == 2 && step + 1 < row_count ? 1 : 7;
+        for (unsigned c = 0; c < columns; c++) values[c] = shape * 1000 + c * 100 + test_random_unit(random);
+        OK(steplog_writer_append_present(writer, schema, step, STEPLOG_TIME_NONE, values, &present));
+    }
+}
+
+/* One segment, in whose tables stand groups with statistics and nodes, with statistics alone, and with neither, in any
+ * order. */
+Test(m4, agrees_where_groups_of_all_lengths_share_a_segment)
+{
+    static const unsigned blocks[] = {1, 3, 4, 12, 64, 65, 70, 129};
+    test_random random = test_random_begin("m4, groups");
+    for (unsigned round = 0; round < 6; round++) {
+        unsigned columns[SHAPES];
+        const char *path = test_path(test_temp_dir(), "store");
+        steplog_store *store = kit_store(path, STEPLOG_CREATE, 0);
+        steplog_writer *writer = kit_writer(store, "run", 0, 1);
+        steplog_id run = kit_run_of(writer);
+        for (unsigned shape = 0; shape < SHAPES; shape++) {
+            unsigned most = shape < 2 ? 5 : 8; /* the first two without nodes, so that others follow */
+            columns[shape] = 1 + (unsigned)test_random_below(&random, SHAPE_COLUMNS_MAX);
+            append_shape(writer, &random, shape, columns[shape], blocks[test_random_below(&random, most)] * 1024);
+        }
+        kit_writer_close(writer);
+        OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        kit_verify(path);
+        for (unsigned shape = 0; shape < SHAPES; shape++)
+            for (unsigned c = 0; c < columns[shape]; c++) {
+                char name[16];
+                snprintf(name, sizeof name, "%u.%u", shape, c);
+                check_metric(store, &run, name, NULL, 1);
+                check_metric(store, &run, name, NULL, 7);
+            }
+        kit_store_close(store);
+    }
+}
 
 /* Blocks whose headers know no extreme, or do not count for whole blocks: rows that lack the metric, a column beside it
  * that has it, steps that go back, rows that a log holds still. */
