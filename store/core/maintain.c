@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static uint64_t count_logs(steplog_store *s, uint64_t *bytes)
 {
@@ -316,6 +318,16 @@ static int are_logs_known(merging *m, size_t first, size_t count)
     return 1;
 }
 
+/* By writer, and in the order in which each filled its logs. */
+static int compare_logs(const void *a, const void *b)
+{
+    const sl_log_header *x = &(*(sl_log *const *)a)->header, *y = &(*(sl_log *const *)b)->header;
+    int order = memcmp(x->incarnation.bytes, y->incarnation.bytes, sizeof x->incarnation.bytes);
+    if (order) return order;
+    if (x->first_sequence != y->first_sequence) return x->first_sequence < y->first_sequence ? -1 : 1;
+    return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
+}
+
 static steplog_status merge_files(merging *m)
 {
     steplog_reader *from = m->from;
@@ -328,14 +340,12 @@ static steplog_status merge_files(merging *m)
         steplog_status status = bring_segment(m, from->segments.items[i]);
         if (status != STEPLOG_OK) return status;
     }
-    for (size_t i = 0; i < from->logs.count;) { /* logs are sorted by number only: gather those of one incarnation */
+    if (from->logs.count) qsort(from->logs.items, from->logs.count, sizeof *from->logs.items, compare_logs);
+    for (size_t i = 0; i < from->logs.count;) {
         size_t end = i + 1;
-        for (size_t n = end; n < from->logs.count; n++)
-            if (sl_id_equal(&from->logs.items[n]->header.incarnation, &from->logs.items[i]->header.incarnation)) {
-                sl_log *swap = from->logs.items[end];
-                from->logs.items[end++] = from->logs.items[n];
-                from->logs.items[n] = swap;
-            }
+        while (end < from->logs.count &&
+               sl_id_equal(&from->logs.items[end]->header.incarnation, &from->logs.items[i]->header.incarnation))
+            end++;
         if (are_logs_known(m, i, end - i))
             m->result->files_known += end - i;
         else

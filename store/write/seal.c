@@ -1,6 +1,7 @@
 /* write/seal.c: rows out of logs into the blocks of a segment. */
 #include "write/seal.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "format/checksum.h"
@@ -230,6 +231,7 @@ static steplog_status seal_once(const sl_write_context *context, const sl_seal_s
         return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
     SL_TRY_DONE(sl_segment_writer_open(context->store_dir, 0, &s.writer, err));
     for (size_t i = 0; i < count; i++) {
+        SL_ASSERT(i == 0 || sources[i].header.first_sequence >= sources[i - 1].header.first_sequence);
         SL_KILL_POINT("seal.next_log");
         SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
     }

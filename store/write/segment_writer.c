@@ -432,7 +432,7 @@ static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, st
     return end_chunk(w, stripe, bytes_before, status, err);
 }
 
-static sl_open_block *find_block(sl_segment_writer *w, uint32_t schema)
+static sl_open_block *open_block(sl_segment_writer *w, uint32_t schema)
 {
     for (size_t i = w->blocks.count; i-- > 0;)
         if (w->blocks.items[i].schema == schema) return &w->blocks.items[i];
@@ -441,13 +441,25 @@ static sl_open_block *find_block(sl_segment_writer *w, uint32_t schema)
     return SL_VEC_PUSH(&w->blocks, block) ? &w->blocks.items[w->blocks.count - 1] : NULL;
 }
 
+/* The block to which a row of that number may be added: numbers ascend within a block. They go back where a log lost
+ * rows that stand in a later one, too. */
+static steplog_status find_block(sl_segment_writer *w, uint32_t schema, uint64_t sequence, sl_open_block **out,
+                                 steplog_error *err)
+{
+    sl_open_block *block = *out = open_block(w, schema);
+    if (!block) return no_memory(err);
+    if (block->row_count == 0 || (uint64_t)block->sequences[block->row_count - 1] < sequence) return STEPLOG_OK;
+    return flush_block(w, block, err);
+}
+
 steplog_status sl_segment_writer_row(sl_segment_writer *w, uint32_t schema, int64_t step, int64_t time_ns,
                                      uint64_t sequence, const double *values, const uint64_t *present,
                                      steplog_error *err)
 {
     SL_ASSERT(w->is_in_writer && schema < w->index.schemas.count);
-    sl_open_block *block = find_block(w, schema);
-    if (!block || !sl_open_block_add(block, step, time_ns, sequence, values, present)) return no_memory(err);
+    sl_open_block *block;
+    SL_TRY(find_block(w, schema, sequence, &block, err));
+    if (!sl_open_block_add(block, step, time_ns, sequence, values, present)) return no_memory(err);
     return sl_open_block_is_full(block) ? flush_block(w, block, err) : STEPLOG_OK;
 }
 
@@ -455,8 +467,8 @@ steplog_status sl_segment_writer_rows(sl_segment_writer *w, uint32_t schema, con
                                       uint32_t count, uint64_t sequence, steplog_error *err)
 {
     SL_ASSERT(w->is_in_writer && schema < w->index.schemas.count);
-    sl_open_block *block = find_block(w, schema);
-    if (!block) return no_memory(err);
+    sl_open_block *block;
+    SL_TRY(find_block(w, schema, sequence, &block, err));
     while (count > 0) {
         uint32_t taken = sl_open_block_add_rows(block, bodies, count, sequence);
         if (taken == 0) return no_memory(err);
@@ -472,7 +484,7 @@ steplog_status sl_segment_writer_block(sl_segment_writer *w, uint32_t schema, ui
                                        const int64_t *times, const int64_t *sequences, const sl_column_info *infos,
                                        const uint8_t *const *payloads, const sl_stats_entry *stats, steplog_error *err)
 {
-    sl_open_block *block = find_block(w, schema);
+    sl_open_block *block = open_block(w, schema);
     if (!block) return no_memory(err);
     SL_TRY(flush_block(w, block, err));
     sl_stripe *stripe = find_stripe(w, schema);
