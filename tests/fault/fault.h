@@ -27,6 +27,7 @@ typedef struct fault_play {
     uint16_t *kinds; /* receives the kind of each call */
     size_t kinds_capacity;
     int failed_sync;  /* what a failed sync does to its pages */
+    uint64_t remains; /* how many states that a power cut at the end may leave are looked at, besides the worst */
     /* given back */
     uint64_t calls, failed;
     uint64_t errors;

@@ -55,6 +55,7 @@ typedef struct script {
     int may_hold_more_runs; /* forks */
     int is_alone;           /* no one else changes files: what they leave in a power cut is not the library's */
     int may_lose;           /* a failed sync lost pages for good: what is missing must be told of, not hidden */
+    int may_tear_logs;      /* logs that failed to sync hold what reached the disk: damage in them is no wonder */
     void (*point)(void *context); /* called after every append */
     void *point_context;
 } script;

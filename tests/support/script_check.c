@@ -188,6 +188,11 @@ static const char *check_writer(const script *s, steplog_reader *reader, size_t 
     return wrong;
 }
 
+static int is_torn_log(const script *s, const char *file)
+{
+    return s->may_tear_logs && file && strncmp(file, "log/", 4) == 0;
+}
+
 const char *script_check(const script *s, int after, const script_moment *m, uint64_t *signature)
 {
     uint64_t hash = 1;
@@ -216,6 +221,7 @@ const char *script_check(const script *s, int after, const script_moment *m, uin
     for (size_t i = 0; !wrong && reader && i < steplog_reader_damage_count(reader); i++) {
         steplog_damage damage = {.size_bytes = sizeof damage};
         if (steplog_reader_damage(reader, i, &damage) < 0 || damage.is_notice || s->may_lose) continue;
+        if (is_torn_log(s, damage.file)) continue;
         wrong = say("damage in %s at %lld: %s", damage.file, (long long)damage.offset, damage.what);
     }
     steplog_reader_close(reader);
@@ -224,22 +230,28 @@ const char *script_check(const script *s, int after, const script_moment *m, uin
     return wrong;
 }
 
+typedef struct findings {
+    const script *script;
+    int has_found;
+} findings;
+
 static int take_finding(void *context, const steplog_damage *finding)
 {
-    if (finding->is_notice || *(int *)context) return 0;
-    *(int *)context = 1;
+    findings *f = context;
+    if (finding->is_notice || f->has_found || is_torn_log(f->script, finding->file)) return 0;
+    f->has_found = 1;
     say("verify: %s at %lld: %s", finding->file ? finding->file : "?", (long long)finding->offset, finding->what);
     return 0;
 }
 
 const char *script_verify(const script *s)
 {
-    int has_found = 0;
-    steplog_verify_options options = {.size_bytes = sizeof options, .callback = take_finding, .context = &has_found};
+    findings found = {.script = s};
+    steplog_verify_options options = {.size_bytes = sizeof options, .callback = take_finding, .context = &found};
     steplog_verify_result result = {.size_bytes = sizeof result};
     steplog_error why;
     steplog_status status = steplog_store_verify(s->path, &options, &result, &why);
     if (status == STEPLOG_MISSING) return NULL; /* it was not made yet: whether it should be is not for verify to say */
     if (status < 0 && status != STEPLOG_CORRUPT) return say("verify: %s", why.text);
-    return has_found ? violation : NULL;
+    return found.has_found ? violation : NULL;
 }
