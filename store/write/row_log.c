@@ -114,10 +114,11 @@ static int sync_bytes(sl_row_log *log, uint64_t from, uint64_t to)
     return sl_os->sync_map(log->base + from, to - from);
 }
 
-/* Makes the log nobody's, on the disk too: whatever the power leaves of its name, no one looks at its records. */
+/* Makes the log nobody's, on the disk too: whatever the power leaves of its name, no one looks at its records, and of its
+ * next header, no slot of this one stands beside it. */
 static steplog_status clear_header(sl_row_log *log, steplog_error *err)
 {
-    static const uint8_t zeros[SL_LOG_FIXED_BYTES];
+    static const uint8_t zeros[SL_LOG_HEADER_BYTES];
     SL_TRY(put_header(log, zeros, 16, 16, err)); /* the id first of all: followers look here */
     atomic_thread_fence(memory_order_release);
     SL_KILL_POINT("recycle.id_cleared"); /* by its copy it is still the old log, and whole */
@@ -125,7 +126,6 @@ static steplog_status clear_header(sl_row_log *log, steplog_error *err)
     atomic_thread_fence(memory_order_release);
     SL_KILL_POINT("recycle.copy_id_cleared");
     SL_TRY(put_header(log, zeros, sizeof zeros, 0, err));
-    SL_TRY(put_header(log, zeros, sizeof zeros, SL_LOG_COPY_OFFSET, err));
     SL_KILL_POINT("recycle.cleared");
     int e = sync_bytes(log, 0, SL_LOG_HEADER_BYTES);
     return e < 0 ? sl_fail_os(err, -e, 0, "cannot sync log '%s'", log->name) : STEPLOG_OK;

@@ -652,3 +652,37 @@ IN_BOTH_MODES(writer, works_without_a_thread)
     kit_store_close(store);
     cr_assert_eq(kit_log_count(path), 0);
 }
+
+static size_t spares_seen;
+
+static void look_at_spare(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    static const uint8_t zeros[4096];
+    (void)context;
+    if (!strstr(path, ".log") || bytes < sizeof zeros || memcmp(data + 16, zeros, 16) != 0) return;
+    spares_seen++;
+    cr_assert_eq(memcmp(data, zeros, sizeof zeros), 0, "the header of spare '%s' is not empty", path);
+}
+
+/* What the power leaves of the header that comes next is that header or nothing: no slot of the log that was. */
+IN_BOTH_MODES(writer, a_log_that_is_kept_for_reuse_has_an_empty_header)
+{
+    enum { COLUMNS = 20 };
+    sim *machine = sim_new(8);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    double values[COLUMNS] = {1};
+    for (int64_t row = 0; row < 2000; row++) {
+        OK(steplog_writer_append(writer, schema, row, row, values));
+        if (row % 50 == 0) OK(steplog_writer_sync(writer, &kit_error));
+        if (row % 50 == 7) while (steplog_store_tick(store, 1000, &kit_error) == STEPLOG_WAIT) continue;
+        sim_each_file(machine, look_at_spare, NULL);
+    }
+    cr_assert(spares_seen > 100, "%zu spares were seen", spares_seen);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
