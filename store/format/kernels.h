@@ -53,6 +53,9 @@ typedef struct sl_kernels {
      * [-2^22, 2^22); with bits that the shift drops. */
     int (*decimals)(const uint64_t *integers, size_t count, unsigned exponent, int is_float, double *values);
     int (*ordered)(const uint64_t *integers, size_t count, unsigned shift, double *values);
+    /* Doubles rests steps behind those nearest to integers / divisor (1 to 2^51). Returns 0 when an integer is not in
+     * [-2^51, 2^51). */
+    int (*fractions)(const uint64_t *integers, const uint64_t *rests, size_t count, double divisor, double *values);
 
     /* ---- encoding; only count values are read ---- */
 
@@ -85,6 +88,9 @@ typedef struct sl_kernels {
     /* The decimal view; is_exception[i] tells which values have none, with room for 8 more. Returns how many. */
     size_t (*to_decimals)(const double *values, size_t count, unsigned exponent, int is_float, uint8_t *is_exception,
                           uint64_t *integers);
+    /* The fraction view, with rests in (-rest_max, rest_max); otherwise as to_decimals. */
+    size_t (*to_fractions)(const double *values, size_t count, double divisor, uint64_t rest_max, uint8_t *is_exception,
+                           uint64_t *integers, uint64_t *rests);
     /* The ordered view. Returns 1 when no value is a zero, an infinity or a NaN. */
     int (*to_ordered)(const double *values, size_t count, uint64_t *integers, uint64_t *every);
     /* How many are 0.0, and how many are floats (no bit of below_float). */

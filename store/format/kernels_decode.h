@@ -286,4 +286,34 @@ KERNEL int ordered(const uint64_t *integers, size_t count, unsigned shift, doubl
     return (or_of(all) & dropped) == 0;
 }
 
+/* The order of the doubles: the integer of which from_ordered() makes the same bits, but for -0.0. */
+INLINE vec to_order(vec bits)
+{
+    const vec sign = sign_of(bits), magnitude = bits & ~SIGN_BIT;
+    return (magnitude ^ sign) - sign;
+}
+
+INLINE vec quotient_order(vec integer, double_vec divisor, vec half, vec inside)
+{
+    return to_order((vec)(decimal_of(integer, half, inside) / divisor));
+}
+
+KERNEL int fractions(const uint64_t *integers, const uint64_t *rests, size_t count, double divisor, double *values)
+{
+    const double_vec divisors = splat_double(divisor);
+    const vec half = splat(SL_DECIMAL_HALF), inside = splat(2 * SL_DECIMAL_HALF - 1);
+    vec all = {0};
+#if SL_LANES == 2
+    const shift_count no_shift = 0;
+#else
+    const shift_count no_shift = splat(0);
+#endif
+    for (size_t i = 0; i < count; i += SL_LANES) {
+        vec x = load(integers + i);
+        all |= x + half;
+        store(values + i, from_ordered(quotient_order(x, divisors, half, inside) + load(rests + i), no_shift));
+    }
+    return (or_of(all) & ~(2 * SL_DECIMAL_HALF - 1)) == 0;
+}
+
 #endif

@@ -368,6 +368,30 @@ KERNEL size_t to_decimals(const double *values, size_t count, unsigned exponent,
                     : to_decimals_by(values, count, exponent, SL_DECIMAL_HALF, 0, is_exception, integers);
 }
 
+KERNEL size_t to_fractions(const double *values, size_t count, double divisor, uint64_t rest_max, uint8_t *is_exception,
+                           uint64_t *integers, uint64_t *rests)
+{
+    const double_vec divisors = splat_double(divisor), rounder = splat_double(ROUNDER);
+    const vec half = splat(SL_DECIMAL_HALF), inside = splat(2 * SL_DECIMAL_HALF - 1), minus_zero = splat(SIGN_BIT);
+    const vec most = splat(rest_max), infinite = splat(INFINITE_BITS);
+    size_t failed = 0;
+    memset(is_exception, 0, count);
+    for (size_t i = 0; i < count; i += SL_LANES) {
+        vec bits = load_some(values, i, count, 0);
+        vec integer = (vec)((double_vec)bits * divisors + rounder) - sl_bits_of(ROUNDER);
+        vec rest = to_order(bits) - quotient_order(integer, divisors, half, inside);
+        vec odd = (vec)(bits == minus_zero) | (vec)((bits & infinite) == infinite) |
+                  (vec)(rest + (most - 1) > 2 * (most - 1));
+        unsigned flags = lanes_not_zero(((integer + half) & ~(2 * SL_DECIMAL_HALF - 1)) | odd);
+        store(integers + i, integer);
+        store(rests + i, rest);
+        if (flags == 0) continue;
+        store_flags(is_exception + i, flags);
+        failed += (size_t)__builtin_popcount(flags);
+    }
+    return failed;
+}
+
 KERNEL int to_ordered(const double *values, size_t count, uint64_t *integers, uint64_t *every)
 {
     const uint64_t one = sl_bits_of(1.0);

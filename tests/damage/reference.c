@@ -271,6 +271,8 @@ static double codec_value(test_random *random, int column, int i)
     case 5: return (double)(float)(test_random_unit(random) + 1);              /* ordered */
     case 6: return (double)(i == 7 ? 123456 : (int)test_random_below(random, 8)); /* patched */
     case 7: return i == 3 ? NAN : (double)test_random_below(random, 64) / 100; /* exceptions */
+    case 8: return (double)(1 + i * 5 % 13) / 7;                               /* a fraction */
+    case 9: return i % 4 < 2 ? 0.12345678901234567 : 0.98765432109876543;      /* a dictionary */
     default:                                                                   /* raw */
         bits = test_random_u64(random);
         double value;
@@ -284,13 +286,13 @@ static source make_run_c(reference *r, steplog_store *store, test_random *random
     static const char text[] = "loss loss loss loss loss loss loss loss loss loss";
     uint8_t noise[24];
     source s = source_open(r, store, &(steplog_writer_options){.run_key = "c", .rank = 1});
-    table t = table_of(&s, "ABCDEFGHI");
+    table t = table_of(&s, "ABCDEFGHIJK");
     static const int64_t gaps[] = {3, 5, 4, 9};
     int64_t step = 0;
     for (int i = 0; i < 9; i++) {
-        double values[9];
-        for (int c = 0; c < 9; c++) values[c] = codec_value(random, c, i);
-        put_row(&s, &t, step, 50 + i * 3, values, i == 5 ? 510 : 511); /* one value left out: a bitmap */
+        double values[11];
+        for (int c = 0; c < 11; c++) values[c] = codec_value(random, c, i);
+        put_row(&s, &t, step, 50 + i * 3, values, i == 5 ? 2046 : 2047); /* one value left out: a bitmap */
         step += i == 6 ? 3000 : gaps[i % 4];
     }
     for (int i = 0; i < 4; i++) { /* times that are nothing but bits, long enough to be shared */
@@ -457,6 +459,8 @@ static const wanted everything[] = {
     {"payload", "encoding", "decimal e=", 1},
     {"payload", "encoding", "decimal-float", 1},
     {"payload", "encoding", "ordered", 1},
+    {"payload", "encoding", "fraction", 1},
+    {"payload", "encoding", "dictionary", 1},
     {"payload", "encoding", "delta=0", 1},
     {"payload", "encoding", "delta=1", 1},
     {"payload", "encoding", "delta=2", 1},

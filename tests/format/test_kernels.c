@@ -76,11 +76,13 @@ static double any_double(unsigned kind)
     case 2: return (double)(float)unit;
     case 3: return unit - 0.5;
     case 4: return sl_double_of(next_random());
+    case 6: return (floor(100 * unit) / 100 + floor(1000 * unit) / 1000) / 12;
+    case 7: return sqrt((double)below(40));
     case 5: return next_random() % 8 ? floor(1000 * unit) : sl_double_of(odd[next_random() % 9]);
     default: return next_random() % 30 ? (double)(float)unit : sl_double_of(odd[next_random() % 9]);
     }
 }
-#define DOUBLE_KINDS 7u
+#define DOUBLE_KINDS 9u
 
 static void fill_doubles(double *values, size_t count)
 {
@@ -96,7 +98,7 @@ static void fill_doubles(double *values, size_t count)
 #define SAME(a, b, bytes) cr_assert_eq(memcmp(a, b, bytes), 0, "%s differs: count %zu", k->name, count)
 static const sl_kernels *const plain = &sl_kernels_plain;
 
-static uint64_t values[ROOM], one[ROOM], two[ROOM];
+static uint64_t values[ROOM], one[ROOM], two[ROOM], rests[ROOM], other_rests[ROOM];
 
 Test(kernels, are_chosen_by_what_the_processor_has)
 {
@@ -240,6 +242,11 @@ Test(kernels, convert_to_doubles_alike)
             is_inside = plain->ordered(values, count, shift, first);
             cr_assert_eq(k->ordered(values, count, shift, second), is_inside);
             if (is_inside) SAME(first, second, count * sizeof *first);
+            const double divisor = 1 + (double)(next_random() >> (13 + next_random() % 50));
+            for (size_t i = 0; i < ROOM; i++) rests[i] = next_random() % 9 ? next_random() % 9 - 4 : any_number();
+            is_inside = plain->fractions(values, rests, count, divisor, first);
+            cr_assert_eq(k->fractions(values, rests, count, divisor, second), is_inside);
+            if (is_inside) SAME(first, second, count * sizeof *first);
         }
     }
 }
@@ -357,6 +364,12 @@ Test(kernels, look_at_doubles_alike)
                 SAME(exceptions[0], exceptions[1], count);
                 SAME(one, two, count * sizeof *one);
             }
+            const double divisor = 1 + (double)(next_random() >> (13 + next_random() % 50));
+            size_t odd = plain->to_fractions(in, count, divisor, 512, exceptions[0], one, rests);
+            cr_assert_eq(k->to_fractions(in, count, divisor, 512, exceptions[1], two, other_rests), odd);
+            SAME(exceptions[0], exceptions[1], count);
+            SAME(one, two, count * sizeof *one);
+            for (size_t i = 0; i < count; i++) cr_assert(exceptions[0][i] || rests[i] == other_rests[i]);
             cr_assert_eq(plain->to_ordered(in, count, one, &every[0]), k->to_ordered(in, count, two, &every[1]));
             cr_assert_eq(every[0], every[1]);
             SAME(one, two, count * sizeof *one);

@@ -243,9 +243,9 @@ static double normal(void)
     return sum;
 }
 
-#define SHAPES 18u
+#define SHAPES 21u
 /* Of all encodings below, recorded from the encoder of format 1; no change of the encoder may change them. */
-#define VALUES_HASH UINT64_C(0x8b61b556f8964141)
+#define VALUES_HASH UINT64_C(0x6b5c6b586347e57a)
 #define INTEGERS_HASH UINT64_C(0x9d5aab20ec858168)
 
 static double shape_value(unsigned shape, size_t i, double *state)
@@ -269,6 +269,9 @@ static double shape_value(unsigned shape, size_t i, double *state)
     case 14: return below(64) == 0 ? odd[below(7)] : (double)(float)normal();
     case 15: return *state += normal();
     case 16: return (double)(float)(*state += floor(300 * normal()) / 1e3);
+    case 17: return (floor(100 * normal()) / 100 + floor(100 * normal()) / 100) / 10; /* a mean */
+    case 18: return floor(200 * test_random_unit(&source)) / 1319;                    /* a share */
+    case 19: return sqrt((double)(1 + below(30)));                                    /* of few values */
     default: return below(200) == 0 ? 1e6 * normal() : 1.5;
     }
 }

@@ -1,4 +1,4 @@
-/* Tests of value_codec.c: bit for bit round trips on the shapes of training curves, their sizes, and
+/* Tests of the value codec: bit for bit round trips on the shapes of training curves, their sizes, and
  * what every damage does. */
 #include "format/value_codec.h"
 
@@ -59,6 +59,19 @@ static double two_kinds(size_t i) { return i % 2 ? 1e300 * normal() : 1e-300 * n
 static double infinities(size_t i) { return i % 3 == 0 ? INFINITY : i % 3 == 1 ? -INFINITY : (double)i; }
 static double not_numbers(size_t i) { return (void)i, from_bits(0xfff0000000000001u + next_random() % 1000); }
 static double printed(size_t i) { return (void)i, floor(32753 + 300 * normal()) / 1e4; }
+static double mean_of_decimals(size_t i)
+{
+    double sum = 0;
+    (void)i;
+    for (int n = 0; n < 5; n++) sum += floor(1e4 * (0.3 + 0.1 * uniform())) / 1e4;
+    return sum / 5;
+}
+static double share(size_t i) { return (void)i, floor(400 + 200 * uniform()) / 1319; }
+static double shares(size_t i) { return (void)i, floor(300 * uniform()) / (next_random() % 2 ? 110 : 120); }
+static double share_or_less(size_t i) { return next_random() % 50 ? share(i) : next_random() % 2 ? -0.0 : NAN; }
+static double readings(size_t i) { return (void)i, sqrt(2 + (double)(next_random() % 20)); }
+static double negative_readings(size_t i) { return readings(i) * (next_random() % 2 ? -1 : 1); }
+static double odd_readings(size_t i) { return i % 9 ? readings(i) : i % 2 ? some_nan() : -INFINITY; }
 static double extremes(size_t i) { return (void)i, next_random() % 2 ? DBL_MAX : -DBL_MAX; }
 
 typedef double (*shape)(size_t i);
@@ -66,7 +79,8 @@ static const shape shapes[] = {
     loss,       accuracy,       accuracy_float,   cosine,      counter,      counter_uneven, constant,
     constant_odd, throughput,   milliseconds,     bits,        loss_gone,    loss_with_nans, loss_with_spikes,
     mostly_zero, signed_zeros,  denormals,        brain_float, epochs,       large_integers, tiny_decimals,
-    two_kinds,  infinities,     not_numbers,      printed,     extremes,
+    two_kinds,  infinities,     not_numbers,      printed,     extremes,     mean_of_decimals, share,
+    shares,     share_or_less,  readings,         negative_readings, odd_readings,
 };
 #define SHAPE_COUNT (sizeof shapes / sizeof *shapes)
 
@@ -197,7 +211,11 @@ Test(value_codec, is_small_on_training_curves)
                  {"milliseconds", milliseconds, 2.05},
                  {"brain float", brain_float, 1.15},
                  {"epochs", epochs, 0.03},
-                 {"printed loss", printed, 1.35}};
+                 {"printed loss", printed, 1.35},
+                 {"mean of decimals", mean_of_decimals, 2.1},
+                 {"share of a count", share, 1.15},
+                 {"shares of counts", shares, 2.0},
+                 {"few readings", readings, 0.80}};
     seed();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double bytes = size_of(cases[i].make, COUNT_MAX);
@@ -286,7 +304,7 @@ Test(value_codec, notices_every_flipped_bit_and_every_cut)
 
 Test(value_codec, notices_every_flipped_bit_of_full_blocks)
 {
-    static const shape full[] = {accuracy, cosine, epochs, counter_uneven, mostly_zero};
+    static const shape full[] = {accuracy, cosine, epochs, counter_uneven, mostly_zero, share, odd_readings};
     seed();
     for (size_t s = 0; s < sizeof full / sizeof *full; s++) {
         fill(full[s], 0, COUNT_MAX);
@@ -303,9 +321,15 @@ Test(value_codec, survives_any_bytes)
         for (size_t i = 0; i < bytes; i++) noise[i] = (uint8_t)next_random();
         /* Mostly headers that get past the first checks. */
         if (bytes > 3 && round % 4 != 0) {
-            noise[0] = (uint8_t)(2 + next_random() % 3 + (next_random() % 16 << 3));
+            noise[0] = (uint8_t)(2 + next_random() % 5 + (next_random() % 16 << 3));
             noise[1] %= 23;
             noise[2] %= 65;
+            if (bytes > 8 && (noise[0] & 7) > 4) { /* a part that is one, too */
+                noise[2] = (uint8_t)(next_random() % (bytes - 3));
+                noise[3] = (uint8_t)(1 + next_random() % 6);
+                noise[3] |= (uint8_t)(__builtin_parity(noise[3]) << 7);
+            }
+            noise[0] |= (uint8_t)(__builtin_parity(noise[0]) << 7);
         }
         uint8_t *copy = exact_copy(noise, bytes);
         const char *what = NULL;
@@ -313,6 +337,46 @@ Test(value_codec, survives_any_bytes)
         steplog_status status = sl_value_decode(copy, bytes, count, decoded, &what);
         cr_assert(status == STEPLOG_OK || (status == STEPLOG_CORRUPT && what != NULL));
         sl_value_describe(copy, bytes, count, text, sizeof text);
+        free(copy);
+    }
+}
+
+/* Each breaks one rule of a part that is within another; the first is whole. */
+Test(value_codec, refuses_parts_that_break_a_rule)
+{
+    static const struct {
+        size_t bytes;
+        uint8_t in[40];
+        const char *what;
+    } cases[] = {
+        /* 1/3, 2/3, 1: three numerators from 1, no rests. */
+        {9, {0x8d, 3, 3, 0x81, 0, 0, 0, 2, 2}, NULL},
+        {9, {0x8d, 0, 3, 0x81, 0, 0, 0, 2, 2}, "the divisor is not 1 to 2^51"},
+        {9, {0x8d, 3, 7, 0x81, 0, 0, 0, 2, 2}, "the bytes end inside a part"},
+        {9, {0x8d, 3, 3, 0x82, 0, 0, 0, 2, 2}, "the common factor is out of range"},
+        {8, {0x8d, 3, 2, 0x81, 0, 0, 2, 2}, "the bytes end inside a number"},
+        {15, {0x05, 3, 3, 0x81, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 15}, "a numerator is out of range"},
+        /* Indexes 0, 1, 0 of a dictionary of constants. */
+        {10, {0x06, 2, 4, 0x82, 1, 0, 2, 1, 0, 2}, NULL},
+        {9, {0x06, 2, 4, 0x82, 1, 0, 2, 1, 0}, "the length differs from what the header says"},
+        {10, {0x06, 3, 4, 0x82, 1, 0, 2, 1, 0, 2}, "a value is not in the dictionary, or its last one is not used"},
+        {10, {0x06, 2, 4, 0x82, 1, 0, 2, 1, 2, 2}, "a value is not in the dictionary, or its last one is not used"},
+        {9, {0x06, 2, 3, 0x81, 0, 0, 1, 0, 2}, "the length is not that of a constant"},
+        {10, {0x06, 1, 4, 0x82, 1, 0, 2, 1, 0, 2},
+         "the dictionary has too few or too many values, or there are exceptions"},
+        {10, {0x06, 4, 4, 0x82, 1, 0, 2, 1, 0, 2},
+         "the dictionary has too few or too many values, or there are exceptions"},
+        {10, {0xc6, 2, 4, 0x82, 1, 0, 2, 1, 0, 2},
+         "the dictionary has too few or too many values, or there are exceptions"},
+        {10, {0x06, 2, 4, 0x06, 1, 0, 2, 1, 0, 2}, "a dictionary has a dictionary"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *what = NULL;
+        uint8_t *copy = exact_copy(cases[i].in, cases[i].bytes);
+        steplog_status status = sl_value_decode(copy, cases[i].bytes, 3, decoded, &what);
+        cr_expect_eq(status, cases[i].what ? STEPLOG_CORRUPT : STEPLOG_OK, "%zu: %s", i, what);
+        if (cases[i].what) cr_expect_str_eq(what ? what : "nothing", cases[i].what, "%zu: %s", i, what);
+        for (int n = 0; i == 0 && n < 3; n++) cr_expect_eq(decoded[n], (n + 1) / 3.0);
         free(copy);
     }
 }
@@ -336,6 +400,12 @@ Test(value_codec, describes_its_codecs)
     sl_value_describe(encoded, sl_value_encode(values, COUNT_MAX, encoded), COUNT_MAX, text, sizeof text);
     cr_expect_eq(strncmp(text, "ordered shift=29 delta=0 width=", 31), 0, "%s", text);
     cr_expect_not_null(strstr(text, "exceptions=423"), "%s", text);
+    fill(share, 0, COUNT_MAX);
+    sl_value_describe(encoded, sl_value_encode(values, COUNT_MAX, encoded), COUNT_MAX, text, sizeof text);
+    cr_expect_eq(strncmp(text, "fraction divisor=1319 delta=0 width=8 patches=0 exceptions=0 rests=", 67), 0, "%s", text);
+    fill(readings, 0, COUNT_MAX);
+    sl_value_describe(encoded, sl_value_encode(values, COUNT_MAX, encoded), COUNT_MAX, text, sizeof text);
+    cr_expect_eq(strncmp(text, "dictionary values=20 delta=0 width=5 patches=0 exceptions=0 bytes=", 66), 0, "%s", text);
     sl_value_describe(encoded, 0, COUNT_MAX, text, sizeof text);
     cr_expect_str_eq(text, "unknown");
     sl_value_describe(encoded, 3, COUNT_MAX, text, 12);

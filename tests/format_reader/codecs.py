@@ -4,7 +4,7 @@ import struct
 from .wire import MASK64, Cursor, need, signed, unzigzag
 
 RAW, PLAIN, FACTOR = 0, 1, 2
-CONSTANT, DECIMAL, DECIMAL_FLOAT, ORDERED = 1, 2, 3, 4
+CONSTANT, DECIMAL, DECIMAL_FLOAT, ORDERED, FRACTION, DICTIONARY = 1, 2, 3, 4, 5, 6
 
 
 # --- packed bits (9.1) ---
@@ -153,7 +153,11 @@ def decode_integers(data, count):
 def decode_doubles(data, count):
     """The bits of `count` doubles; `data` must be used up."""
     cursor = Cursor(data)
-    tag = Tag(cursor.u8(), (RAW, CONSTANT, DECIMAL, DECIMAL_FLOAT, ORDERED), (DECIMAL, DECIMAL_FLOAT, ORDERED))
+    return decode_values(cursor, count, (RAW, CONSTANT, DECIMAL, DECIMAL_FLOAT, ORDERED, FRACTION, DICTIONARY))
+
+
+def decode_values(cursor, count, codecs):
+    tag = Tag(cursor.u8(), codecs, (DECIMAL, DECIMAL_FLOAT, ORDERED, FRACTION, DICTIONARY))
     if tag.codec == RAW:
         values = [cursor.u64() for _ in range(count)]
         cursor.done("raw values")
@@ -162,6 +166,10 @@ def decode_doubles(data, count):
         values = [cursor.u64()] * count
         cursor.done("a constant")
         return values
+    if tag.codec == FRACTION:
+        return decode_fractions(cursor, count, tag)
+    if tag.codec == DICTIONARY:
+        return decode_dictionary(cursor, count, tag)
     scale = cursor.u8()
     need(scale <= (63 if tag.codec == ORDERED else 22), "exponent or shift %d" % scale)
     runs = decode_exceptions(cursor, count) if tag.has_exceptions else []
@@ -170,6 +178,30 @@ def decode_doubles(data, count):
     if not any(numbers):
         need(scale == 0, "exponent or shift %d though all numbers are 0" % scale)
     return put_back(runs, decode_scaled(numbers, tag.codec, scale))
+
+
+def decode_fractions(cursor, count, tag):
+    divisor = cursor.varint()
+    need(1 <= divisor <= 2**51, "divisor %d" % divisor)
+    runs = decode_exceptions(cursor, count) if tag.has_exceptions else []
+    kept = count - sum(length for _, length, _ in runs)
+    rests = decode_integers(cursor.take(cursor.varint()), kept)
+    numbers = [signed(number) for number in decode_stream(cursor, kept, tag)]
+    need(all(-2**51 <= number < 2**51 for number in numbers), "a numerator is out of range")
+    quotients = [double_bits(float(number) / float(divisor)) for number in numbers]
+    places = [bits if bits >> 63 == 0 else -(bits - 2**63) for bits in quotients]
+    return put_back(runs, [ordered_bits(place + rest, 0) for place, rest in zip(places, rests)])
+
+
+def decode_dictionary(cursor, count, tag):
+    need(not tag.has_exceptions, "a dictionary with exceptions")
+    size = cursor.varint()
+    need(2 <= size <= count, "a dictionary of %d for %d values" % (size, count))
+    words = decode_values(Cursor(cursor.take(cursor.varint())), size,
+                          (RAW, CONSTANT, DECIMAL, DECIMAL_FLOAT, ORDERED, FRACTION))
+    indexes = decode_stream(cursor, count, tag)
+    need(max(indexes) == size - 1, "the largest index is %d of %d" % (max(indexes), size))
+    return [words[index] for index in indexes]
 
 
 def decode_exceptions(cursor, count):

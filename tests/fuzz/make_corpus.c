@@ -8,12 +8,14 @@
 #include "format/log_walk.h"
 #include "format/page_walk.h"
 #include "format/segment_codec.h"
+#include "format/value_codec.h"
 #include "fuzz/archive.h"
 #include "fuzz/corpus_texts.h"
 #include "fuzz/repair.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -419,21 +421,38 @@ static void write_texts(void)
     }
 }
 
+/* What doubles become, named by the codec. */
+static void write_encoded(const uint8_t *doubles, size_t count)
+{
+    static uint8_t out[2 + SL_VALUE_ENCODED_BYTES_MAX(64) + SL_DECODE_SLACK_BYTES];
+    double values[64];
+    char name[32];
+    for (size_t i = 0; i < count; i++) values[i] = sl_double_of(sl_load64(doubles + 8 * i));
+    size_t bytes = sl_value_encode(values, count, out + 2);
+    sl_store16(out, (uint16_t)(count - 1));
+    snprintf(name, sizeof name, "codec-%d-%zu", out[2] & 7, bytes);
+    write_seed("values", name, out, 2 + bytes);
+}
+
 /* Values and integers to encode rather than decode, of every shape. */
 static void write_numbers(void)
 {
     static uint8_t out[2 + 8 * 64];
-    for (uint64_t shape = 0; shape < 8; shape++) {
+    for (uint64_t shape = 0; shape < 11; shape++) {
         char name[32];
         for (uint64_t i = 0; i < 64; i++) {
             double value = shape < 4   ? kit_value(9, shape, i, shape)
                            : shape < 6 ? (double)(i / 9) * 0.25
-                                       : (i % 9 ? 0.0 : -1.5e-310);
+                           : shape < 8 ? (i % 9 ? 0.0 : -1.5e-310)
+                           : shape < 9 ? (double)(i * i % 47) / 1319                   /* a share */
+                           : shape < 10 ? ((double)(i * i % 97) / 10 + 0.1 * (double)i) / 3 /* a mean */
+                                        : sqrt(2 + (double)(i * i % 11));               /* few values */
             sl_store64(out + 2 + 8 * i, sl_bits_of(value));
         }
         snprintf(name, sizeof name, "encode-%d", (int)shape);
         sl_store16(out, 0x8000 | 63);
         write_seed("values", name, out, sizeof out);
+        if (shape >= 8) write_encoded(out + 2, 64);
         for (uint64_t i = 0; i < 64; i++)
             sl_store64(out + 2 + 8 * i, shape < 4 ? i * i * i << (8 * shape) : (uint64_t)(i % 13 == 5) << 40 | i);
         sl_store16(out, 0x4000 | 63);

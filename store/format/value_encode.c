@@ -1,6 +1,6 @@
-/* value_codec.c: doubles to integers that are small or regular, and back, bit for bit.
+/* value_encode.c: doubles to integers that are small or regular, and those to bytes.
  *
- * Two views of the same bits, each an integer stream (int_stream.c):
+ * Two views of the same bits, each an integer stream (int_stream.c), and two more for what both make too much of:
  *
  *   decimal   what was printed or counted: m / 10^e with a small m. As the quotient of two exact doubles is
  *             rounded once, it is what a parser makes of the decimal text. The same rounded to float
@@ -8,6 +8,9 @@
  *   ordered   what was computed: the double's bits as a sign and magnitude, an integer in the order of the
  *             values. Its common trailing zeros are shifted out, so float32 and bfloat16 take no more
  *             than their own bits.
+ *   fraction  what was added up or divided: near m / d, and how many doubles away from it. Sums and means of decimals,
+ *             shares of a count (fraction.c finds d).
+ *   dictionary  what comes again and again (value_dictionary.c): the different values, and which each one is.
  *
  * Values that a view cannot express, or that would spoil its widths (NaN, infinities, -0.0, a few zeros), are taken
  * out of the stream and kept as runs of raw bits. The encoder checks each value by the formula of
@@ -17,11 +20,14 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "format/bit_pack.h"
+#include "format/fraction.h"
+#include "format/int_codec.h"
 #include "format/int_stream.h"
 #include "format/kernels.h"
+#include "format/value_dictionary.h"
+#include "format/value_parts.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #define COUNT_MAX SL_BLOCK_VALUES_MAX
 #define EXPONENT_MAX SL_DECIMAL_EXPONENT_MAX
@@ -31,8 +37,6 @@
 #define ROUNDER 6755399441055744.0
 
 _Static_assert(SL_STREAM_COUNT_MAX == SL_BLOCK_VALUES_MAX, "a block is one stream");
-
-enum { CODEC_RAW, CODEC_CONSTANT, CODEC_DECIMAL, CODEC_DECIMAL_FLOAT, CODEC_ORDERED };
 
 /* ---- the two views ---- */
 
@@ -54,13 +58,18 @@ static int is_decimal(double value, double power, int is_float)
 /* A way to encode a block: the integers of the values that are in the stream, the rest as exceptions. */
 typedef struct candidate {
     unsigned codec, parameter;
+    uint64_t divisor; /* of the fraction view */
     size_t kept, exception_bytes, run_count;
     uint8_t is_exception[COUNT_MAX + SL_KERNEL_LANES_MAX];
     _Alignas(64) uint64_t integers[COUNT_MAX];
     sl_stream_score score;
     sl_stream_plan plan;
     size_t bytes; /* SIZE_MAX: not possible, or hopeless */
+    const uint8_t *inner; /* the encoding within this one, of rests or of a dictionary */
+    size_t inner_count, inner_bytes;
 } candidate;
+
+#define INNER_ROOM (SL_VALUE_ENCODED_BYTES_MAX(COUNT_MAX) + SL_DECODE_SLACK_BYTES)
 
 /* Finds the smallest power of ten, from *exponent up, that makes value a decimal. */
 static int find_exponent(double value, int is_float, unsigned *exponent)
@@ -108,26 +117,25 @@ static size_t run_end(const candidate *c, const double *values, size_t first, si
     return i;
 }
 
-/* Removes the exceptions from the integers, and sizes their runs. */
-static void take_out_exceptions(candidate *c, const double *values, size_t count)
+/* Removes the exceptions from the integers, and from the rests unless they are NULL, and sizes their runs. */
+static void take_out_exceptions(candidate *c, const double *values, size_t count, uint64_t *rests)
 {
     size_t end = 0;
     uint64_t bits = 0;
     c->kept = c->run_count = c->exception_bytes = 0;
-    for (size_t i; (i = next_exception(c, end, count)) < count;) {
-        size_t first = i;
+    for (size_t i; end < count; end = i) {
+        const size_t first = next_exception(c, end, count), kept = first - end;
+        memmove(c->integers + c->kept, c->integers + end, kept * sizeof *c->integers);
+        if (rests) memmove(rests + c->kept, rests + end, kept * sizeof *rests);
+        c->kept += kept;
+        if (first == count) break;
         int is_same = c->run_count > 0 && sl_bits_of(values[first]) == bits;
         bits = sl_bits_of(values[first]);
         i = run_end(c, values, first, count);
-        memmove(c->integers + c->kept, c->integers + end, (first - end) * sizeof *c->integers);
-        c->kept += first - end;
-        c->exception_bytes += sl_stream_number_bytes(first - end) + sl_stream_number_bytes((i - first - 1) * 2 + 1) +
-                              (is_same ? 0 : 8);
+        c->exception_bytes +=
+            sl_stream_number_bytes(kept) + sl_stream_number_bytes((i - first - 1) * 2 + 1) + (is_same ? 0 : 8);
         c->run_count++;
-        end = i;
     }
-    memmove(c->integers + c->kept, c->integers + end, (count - end) * sizeof *c->integers);
-    c->kept += count - end;
     if (c->run_count > 0) c->exception_bytes += sl_stream_number_bytes(c->run_count);
 }
 
@@ -156,19 +164,23 @@ static void plan_candidate(candidate *c, sl_stream_work *work)
 {
     sl_stream_make_plan(&c->plan, c->integers, c->kept, &c->score, work);
     c->bytes = 2 + c->exception_bytes + c->plan.bytes;
+    if (c->codec == SL_VALUE_FRACTION) c->bytes += sl_stream_number_bytes(c->divisor) - 1;
+    if (c->codec == SL_VALUE_DICTIONARY) c->bytes += sl_stream_number_bytes(c->inner_count) - 1;
+    if (c->inner) c->bytes += sl_stream_number_bytes(c->inner_bytes) + c->inner_bytes;
 }
 
 /* Fills the integers of the decimal view; possible when most values have one. */
 static int view_as_decimal(candidate *c, const double *values, size_t count, int is_float)
 {
-    c->codec = is_float ? CODEC_DECIMAL_FLOAT : CODEC_DECIMAL;
+    c->codec = is_float ? SL_VALUE_DECIMAL_FLOAT : SL_VALUE_DECIMAL;
+    c->inner = NULL;
     c->bytes = SIZE_MAX;
+    c->exception_bytes = c->run_count = 0;
     if (!sample_exponent(values, count, is_float, &c->parameter)) return 0;
     size_t failed =
         sl_kernels_now()->to_decimals(values, count, c->parameter, is_float, c->is_exception, c->integers);
-    c->exception_bytes = c->run_count = 0;
     c->kept = count;
-    if (failed > 0) take_out_exceptions(c, values, count);
+    if (failed > 0) take_out_exceptions(c, values, count, NULL);
     return c->kept > 0 && c->exception_bytes < 4 * count;
 }
 
@@ -188,14 +200,15 @@ static int view_as_ordered(candidate *c, const double *values, size_t count)
 {
     uint64_t all = 0;
     size_t float_count = 0;
-    c->codec = CODEC_ORDERED;
+    c->codec = SL_VALUE_ORDERED;
+    c->inner = NULL;
     c->bytes = SIZE_MAX;
     c->exception_bytes = c->run_count = 0;
     c->kept = count;
     int is_plain = sl_kernels_now()->to_ordered(values, count, c->integers, &all);
     for (size_t i = 0; i < 16; i++) float_count += (sl_bits_of(values[i * count / 16]) & BELOW_FLOAT) == 0;
     if (!is_plain || ((all & BELOW_FLOAT) != 0 && float_count >= 12)) {
-        if (mark_unordered(c, values, count) > 0) take_out_exceptions(c, values, count);
+        if (mark_unordered(c, values, count) > 0) take_out_exceptions(c, values, count, NULL);
         if (c->kept == 0) return 0;
         all = 0;
         for (size_t i = 0; i < c->kept; i++) all |= c->integers[i];
@@ -212,7 +225,7 @@ static size_t estimate_bits(const candidate *c)
 
 /* Plans the view that a sample finds smaller, or both when it cannot tell. Integers are the same numbers in both:
  * one plan is enough. The work is that of the view that is returned. */
-static const candidate *choose(candidate *decimal, candidate *ordered, const double *values, size_t count,
+static candidate *choose(candidate *decimal, candidate *ordered, const double *values, size_t count,
                                sl_stream_work *work)
 {
     int is_decimal = view_as_decimal(decimal, values, count, 0) || view_as_decimal(decimal, values, count, 1);
@@ -235,8 +248,93 @@ static const candidate *choose(candidate *decimal, candidate *ordered, const dou
     /* The likely one last: then the work is its own. */
     if (is_ordered_likely && decimal_bits <= ordered_bits + ordered_bits / 8) plan_candidate(other, work);
     plan_candidate(likely, work);
-    const candidate *best = ordered->bytes < decimal->bytes ? ordered : decimal;
+    candidate *best = ordered->bytes < decimal->bytes ? ordered : decimal;
     if (best == other) plan_candidate(other, work);
+    return best;
+}
+
+/* Reduces the fractions: what all numerators and the divisor are multiples of tells nothing. */
+static void reduce(uint64_t *integers, size_t count, uint64_t *divisor)
+{
+    int64_t common = (int64_t)*divisor;
+    for (size_t i = 0; i < count && common > 1; i++) {
+        for (int64_t rest = (int64_t)integers[i] % common, before; rest != 0; rest = before % common) {
+            before = common;
+            common = rest < 0 ? -rest : rest;
+        }
+    }
+    if (common < 2) return;
+    *divisor /= (uint64_t)common;
+    for (size_t i = 0; i < count; i++) integers[i] = (uint64_t)((int64_t)integers[i] / common);
+}
+
+/* Fills the integers of the fraction view, with the rests encoded into inner; possible when most values are near a
+ * fraction of the same divisor. */
+static int view_as_fraction(candidate *c, const double *values, size_t count, uint8_t *inner)
+{
+    double divisor;
+    uint64_t rests[COUNT_MAX];
+    if (!sl_find_divisor(values, count, &divisor)) return 0;
+    size_t failed = sl_kernels_now()->to_fractions(values, count, divisor, SL_FRACTION_REST_MAX, c->is_exception,
+                                                   c->integers, rests);
+    c->codec = SL_VALUE_FRACTION;
+    c->divisor = (uint64_t)divisor;
+    c->exception_bytes = c->run_count = 0;
+    c->kept = count;
+    if (failed > 0) take_out_exceptions(c, values, count, rests);
+    if (c->kept == 0 || c->exception_bytes >= 4 * count) return 0;
+    reduce(c->integers, c->kept, &c->divisor);
+    c->inner = inner;
+    c->inner_count = c->kept;
+    c->inner_bytes = sl_int_encode((const int64_t *)rests, c->kept, inner);
+    return 1;
+}
+
+static size_t encode(const double *values, size_t count, int is_inner, uint8_t *out);
+
+/* Fills the integers with indexes of different values, with those encoded into inner. */
+static int view_as_dictionary(candidate *c, const double *values, size_t count, uint8_t *inner)
+{
+    double dictionary[SL_DICTIONARY_VALUES_MAX];
+    c->codec = SL_VALUE_DICTIONARY;
+    c->exception_bytes = c->run_count = 0;
+    c->kept = count;
+    c->inner_count = sl_make_dictionary(values, count, count / 2, dictionary, c->integers);
+    if (c->inner_count < 2) return 0;
+    c->inner = inner;
+    c->inner_bytes = encode(dictionary, c->inner_count, 1, inner);
+    return 1;
+}
+
+/* Floats are no fractions, and what the decimal view has for nearly all values is all there is to say. */
+static int may_be_fraction(const candidate *best, size_t count)
+{
+    return best->codec == SL_VALUE_ORDERED ? best->parameter < 29 && best->bytes > 2 * count
+                                           : best->exception_bytes * 8 > count;
+}
+
+/* Whether a dictionary is likely to be smaller: by how many values of a sample were there before. Of s values out of d
+ * some s * s / 2 d are (the birthday problem); there is nothing to gain where the values already take few bits. */
+static int may_be_dictionary(const candidate *best, const double *values, size_t count)
+{
+    const size_t bits = best->bytes * 8;
+    size_t sampled;
+    if (count < 8 || bits < 4 * count) return 0;
+    const size_t same = sl_count_same(values, count, bits > 24 * count ? 64 : 24, &sampled);
+    if (same * 32 < sampled) return 0;
+    const size_t different = sampled - same, likely = sampled * sampled / (2 * same);
+    const size_t size = different * 2 < sampled ? different + different / 4 : likely;
+    const size_t needed = size * bits / count + count * sl_bit_length(size);
+    return needed < bits - bits / 16;
+}
+
+/* The smaller of two, of which best was planned last, and the other has its integers. The work is that of the result. */
+static candidate *smaller_of(candidate *best, candidate *other, sl_stream_work *work)
+{
+    sl_stream_make_score(&other->score, other->integers, other->kept);
+    plan_candidate(other, work);
+    if (other->bytes < best->bytes) return other;
+    plan_candidate(best, work);
     return best;
 }
 
@@ -247,199 +345,60 @@ static int all_same(const double *values, size_t count)
 
 static size_t encode_raw(const double *values, size_t count, uint8_t *out)
 {
-    out[0] = sl_tag_make(CODEC_RAW, 0, 0, 0);
+    out[0] = sl_tag_make(SL_VALUE_RAW, 0, 0, 0);
     for (size_t i = 0; i < count; i++) sl_store64(out + 1 + 8 * i, sl_bits_of(values[i]));
     return 1 + 8 * count;
 }
 
 static size_t encode_constant(const double *values, uint8_t *out)
 {
-    out[0] = sl_tag_make(CODEC_CONSTANT, 0, 0, 0);
+    out[0] = sl_tag_make(SL_VALUE_CONSTANT, 0, 0, 0);
     sl_store64(out + 1, sl_bits_of(values[0]));
     return 9;
 }
 
-size_t sl_value_encode(const double *values, size_t count, uint8_t *out)
+static uint8_t *write_parameters(const candidate *c, uint8_t *out)
+{
+    if (c->codec == SL_VALUE_FRACTION) return sl_stream_put_number(out, c->divisor);
+    if (c->codec == SL_VALUE_DICTIONARY) return sl_stream_put_number(out, c->inner_count);
+    *out++ = (uint8_t)c->parameter;
+    return out;
+}
+
+static uint8_t *write_inner(const candidate *c, uint8_t *out)
+{
+    out = sl_stream_put_number(out, c->inner_bytes);
+    memcpy(out, c->inner, c->inner_bytes);
+    return out + c->inner_bytes;
+}
+
+/* is_inner: a dictionary, which has none in it. */
+static size_t encode(const double *values, size_t count, int is_inner, uint8_t *out)
 {
     SL_ASSERT(count >= 1 && count <= COUNT_MAX);
-    candidate decimal, ordered;
+    candidate views[2];
+    uint8_t rests[INNER_ROOM], dictionary[INNER_ROOM];
     sl_stream_work work;
     const int is_constant = all_same(values, count);
     /* No encoding of equal values says how many there are. */
     if (is_constant) count = 1;
-    const candidate *best = choose(&decimal, &ordered, values, count, &work);
+    candidate *best = choose(&views[0], &views[1], values, count, &work);
+#define OTHER (best == views ? views + 1 : views)
     if (is_constant && best->bytes >= 9) return encode_constant(values, out);
+    if (may_be_fraction(best, count) && view_as_fraction(OTHER, values, count, rests))
+        best = smaller_of(best, OTHER, &work);
+    if (!is_inner && may_be_dictionary(best, values, count) && view_as_dictionary(OTHER, values, count, dictionary))
+        best = smaller_of(best, OTHER, &work);
+#undef OTHER
     if (best->bytes >= 1 + 8 * count) return encode_raw(values, count, out);
     uint8_t *at = out;
     *at++ = sl_tag_make(best->codec, best->plan.order, best->plan.patch_count > 0, best->run_count > 0);
-    *at++ = (uint8_t)best->parameter;
+    at = write_parameters(best, at);
     if (best->run_count > 0) at = write_exceptions(best, values, count, at);
+    if (best->inner) at = write_inner(best, at);
     at = sl_stream_write(&best->plan, best->integers, &work, at);
     SL_ASSERT((size_t)(at - out) == best->bytes);
     return (size_t)(at - out);
 }
 
-/* ---- decoding ---- */
-
-typedef struct exception_list {
-    size_t run_count, value_count;
-    uint16_t gap[COUNT_MAX], length[COUNT_MAX];
-    uint64_t bits[COUNT_MAX];
-} exception_list;
-
-static void read_exceptions(sl_stream_input *input, size_t count, exception_list *list)
-{
-    uint64_t runs = sl_stream_take_number(input), bits = 0;
-    size_t position = 0;
-    list->run_count = list->value_count = 0;
-    if (input->what == NULL && (runs == 0 || runs >= count)) {
-        input->what = "there are no exceptions, or no values besides";
-    }
-    for (uint64_t run = 0; input->what == NULL && run < runs; run++) {
-        uint64_t gap = sl_stream_take_number(input), code = sl_stream_take_number(input);
-        if (input->what != NULL) return;
-        int is_same = (int)(code & 1);
-        if (gap >= count || code / 2 >= count || position + gap + code / 2 >= count) {
-            input->what = "an exception lies behind the last value";
-            return;
-        }
-        if (!is_same && input->end - input->at < 8) {
-            input->what = "the bytes end inside an exception";
-            return;
-        }
-        if (is_same ? run == 0 || gap == 0 : run > 0 && sl_load64(input->at) == bits) {
-            input->what = "an exception is not in its shortest form";
-            return;
-        }
-        if (!is_same) {
-            bits = sl_load64(input->at);
-            input->at += 8;
-        }
-        list->gap[run] = (uint16_t)gap;
-        list->length[run] = (uint16_t)(code / 2 + 1);
-        list->bits[run] = bits;
-        list->value_count += list->length[run];
-        position += gap + list->length[run];
-        list->run_count++;
-    }
-    if (input->what == NULL && list->value_count >= count) input->what = "there are no values besides exceptions";
-}
-
-/* Moves the kept values apart, from the last, and puts the exceptions between them. */
-static void insert_exceptions(const exception_list *list, size_t count, double *values)
-{
-    size_t to = count, from = count - list->value_count, behind = from;
-    for (size_t run = 0; run < list->run_count; run++) behind -= list->gap[run];
-    for (size_t run = list->run_count; run-- > 0;) {
-        memmove(values + to - behind, values + from - behind, behind * sizeof *values);
-        to -= behind;
-        from -= behind;
-        for (size_t i = 0; i < list->length[run]; i++) values[--to] = sl_double_of(list->bits[run]);
-        behind = list->gap[run];
-    }
-    SL_ASSERT(to == from);
-}
-
-static int are_zeros(const uint64_t *integers, size_t count)
-{
-    size_t i = 0;
-    while (i < count && integers[i] == 0) i++;
-    return i == count;
-}
-
-static const char *convert_decimal(const uint64_t *integers, size_t count, unsigned exponent, int is_float,
-                                   double *values)
-{
-    if (!sl_kernels_now()->decimals(integers, count, exponent, is_float, values)) {
-        return "a decimal integer is out of range";
-    }
-    return exponent != 0 && are_zeros(integers, count) ? "zeros have an exponent" : NULL;
-}
-
-static const char *convert_ordered(const uint64_t *integers, size_t count, unsigned shift, double *values)
-{
-    if (shift != 0 && are_zeros(integers, count)) return "zeros have a shift";
-    return sl_kernels_now()->ordered(integers, count, shift, values) ? NULL : "an ordered integer is out of range";
-}
-
-static const char *decode_stream(sl_stream_input *input, unsigned tag, size_t count, double *values)
-{
-    _Alignas(64) uint64_t integers[COUNT_MAX];
-    exception_list list;
-    const unsigned codec = tag & SL_TAG_CODEC;
-    unsigned parameter = sl_stream_take_byte(input, codec == CODEC_ORDERED ? 63 : EXPONENT_MAX,
-                                             "the exponent or shift is out of range");
-    list.run_count = list.value_count = 0;
-    if (tag & SL_TAG_EXCEPTIONS) read_exceptions(input, count, &list);
-    if (input->what != NULL) return input->what;
-    const size_t kept = count - list.value_count;
-    int is_constant;
-    if (!sl_stream_read(input, kept, sl_tag_order(tag), (tag & SL_TAG_PATCHES) != 0, integers, &is_constant)) {
-        return input->what;
-    }
-    const size_t converted = is_constant ? 1 : kept;
-    const char *what = codec == CODEC_ORDERED
-                           ? convert_ordered(integers, converted, parameter, values)
-                           : convert_decimal(integers, converted, parameter, codec == CODEC_DECIMAL_FLOAT, values);
-    if (what == NULL && is_constant) sl_kernels_now()->fill(sl_bits_of(values[0]), 0, kept, values);
-    if (what == NULL && list.run_count > 0) insert_exceptions(&list, count, values);
-    return what;
-}
-
-static const char *decode(const uint8_t *in, size_t bytes, size_t count, double *values)
-{
-    sl_stream_input input = {in + 1, in + bytes, NULL};
-    if (count == 0 || count > COUNT_MAX) return "the count is not 1 to 1024";
-    if (bytes == 0) return "there are no bytes";
-    if (!sl_tag_is_even(in[0])) return "the tag has an odd number of ones";
-    switch (in[0] & 0x7f) {
-    case CODEC_RAW:
-        if (bytes != 1 + 8 * count) return "the length is not that of raw values";
-        for (size_t i = 0; i < count; i++) values[i] = sl_double_of(sl_load64(in + 1 + 8 * i));
-        return NULL;
-    case CODEC_CONSTANT:
-        if (bytes != 9) return "the length is not that of a constant";
-        sl_kernels_now()->fill(sl_load64(in + 1), 0, count, values);
-        return NULL;
-    default:
-        break;
-    }
-    unsigned codec = in[0] & SL_TAG_CODEC;
-    if (codec < CODEC_DECIMAL || codec > CODEC_ORDERED) return "the codec is unknown";
-    return decode_stream(&input, in[0], count, values);
-}
-
-steplog_status sl_value_decode(const uint8_t *in, size_t bytes, size_t count, double *values, const char **what)
-{
-    const char *broken = decode(in, bytes, count, values);
-    if (broken == NULL) return STEPLOG_OK;
-    if (what != NULL) *what = broken;
-    return STEPLOG_CORRUPT;
-}
-
-void sl_value_describe(const uint8_t *in, size_t bytes, size_t count, char *text, size_t text_bytes)
-{
-    static const char *const names[] = {"raw", "constant", "decimal e=", "decimal-float e=", "ordered shift="};
-    sl_stream_input input = {in + 1, in + bytes, NULL};
-    sl_stream_plan plan;
-    exception_list list = {.run_count = 0, .value_count = 0};
-    unsigned codec = bytes == 0 ? SL_TAG_CODEC : in[0] & SL_TAG_CODEC;
-    if (count == 0 || count > COUNT_MAX || codec > CODEC_ORDERED) {
-        snprintf(text, text_bytes, "unknown");
-        return;
-    }
-    if (codec < CODEC_DECIMAL) {
-        snprintf(text, text_bytes, "%s", names[codec]);
-        return;
-    }
-    unsigned parameter = sl_stream_take_byte(&input, 63, "the exponent or shift is out of range");
-    if (in[0] & SL_TAG_EXCEPTIONS) read_exceptions(&input, count, &list);
-    if (input.what != NULL || !sl_stream_read_header(&input, count - list.value_count,
-                                                     sl_tag_order(in[0]),
-                                                     (in[0] & SL_TAG_PATCHES) != 0, &plan)) {
-        snprintf(text, text_bytes, "%s%u damaged: %s", names[codec], parameter, input.what);
-        return;
-    }
-    snprintf(text, text_bytes, "%s%u delta=%u width=%u patches=%u exceptions=%zu", names[codec], parameter, plan.order,
-             plan.width, plan.patch_count, list.value_count);
-}
+size_t sl_value_encode(const double *values, size_t count, uint8_t *out) { return encode(values, count, 0, out); }
