@@ -285,7 +285,7 @@ static void compare_union(steplog_store *store, const steplog_id *run, const ste
     OK(steplog_reader_find(reader, run, "*", series, 256, &count, &kit_error));
     const int is_arrival = (view->flags & STEPLOG_VIEW_ARRIVAL_ORDER) != 0;
     kit_rows all = kit_read(reader, run, "*", view);
-    cr_assert_eq(all.column_count, count);
+    cr_assert(all.row_count == 0 || all.column_count == count); /* without rows no batch told of its columns */
     for (size_t c = 0; c < count; c++) {
         line found = {0}, expected = {0};
         steplog_cursor *cursor;
