@@ -297,17 +297,20 @@ static int take_table(sl_segment_check *c, int table, const sl_page_item *item)
         if (c->table_pages[later])
             sl_segment_check_damage(c, item->offset, item->bytes, "the tables are not in their order");
     uint64_t before = c->table_entries[table];
-    if (item->head.index != c->table_pages[table] ||
-        before != (uint64_t)item->head.index * sl_table_page_entries_max[table] ||
-        (before && item->offset + SL_PAGE_HEAD_BYTES != sl_verify_entry_offset(c, table, before)))
+    const uint64_t most = sl_table_page_entries_max[table], stride = SL_PAGE_HEAD_BYTES + most * entry_bytes;
+    const int is_packed = (item->head.flags & SL_PAGE_IS_LZ4) != 0;
+    if (item->head.index != c->table_pages[table] || before != (uint64_t)item->head.index * most ||
+        (before && (item->offset != c->table_offset[table] + item->head.index * stride || is_packed)))
         c->has_table_gap[table] = 1;
     if (c->regions.count == 0 && c->has_table_gap[table])
         sl_segment_check_damage(c, item->offset, item->bytes,
                                 "the pages of a table do not follow one another, each full");
-    if (item->content_bytes == 0 || item->content_bytes % entry_bytes ||
-        item->content_bytes / entry_bytes > sl_table_page_entries_max[table])
+    if (item->content_bytes == 0 || item->content_bytes % entry_bytes)
         sl_segment_check_damage(c, item->offset, item->bytes, "the page of a table does not hold whole entries");
-    if (c->table_pages[table]++ == 0) c->table_offset[table] = item->offset;
+    if (c->table_pages[table]++ == 0) {
+        c->table_offset[table] = item->offset;
+        c->is_table_packed[table] = is_packed;
+    }
     c->table_entries[table] += item->content_bytes / entry_bytes;
     if (table == SL_TABLE_STATS || table == SL_TABLE_NODE_STATS) return 1;
     sl_buffer_put(&c->tables[table], item->content, item->content_bytes / entry_bytes * entry_bytes);

@@ -45,6 +45,7 @@ typedef struct sl_segment_check {
     uint64_t table_entries[SL_TABLE_COUNT];
     uint64_t table_offset[SL_TABLE_COUNT], table_pages[SL_TABLE_COUNT];
     int has_table_gap[SL_TABLE_COUNT]; /* a page of it was not met where it should be */
+    int is_table_packed[SL_TABLE_COUNT]; /* its first page is compressed */
     int has_trailer;
     uint64_t trailer_offset;
     uint8_t trailer[SL_TRAILER_CONTENT_BYTES];
@@ -70,7 +71,10 @@ void sl_segment_check_merge(sl_segment_check *c);
 /* verify_tables.c: compares the tables and the trailer with what was found, then tells of damaged regions, with what the
  * tables know of them. 1, or -1 when reading failed: os_errno, or 0 for no memory. */
 int sl_verify_tables(sl_segment_check *c, int *os_errno);
+/* Where an entry of a table lies; where that is compressed, the content of its page. */
 uint64_t sl_verify_entry_offset(const sl_segment_check *c, int table, uint64_t entry);
+/* How many entries the pages of a table but the last one have. */
+uint32_t sl_verify_page_most(const sl_segment_check *c, int table);
 
 typedef SL_VEC(sl_group_entry) sl_found_group_list;
 

@@ -73,7 +73,7 @@ typedef struct entry_stream {
 /* The next entry, lent until the next call; NULL when its page can no longer be read: os_errno, or 0. */
 static const uint8_t *next_entry(entry_stream *s, int *os_errno)
 {
-    uint32_t bytes = sl_table_entry_bytes[s->table], most = sl_table_page_entries_max[s->table];
+    uint32_t bytes = sl_table_entry_bytes[s->table], most = sl_verify_page_most(s->c, s->table);
     uint32_t at = (uint32_t)(s->next % most) * bytes;
     *os_errno = 0;
     if (at == 0)

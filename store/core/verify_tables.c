@@ -46,12 +46,17 @@ static void encode(int table, const void *entry, uint8_t *out)
     }
 }
 
+uint32_t sl_verify_page_most(const sl_segment_check *c, int table)
+{
+    return c->table_pages[table] > 1 ? sl_table_page_entries_max[table]
+                                     : sl_table_page_most(table, c->table_entries[table]);
+}
+
 uint64_t sl_verify_entry_offset(const sl_segment_check *c, int table, uint64_t entry)
 {
-    uint32_t bytes = sl_table_entry_bytes[table];
-    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)sl_table_page_entries_max[table] * bytes;
-    return c->table_offset[table] + entry / sl_table_page_entries_max[table] * stride + SL_PAGE_HEAD_BYTES +
-           entry % sl_table_page_entries_max[table] * bytes;
+    const uint64_t bytes = sl_table_entry_bytes[table], most = sl_verify_page_most(c, table);
+    const uint64_t page = c->table_offset[table] + entry / most * (SL_PAGE_HEAD_BYTES + most * bytes);
+    return page + SL_PAGE_HEAD_BYTES + (c->is_table_packed[table] ? 0 : entry % most * bytes);
 }
 
 static uint64_t stored_count(const sl_segment_check *c, int table)
@@ -519,6 +524,14 @@ static int compare_all(sl_segment_check *c, sl_found_group_list *groups, int *os
     return compare_stats(c, groups, counts, os_errno);
 }
 
+/* Whoever looks for an entry takes the number of pages from that of the entries. */
+static void check_page_counts(sl_segment_check *c)
+{
+    for (int table = 0; table < SL_TABLE_COUNT; table++)
+        if (c->table_pages[table] > 1 && sl_table_page_most(table, stored_count(c, table)) >= stored_count(c, table))
+            sl_segment_check_damage(c, c->table_offset[table], 0, "a table that one page can hold has several");
+}
+
 int sl_verify_tables(sl_segment_check *c, int *os_errno)
 {
     *os_errno = 0;
@@ -528,6 +541,7 @@ int sl_verify_tables(sl_segment_check *c, int *os_errno)
             if (!c->regions.items[i].is_told) name_region(c, &c->regions.items[i]);
         return compare_whole(c) ? 1 : -1;
     }
+    check_page_counts(c);
     sl_found_group_list groups = {0};
     int result = compare_all(c, &groups, os_errno);
     SL_VEC_FREE(&groups);

@@ -100,7 +100,7 @@ enum {
 
 /* How far the ordinal of a WRITER or SCHEMA page may be above the number of those before it: what is between costs memory. */
 #define SL_ORDINAL_GAP_MAX 65536u
-#define SL_TABLE_PAGE_ENTRIES_MAX 512u
+#define SL_TABLE_CONTENT_BYTES_MAX 49152u /* of a page of a table */
 #define SL_WRITER_ENTRY_BYTES 96u
 #define SL_SCHEMA_ENTRY_BYTES 16u
 #define SL_GROUP_ENTRY_BYTES 80u

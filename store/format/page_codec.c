@@ -6,6 +6,7 @@
 #include "format/value_codec.h"
 
 #include <lz4.h>
+#include <lz4hc.h>
 
 static_assert(SL_PAGE_CONTENT_BYTES_MAX <= LZ4_MAX_INPUT_SIZE, "LZ4 takes a whole page");
 
@@ -15,22 +16,32 @@ static uint64_t check_of(const uint8_t *page, uint64_t stored_bytes, uint64_t fi
                     sl_load64(page + 8));
 }
 
-uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const void *content, size_t bytes,
-                        int may_compress, uint64_t file_key, uint64_t offset)
+/* The compressed bytes, or 0 when there are not fewer. */
+static size_t compress(const void *content, size_t bytes, uint8_t *out, size_t room, int pack)
+{
+    void *state = pack == SL_PACK_SMALL ? sl_alloc((size_t)LZ4_sizeofStateHC()) : NULL;
+    char *to = (char *)out;
+    int packed = state ? LZ4_compress_HC_extStateHC(state, content, to, (int)bytes, (int)room, LZ4HC_CLEVEL_DEFAULT)
+                       : LZ4_compress_default(content, to, (int)bytes, (int)room);
+    sl_free(state);
+    return packed > 0 && (size_t)packed < bytes ? (size_t)packed : 0;
+}
+
+uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const void *content, size_t bytes, int pack,
+                        uint64_t file_key, uint64_t offset)
 {
     size_t start = out->bytes;
-    size_t bound = may_compress && bytes >= 64 ? (size_t)LZ4_compressBound((int)bytes) : bytes;
+    const int may_compress = pack != SL_PACK_NEVER && bytes >= 64;
+    size_t bound = may_compress ? (size_t)LZ4_compressBound((int)bytes) : bytes;
     uint8_t *page = sl_buffer_grow(out, SL_PAGE_HEAD_BYTES + bound + 8);
     if (!page) return 0;
     size_t stored = bytes;
     unsigned flags = 0;
     uint8_t *body = page + SL_PAGE_HEAD_BYTES;
-    if (may_compress && bytes >= 64) {
-        int packed = LZ4_compress_default(content, (char *)body, (int)bytes, (int)bound);
-        if (packed > 0 && (size_t)packed < bytes) {
-            stored = (size_t)packed;
-            flags = SL_PAGE_IS_LZ4;
-        }
+    size_t packed = may_compress ? compress(content, bytes, body, bound, pack) : 0;
+    if (packed) {
+        stored = packed;
+        flags = SL_PAGE_IS_LZ4;
     }
     if (!flags && bytes) memcpy(body, content, bytes);
     uint64_t padded = SL_PAD8(stored);
@@ -57,7 +68,7 @@ uint32_t sl_page_content_bytes_max(unsigned kind)
     case SL_PAGE_BLOB: return SL_BLOB_PAGE_RAW_BYTES + SL_RECORD_PREFIX_BYTES;
     case SL_PAGE_TRAILER: return SL_TRAILER_CONTENT_BYTES;
     default: return kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_NODE_STATS_TABLE
-                        ? SL_TABLE_PAGE_ENTRIES_MAX * SL_WRITER_ENTRY_BYTES /* its longest entry */
+                        ? SL_TABLE_CONTENT_BYTES_MAX
                         : SL_PAGE_CONTENT_BYTES_MAX;
     }
 }
@@ -71,7 +82,8 @@ int sl_page_head_decode(const uint8_t in[SL_PAGE_HEAD_BYTES], sl_page_head *out)
                           .index = sl_load32(in + 12),
                           .check = sl_load64(in + 16)};
     int may_be_lz4 = out->kind == SL_PAGE_WRITER || out->kind == SL_PAGE_SCHEMA || out->kind == SL_PAGE_FACTS ||
-                     out->kind == SL_PAGE_BLOB;
+                     out->kind == SL_PAGE_BLOB ||
+                     (out->kind >= SL_PAGE_WRITER_TABLE && out->kind <= SL_PAGE_NODE_STATS_TABLE);
     if (in[0] != 'P' || in[1] != 'G' || out->flags > (may_be_lz4 ? SL_PAGE_IS_LZ4 : 0)) return 0;
     const uint32_t most = sl_page_content_bytes_max(out->kind);
     if (out->content_bytes > most || out->raw_bytes > most) return 0;

@@ -21,10 +21,13 @@ typedef struct sl_page_head {
 #define SL_PAD8(bytes) (((uint64_t)(bytes) + 7) & ~(uint64_t)7)
 static inline uint64_t sl_page_bytes(const sl_page_head *head) { return SL_PAGE_HEAD_BYTES + SL_PAD8(head->content_bytes); }
 
-/* Appends a whole page to out for a page at offset of its file; compresses when asked and it helps.
+/* Whether a page may be compressed, and what that may cost: some ns a byte with SL_PACK_SMALL. */
+enum { SL_PACK_NEVER, SL_PACK_FAST, SL_PACK_SMALL };
+
+/* Appends a whole page to out for a page at offset of its file; compresses when it may and it helps.
  * Out of memory is remembered in out. Returns the bytes of the page. */
-uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const void *content, size_t bytes,
-                        int may_compress, uint64_t file_key, uint64_t offset);
+uint64_t sl_page_encode(sl_buffer *out, unsigned kind, uint32_t index, const void *content, size_t bytes, int pack,
+                        uint64_t file_key, uint64_t offset);
 
 /* The longest content, stored or raw, of a page of this kind: what a hostile page may cost is bounded by it. */
 uint32_t sl_page_content_bytes_max(unsigned kind);

@@ -273,8 +273,10 @@ int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
         out->tables[i].entry_count = sl_load64(in + 16 + 16 * i);
         uint64_t count = out->tables[i].entry_count;
         if (count > UINT32_MAX || out->tables[i].offset > tables_end) return 0;
-        uint64_t pages = (count + sl_table_page_entries_max[i] - 1) / sl_table_page_entries_max[i];
-        if (count * sl_table_entry_bytes[i] + pages * SL_PAGE_HEAD_BYTES > tables_end - out->tables[i].offset) return 0;
+        /* The page of a table that has one may be compressed. */
+        uint64_t most = sl_table_page_most(i, count), pages = (count + most - 1) / most;
+        uint64_t bytes = pages > 1 ? count * sl_table_entry_bytes[i] : 0;
+        if (bytes + pages * SL_PAGE_HEAD_BYTES > tables_end - out->tables[i].offset) return 0;
     }
     out->row_count = sl_load64(in + 152);
     out->value_count = sl_load64(in + 160);
@@ -286,16 +288,23 @@ int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
     return sl_is_zero(in + 208, SL_TRAILER_CONTENT_BYTES - 208);
 }
 
+uint32_t sl_table_page_most(int table, uint64_t entry_count)
+{
+    if (entry_count * sl_table_entry_bytes[table] > SL_TABLE_CONTENT_BYTES_MAX) return sl_table_page_entries_max[table];
+    return entry_count ? (uint32_t)entry_count : 1;
+}
+
 uint64_t sl_table_page_offset(const sl_trailer *trailer, int table, uint64_t page_index)
 {
-    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)sl_table_page_entries_max[table] * sl_table_entry_bytes[table];
+    const uint32_t most = sl_table_page_most(table, trailer->tables[table].entry_count);
+    uint64_t stride = SL_PAGE_HEAD_BYTES + (uint64_t)most * sl_table_entry_bytes[table];
     return trailer->tables[table].offset + page_index * stride;
 }
 
 uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t page_index)
 {
-    uint64_t most = sl_table_page_entries_max[table];
-    uint64_t before = page_index * most, count = trailer->tables[table].entry_count;
+    uint64_t count = trailer->tables[table].entry_count, most = sl_table_page_most(table, count);
+    uint64_t before = page_index * most;
     if (before >= count) return 0;
     return (uint32_t)(count - before < most ? count - before : most);
 }

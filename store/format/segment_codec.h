@@ -117,11 +117,13 @@ void sl_trailer_encode(const sl_trailer *trailer, uint8_t out[SL_TRAILER_CONTENT
 int sl_trailer_decode(const uint8_t *in, sl_trailer *out);
 
 extern const uint32_t sl_table_entry_bytes[SL_TABLE_COUNT];
-extern const uint32_t sl_table_page_entries_max[SL_TABLE_COUNT]; /* what a whole page holds */
+extern const uint32_t sl_table_page_entries_max[SL_TABLE_COUNT]; /* what a whole page of a table of several holds */
 extern const uint8_t sl_table_page_kind[SL_TABLE_COUNT];
 
-/* A table is whole pages of sl_table_page_entries_max[] entries and a last one with the rest, one behind the
- * other, not compressed; so the page of an entry is arithmetic. */
+/* A table is one page, which may be compressed, when its entries have at most SL_TABLE_CONTENT_BYTES_MAX bytes. Otherwise it
+ * is whole pages of sl_table_page_entries_max[] entries and a last one with the rest, one behind the other, not
+ * compressed; so the page of an entry is arithmetic. most: how many entries its pages but the last one have. */
+uint32_t sl_table_page_most(int table, uint64_t entry_count);
 uint64_t sl_table_page_offset(const sl_trailer *trailer, int table, uint64_t page_index);
 uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t page_index);
 

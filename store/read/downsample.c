@@ -33,8 +33,9 @@ static const uint8_t *find_stats(pass *p, const sl_origin *origin, int table, ui
     uint32_t soon = table == SL_TABLE_STATS ? SL_NODE_CHUNKS - item % SL_NODE_CHUNKS : item_count - item;
     if (soon > item_count - item) soon = item_count - item;
     if (sl_table_run(origin->segment, view, table, index, soon, &out, run, NULL) >= 0) return out;
-    sl_segment_report(origin->segment, sl_table_page_offset(&origin->segment->trailer, table,
-                                                            index / sl_table_page_entries_max[table]),
+    const sl_trailer *trailer = &origin->segment->trailer;
+    const uint64_t page = index / sl_table_page_most(table, trailer->tables[table].entry_count);
+    sl_segment_report(origin->segment, sl_table_page_offset(trailer, table, page),
                       view->bytes, "page of statistics is damaged: the values were read instead", NULL, NULL, NULL);
     p->damaged = origin;
     return NULL;

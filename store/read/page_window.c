@@ -11,6 +11,7 @@
 void sl_page_window_free(sl_page_window *w)
 {
     sl_free(w->data);
+    sl_buffer_free(&w->unpacked);
     *w = (sl_page_window){0};
 }
 
@@ -106,6 +107,7 @@ void sl_page_window_read(sl_page_window *w, sl_segment *s, uint64_t offset, size
         damage(item, item->bytes, "page checksum differs");
         return;
     }
-    item->content = page + SL_PAGE_HEAD_BYTES;
-    item->content_bytes = item->head.content_bytes;
+    steplog_status status = sl_page_content(page, &item->head, &w->unpacked, &item->content, &item->content_bytes);
+    if (status == STEPLOG_NOMEM) item->kind = SL_PAGE_ITEM_ERROR;
+    else if (status < 0) damage(item, item->bytes, "page does not decompress to its length");
 }

@@ -13,6 +13,7 @@ typedef struct sl_page_window {
     uint64_t begin;
     size_t bytes, capacity;
     uint8_t *data;
+    sl_buffer unpacked; /* the content of a page that is compressed */
 } sl_page_window;
 
 /* What is read at once when nothing is known of the pages to come. */
@@ -20,8 +21,8 @@ typedef struct sl_page_window {
 /* More than this is never read ahead; a single page may be longer. */
 #define SL_WINDOW_BYTES_MAX 65536u
 
-/* Reads and checks the page at offset, which is of a kind that LZ4 never packs: item is PAGE, DAMAGE or ERROR, as from
- * sl_page_read_one(). item->content lies in the window until it is moved, or in the mapping of the segment.
+/* Reads and checks the page at offset: item is PAGE, DAMAGE or ERROR, as from sl_page_read_one(). item->content lies in
+ * the window until it is moved, or in the mapping of the segment.
  *
  * ahead  how many bytes from offset on will be wanted soon, this page included; 0 when not known.
  * content_max  a page with more content is damage, and is not read. */

@@ -118,7 +118,7 @@ static int read_table(sl_segment *s, int table)
 {
     uint64_t count = s->trailer.tables[table].entry_count;
     uint32_t entry_bytes = sl_table_entry_bytes[table];
-    for (uint64_t page = 0; page * sl_table_page_entries_max[table] < count; page++) {
+    for (uint64_t page = 0; page * sl_table_page_most(table, count) < count; page++) {
         sl_page_item item;
         sl_page_read_one(sl_segment_pages(s), sl_table_page_offset(&s->trailer, table, page), &item);
         if (item.kind == SL_PAGE_ITEM_ERROR) return -1;

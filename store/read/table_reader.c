@@ -16,7 +16,8 @@ void sl_table_view_free(sl_table_view *view)
 steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uint64_t index, uint64_t count,
                               const uint8_t **out, steplog_error *err)
 {
-    const uint32_t entry_bytes = sl_table_entry_bytes[table], most = sl_table_page_entries_max[table];
+    const uint32_t entry_bytes = sl_table_entry_bytes[table];
+    const uint32_t most = sl_table_page_most(table, s->trailer.tables[table].entry_count);
     const uint64_t page = index / most;
     if (view->segment != s || view->table != table || view->page != page || !view->content) {
         uint64_t offset = sl_table_page_offset(&s->trailer, table, page);
@@ -42,7 +43,7 @@ steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uin
 steplog_status sl_table_run(sl_segment *s, sl_table_view *view, int table, uint64_t index, uint64_t count,
                             const uint8_t **out, uint32_t *run_count, steplog_error *err)
 {
-    const uint32_t most = sl_table_page_entries_max[table];
+    const uint32_t most = sl_table_page_most(table, s->trailer.tables[table].entry_count);
     uint64_t here = most - index % most;
     *run_count = (uint32_t)(here < count ? here : count);
     return sl_table_entry(s, view, table, index, count, out, err);
@@ -52,7 +53,7 @@ steplog_status sl_table_run(sl_segment *s, sl_table_view *view, int table, uint6
 
 static steplog_status report_table(sl_segment *s, const sl_table_view *view, int table, uint64_t index, const char *what)
 {
-    uint64_t page = index / sl_table_page_entries_max[table];
+    uint64_t page = index / sl_table_page_most(table, s->trailer.tables[table].entry_count);
     sl_segment_report(s, sl_table_page_offset(&s->trailer, table, page), view->bytes, what, NULL, NULL, NULL);
     return STEPLOG_CORRUPT;
 }

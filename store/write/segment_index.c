@@ -234,8 +234,8 @@ static void encode_entry(const sl_segment_index *x, int table, size_t i, stats_p
 static steplog_status put_table(sl_segment_index *x, const sl_page_sink *sink, int table, uint64_t count,
                                 steplog_error *err)
 {
-    uint8_t content[SL_TABLE_PAGE_ENTRIES_MAX * SL_WRITER_ENTRY_BYTES];
-    const uint32_t entry_bytes = sl_table_entry_bytes[table], most = sl_table_page_entries_max[table];
+    uint8_t content[SL_TABLE_CONTENT_BYTES_MAX];
+    const uint32_t entry_bytes = sl_table_entry_bytes[table], most = sl_table_page_most(table, count);
     stats_place place = {0};
     SL_ASSERT(most * entry_bytes <= sizeof content);
     x->trailer.tables[table].offset = *sink->offset;
@@ -244,7 +244,7 @@ static steplog_status put_table(sl_segment_index *x, const sl_page_sink *sink, i
         size_t here = (size_t)(count - from < most ? count - from : most);
         for (size_t i = 0; i < here; i++) encode_entry(x, table, (size_t)from + i, &place, content + i * entry_bytes);
         SL_TRY(sink->put(sink->context, sl_table_page_kind[table], (uint32_t)(from / most), content, here * entry_bytes,
-                         err));
+                         most >= count, err));
     }
     return STEPLOG_OK;
 }
@@ -263,5 +263,5 @@ steplog_status sl_segment_index_write(sl_segment_index *x, const sl_page_sink *s
     uint8_t content[SL_TRAILER_CONTENT_BYTES];
     x->trailer.file_bytes = *sink->offset + SL_TRAILER_BYTES;
     sl_trailer_encode(&x->trailer, content);
-    return sink->put(sink->context, SL_PAGE_TRAILER, 0, content, sizeof content, err);
+    return sink->put(sink->context, SL_PAGE_TRAILER, 0, content, sizeof content, 0, err);
 }

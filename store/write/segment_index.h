@@ -24,7 +24,7 @@ typedef struct sl_segment_index {
 /* Writes a page at *offset and moves that behind it. */
 typedef struct sl_page_sink {
     steplog_status (*put)(void *context, unsigned kind, uint32_t index, const void *content, size_t bytes,
-                          steplog_error *err);
+                          int may_compress, steplog_error *err);
     void *context;
     const uint64_t *offset;
 } sl_page_sink;

@@ -146,13 +146,16 @@ static steplog_status flush(sl_segment_writer *w, size_t keep_below, steplog_err
     return STEPLOG_OK;
 }
 
+/* What is written once more is for keeping. */
+static int pack_of(const sl_segment_writer *w) { return w->level ? SL_PACK_SMALL : SL_PACK_FAST; }
+
 static steplog_status put_page(sl_segment_writer *w, unsigned kind, uint32_t index, const void *content, size_t bytes,
-                               int may_compress, uint64_t *at, steplog_error *err)
+                               int pack, uint64_t *at, steplog_error *err)
 {
     if (at) *at = w->offset;
     if (bytes > sl_page_content_bytes_max(kind))
         return sl_fail(err, STEPLOG_LIMIT, -1, "a page of %zu bytes is too large", bytes);
-    w->offset += sl_page_encode(&w->out, kind, index, content, bytes, may_compress, w->file_key, w->offset);
+    w->offset += sl_page_encode(&w->out, kind, index, content, bytes, pack, w->file_key, w->offset);
     return flush(w, OUT_BYTES, err);
 }
 
@@ -163,7 +166,7 @@ static steplog_status flush_facts(sl_segment_writer *w, steplog_error *err)
     if (w->pending_facts.is_out_of_memory) return no_memory(err);
     if (w->pending_facts.bytes == 0) return STEPLOG_OK;
     uint64_t at;
-    SL_TRY(put_page(w, SL_PAGE_FACTS, 0, w->pending_facts.data, w->pending_facts.bytes, 1, &at, err));
+    SL_TRY(put_page(w, SL_PAGE_FACTS, 0, w->pending_facts.data, w->pending_facts.bytes, pack_of(w), &at, err));
     for (size_t i = w->record_pending_first; i < w->index.records.count; i++) w->index.records.items[i].page_offset = at;
     w->record_pending_first = w->index.records.count;
     sl_buffer_clear(&w->pending_facts);
@@ -213,7 +216,7 @@ steplog_status sl_segment_writer_blob_page(sl_segment_writer *w, uint32_t index,
     if (head) sl_record_prefix_encode(prefix, head);
     sl_buffer_put(&w->content, data, bytes);
     if (w->content.is_out_of_memory) return no_memory(err);
-    return put_page(w, SL_PAGE_BLOB, index, w->content.data, w->content.bytes, 1, at, err);
+    return put_page(w, SL_PAGE_BLOB, index, w->content.data, w->content.bytes, SL_PACK_FAST, at, err);
 }
 
 sl_record_prefix sl_segment_writer_blob_prefix(const sl_segment_writer *w, uint64_t bytes, uint64_t sequence,
@@ -333,7 +336,7 @@ static steplog_status put_chunk(sl_segment_writer *w, uint32_t schema, const axi
     sl_chunk_encode(&head, &w->content);
     if (w->payload.is_out_of_memory || w->directory.is_out_of_memory || w->content.is_out_of_memory)
         return no_memory(err);
-    SL_TRY(put_page(w, SL_PAGE_CHUNK, schema, w->content.data, w->content.bytes, 0, NULL, err));
+    SL_TRY(put_page(w, SL_PAGE_CHUNK, schema, w->content.data, w->content.bytes, SL_PACK_NEVER, NULL, err));
     entry->page_offset = at;
     entry->page_bytes = (uint32_t)(w->offset - at);
     entry->extent_offset = extent_offset;
@@ -354,7 +357,8 @@ static steplog_status put_columns(sl_segment_writer *w, sl_stripe *s, uint64_t *
             if (!(info->flags & SL_COLUMN_HAS_VALUES) || info->payload_bytes < SL_CHUNK_OWN_PAGE_BYTES_MIN) continue;
             info->flags |= SL_COLUMN_IS_OWN_PAGE;
             if (!extents[n]) extents[n] = w->offset;
-            SL_TRY(put_page(w, SL_PAGE_COLUMN, c, info->payload, info->payload_bytes, 0, &info->page_distance, err));
+            SL_TRY(put_page(w, SL_PAGE_COLUMN, c, info->payload, info->payload_bytes, SL_PACK_NEVER,
+                            &info->page_distance, err));
         }
     return STEPLOG_OK;
 }
@@ -516,7 +520,7 @@ steplog_status sl_segment_writer_schema(sl_segment_writer *w, const char *const 
         }
     sl_schema_entry entry = {.name_count = count};
     *ordinal = (uint32_t)w->index.schemas.count;
-    SL_TRY(put_page(w, SL_PAGE_SCHEMA, *ordinal, w->content.data, w->content.bytes, 1, &entry.page_offset, err));
+    SL_TRY(put_page(w, SL_PAGE_SCHEMA, *ordinal, w->content.data, w->content.bytes, pack_of(w), &entry.page_offset, err));
     entry.page_bytes = (uint32_t)(w->offset - entry.page_offset);
     return SL_VEC_PUSH(&w->index.schemas, entry) && SL_VEC_PUSH(&w->schema_hashes, hash) ? STEPLOG_OK : no_memory(err);
 }
@@ -536,7 +540,8 @@ steplog_status sl_segment_writer_begin(sl_segment_writer *w, const uint8_t *desc
                              .start_time_ns = d.start_time_ns};
     entry.range_first = (uint32_t)w->index.ranges.count;
     entry.record_first = (uint32_t)w->index.records.count;
-    SL_TRY(put_page(w, SL_PAGE_WRITER, (uint32_t)w->index.writers.count, description, bytes, 1, &entry.page_offset, err));
+    SL_TRY(put_page(w, SL_PAGE_WRITER, (uint32_t)w->index.writers.count, description, bytes, pack_of(w),
+                    &entry.page_offset, err));
     w->is_in_writer = 1;
     return SL_VEC_PUSH(&w->index.writers, entry) ? STEPLOG_OK : no_memory(err);
 }
@@ -581,9 +586,11 @@ uint64_t sl_segment_writer_bytes(const sl_segment_writer *w) { return w->offset 
 /* ---- the end ---- */
 
 static steplog_status put_table_page(void *context, unsigned kind, uint32_t index, const void *content, size_t bytes,
-                                     steplog_error *err)
+                                     int may_compress, steplog_error *err)
 {
-    return put_page(context, kind, index, content, bytes, 0, NULL, err);
+    const sl_segment_writer *w = context;
+    int pack = may_compress && w->level ? SL_PACK_SMALL : SL_PACK_NEVER;
+    return put_page(context, kind, index, content, bytes, pack, NULL, err);
 }
 
 static steplog_status put_tables(sl_segment_writer *w, steplog_error *err)

@@ -69,7 +69,7 @@ Test(page_codec, returns_content_of_every_length_compressed_or_not)
             test_random_fill(&random, content, bytes);
             if (!is_dense) memset(content, (int)bytes, bytes);
             sl_buffer_u64(&out, 7); /* pages are appended */
-            uint64_t made = sl_page_encode(&out, SL_PAGE_FACTS, 0, content, bytes, 1, KEY, 4096);
+            uint64_t made = sl_page_encode(&out, SL_PAGE_FACTS, 0, content, bytes, 1 + (int)(bytes % 2), KEY, 4096);
             cr_assert(made == out.bytes - 8 && made % 8 == 0);
             cr_assert(is_valid(out.data + 8, made, 4096, content, bytes));
             cr_assert_not(is_valid(out.data + 8, made, 4104, content, bytes), "in another place");
@@ -83,12 +83,12 @@ Test(page_codec, takes_the_largest_content_of_a_kind_and_no_larger)
 {
     uint8_t *content = calloc(SL_PAGE_CONTENT_BYTES_MAX, 1);
     for (unsigned kind = 1; kind < 40; kind++) {
-        for (int may_compress = 0; may_compress < 2; may_compress++) {
+        for (int pack = SL_PACK_NEVER; pack <= SL_PACK_SMALL; pack++) {
             sl_buffer out = {0};
             uint32_t most = sl_page_content_bytes_max(kind);
-            int is_packed = may_compress && (kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS ||
-                                             kind == SL_PAGE_BLOB);
-            sl_page_encode(&out, kind, 0, content, most, is_packed, KEY, 64);
+            int is_packed = pack && (kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS ||
+                                     kind == SL_PAGE_BLOB || (kind >= 16 && kind <= 24));
+            sl_page_encode(&out, kind, 0, content, most, is_packed ? pack : SL_PACK_NEVER, KEY, 64);
             cr_expect(is_valid(out.data, out.bytes, 64, content, most), "kind %u", kind);
             if (!is_packed) sl_store32(out.data + 4, most + 1);
             sl_store32(out.data + 8, most + 1);
@@ -138,7 +138,7 @@ Test(page_codec, refuses_pages_that_break_a_rule_though_their_check_is_right)
         sl_page_head head;
         out.data[2] = (uint8_t)kind;
         out.data[3] = SL_PAGE_IS_LZ4;
-        int may_be_lz4 = kind == 1 || kind == 2 || kind == 5 || kind == 6;
+        int may_be_lz4 = kind == 1 || kind == 2 || kind == 5 || kind == 6 || (kind >= 16 && kind <= 24);
         cr_expect_eq(sl_page_head_decode(out.data, &head), may_be_lz4, "kind %u", kind);
     }
     sl_buffer_free(&out);

@@ -231,10 +231,14 @@ Test(segment_codec, the_fields_of_a_trailer_lie_as_the_format_says)
 Test(segment_codec, tables_lie_before_the_trailer)
 {
     for (int i = 0; i < SL_TABLE_COUNT; i++) {
-        uint64_t bytes = 24 + 5 * sl_table_entry_bytes[i], file_bytes = 1000 + bytes + 256;
-        cr_expect(is_trailer(file_bytes, i, 1000, 5));
-        cr_expect_not(is_trailer(file_bytes, i, 1008, 5), "over the trailer");
-        cr_expect_not(is_trailer(file_bytes, i, 1000, 6));
+        const uint64_t most = sl_table_page_entries_max[i], pages = 49152 / sl_table_entry_bytes[i] / most + 1;
+        const uint64_t count = pages * most + 5, bytes = (pages + 1) * 24 + count * sl_table_entry_bytes[i];
+        const uint64_t file_bytes = 1000 + bytes + 256;
+        cr_expect(is_trailer(file_bytes, i, 1000, count));
+        cr_expect_not(is_trailer(file_bytes, i, 1008, count), "over the trailer");
+        cr_expect_not(is_trailer(file_bytes, i, 1000, count + 1));
+        cr_expect(is_trailer(1000 + 24 + 256, i, 1000, 5), "one page, which may be compressed");
+        cr_expect_not(is_trailer(1000 + 16 + 256, i, 1000, 5));
         cr_expect(is_trailer(file_bytes, i, file_bytes - 256, 0), "an empty table where its page would be");
         cr_expect_not(is_trailer(file_bytes, i, file_bytes - 248, 0));
         cr_expect_not(is_trailer(file_bytes, i, UINT64_MAX, 1));
@@ -249,11 +253,20 @@ Test(segment_codec, the_page_of_an_entry_is_arithmetic)
     sl_trailer trailer = {0};
     for (int i = 0; i < SL_TABLE_COUNT; i++) {
         trailer.tables[i].offset = 4096;
-        uint64_t most = sl_table_page_entries_max[i];
-        trailer.tables[i].entry_count = 2 * most + 1;
-        cr_expect_eq(sl_table_page_offset(&trailer, i, 2), 4096 + 2 * (24 + most * sl_table_entry_bytes[i]));
+        const uint64_t most = sl_table_page_entries_max[i], bytes = sl_table_entry_bytes[i], alone = 49152 / bytes;
+        const uint64_t count = trailer.tables[i].entry_count = alone / most * most + 2 * most + 1, last = count / most;
+        cr_expect_eq(sl_table_page_most(i, count), most);
+        cr_expect_eq(sl_table_page_offset(&trailer, i, 2), 4096 + 2 * (24 + most * bytes));
         cr_expect_eq(sl_table_page_entries(&trailer, i, 1), most);
-        cr_expect_eq(sl_table_page_entries(&trailer, i, 2), 1u);
-        cr_expect_eq(sl_table_page_entries(&trailer, i, 3), 0u);
+        cr_expect_eq(sl_table_page_entries(&trailer, i, last), 1u);
+        cr_expect_eq(sl_table_page_entries(&trailer, i, last + 1), 0u);
+        /* What one page can hold, one page holds. */
+        cr_expect_eq(sl_table_page_most(i, alone), alone);
+        cr_expect_eq(sl_table_page_most(i, alone + 1), most);
+        cr_expect_eq(sl_table_page_most(i, 0), 1u);
+        trailer.tables[i].entry_count = alone;
+        cr_expect_eq(sl_table_page_offset(&trailer, i, 0), 4096u);
+        cr_expect_eq(sl_table_page_entries(&trailer, i, 0), alone);
+        cr_expect_eq(sl_table_page_entries(&trailer, i, 1), 0u);
     }
 }

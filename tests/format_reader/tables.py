@@ -11,6 +11,7 @@ TABLES = (WRITER_TABLE, SCHEMA_TABLE, GROUP_TABLE, CHUNK_TABLE, RANGE_TABLE, REC
 # What a segment is read with; the others only tell sooner.
 NEEDED = TABLES[:6]
 ENTRY_BYTES = dict(zip(TABLES, (96, 16, 80, 80, 24, 48, 48, 56, 80)))
+PAGE_CONTENT_BYTES = 49152   # a table of no more is one page
 ENTRIES_IN_PAGE = dict(zip(TABLES, (512, 512, 512, 64, 512, 512, 512, 64, 512)))
 NODE_CHUNKS, NO_STATS = 64, 2**32 - 1
 TRAILER_BYTES, TRAILER_CONTENT_BYTES, PAGE_HEAD_BYTES = 256, 232, 24
@@ -221,23 +222,36 @@ def read_trailer(segment, data):
     at = places[0][0]
     for (offset, count), kind in zip(places, TABLES):
         need(count < 2**32, "a table of %d entries" % count)
-        need(offset == at, "table %d is at %d, expected at %d" % (kind, offset, at))
-        at += table_bytes(count, kind)
-    need(at == page.offset, "the tables do not end at the trailer")
+        need(at in (offset, None), "table %d is at %d, expected at %s" % (kind, offset, at))
+        at = table_end(segment, offset, count, kind)
+    need(at in (page.offset, None), "the tables do not end at the trailer")
     return trailer
 
 
-def table_bytes(count, kind):
-    return -(-count // ENTRIES_IN_PAGE[kind]) * PAGE_HEAD_BYTES + count * ENTRY_BYTES[kind]
+def page_entries(count, kind):
+    """How many entries the pages of a table but the last one have."""
+    return max(count, 1) if count * ENTRY_BYTES[kind] <= PAGE_CONTENT_BYTES else ENTRIES_IN_PAGE[kind]
+
+
+def table_end(segment, offset, count, kind):
+    """Where a table ends; None when its one page is damaged, which may have been compressed."""
+    if count == 0:
+        return offset
+    if page_entries(count, kind) == count:
+        page = segment.pages.get(offset)
+        return offset + page.bytes if page is not None else None
+    return offset + -(-count // ENTRIES_IN_PAGE[kind]) * PAGE_HEAD_BYTES + count * ENTRY_BYTES[kind]
 
 
 def read_table(segment, kind, offset, count):
-    entries, number = [], 0
+    entries, number, most = [], 0, page_entries(count, kind)
     while len(entries) < count:
-        wanted = min(ENTRIES_IN_PAGE[kind], count - len(entries))
+        wanted = min(most, count - len(entries))
         page = segment.pages.get(offset)
         need(page is not None and page.kind == kind and len(page.raw) == wanted * ENTRY_BYTES[kind],
              "page %d of table %d cannot be read" % (number, kind))
+        need(most >= count or page.bytes == PAGE_HEAD_BYTES + len(page.raw),
+             "page %d of table %d is compressed beside others" % (number, kind))
         need(page.index == number, "page %d of table %d has index %d" % (number, kind, page.index))
         cursor = Cursor(page.raw)
         entries += [DECODERS[kind](cursor) for _ in range(wanted)]

@@ -1,6 +1,7 @@
 """Nodes and statistics of a group that is long enough to have nodes, made by the tool: every entry is what the values say,
 a changed byte in these tables is told of and costs nothing, and a lie with a right check is found."""
 import os
+import struct
 import sys
 import unittest
 
@@ -36,6 +37,27 @@ def reseal(data, page_offset):
     data[page_offset + 16:page_offset + 24] = check.to_bytes(8, "little")
 
 
+def page_of(data, kind, content):
+    """Appends a page that is not compressed."""
+    offset = len(data)
+    head = b"PG" + bytes([kind, 0]) + struct.pack("<III", len(content), len(content), 0) + bytes(8)
+    data += head + content + bytes(-len(content) % 8)
+    reseal(data, offset)
+
+
+def with_plain_tables(data, segment):
+    """The segment with none of its tables compressed."""
+    pages = sorted((p for p in segment.pages.values() if p.kind in tables.TABLES), key=lambda p: p.kind)
+    made, trailer = bytearray(data[:pages[0].offset]), bytearray(segment.pages[len(data) - 256].raw)
+    for place, kind in enumerate(tables.TABLES):
+        trailer[8 + 16 * place:16 + 16 * place] = len(made).to_bytes(8, "little")
+        for page in [page for page in pages if page.kind == kind]:
+            page_of(made, kind, page.raw)
+    trailer[:8] = (len(made) + 256).to_bytes(8, "little")
+    page_of(made, tables.TRAILER, bytes(trailer))
+    return made
+
+
 class nodes_and_statistics(temporary_stores):
     def long_store(self):
         path, csv = os.path.join(self.folder, "long"), os.path.join(self.folder, "long.csv")
@@ -60,6 +82,10 @@ class nodes_and_statistics(temporary_stores):
         self.assertEqual([1, 0], [node.flags for node in segment.tables[tables.NODE_TABLE]])
         self.assertEqual(2 * group.chunks[1], len(segment.tables[tables.STATS_TABLE]))
         self.assertEqual(4, len(segment.tables[tables.NODE_STATS_TABLE]))
+        for kind in tables.TABLES:
+            page, = [page for page in segment.pages.values() if page.kind == kind] or [None]
+            self.assertTrue(page is None or len(page.raw) < 64 or page.bytes < 24 + len(page.raw),
+                            "table %d of %d bytes is not compressed" % (kind, len(page.raw) if page else 0))
         known = [entry[64:68] != b"\xff\xff\xff\xff" for entry in segment.tables[tables.NODE_STATS_TABLE]]
         self.assertEqual([True, False, True, False], known)
         self.assert_points(points_of_csv(run_tool("-C", path, "export")), points_of_reader(read_store(path)))
@@ -85,6 +111,9 @@ class nodes_and_statistics(temporary_stores):
 
     def test_a_lie_with_a_right_check_is_found(self):
         path = self.long_store()
+        file, data, segment, _ = self.read(path)
+        write_bytes(file, with_plain_tables(data, segment))
+        run_tool("-C", path, "verify")
         file, data, segment, _ = self.read(path)
         for kind in NEW_TABLES:
             entry_bytes = tables.ENTRY_BYTES[kind]

@@ -104,7 +104,8 @@ static void take_trailer(const uint8_t *in)
     must_be_same(in, again, sizeof again);
     /* Where the pages of a table are is arithmetic on what was read. */
     for (int table = 0; table < SL_TABLE_COUNT; table++) {
-        (void)sl_table_page_offset(&trailer, table, trailer.tables[table].entry_count / sl_table_page_entries_max[table]);
+        uint64_t count = trailer.tables[table].entry_count;
+        (void)sl_table_page_offset(&trailer, table, count / sl_table_page_most(table, count));
         (void)sl_table_page_entries(&trailer, table, 0);
     }
 }

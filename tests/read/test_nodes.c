@@ -183,6 +183,48 @@ Test(nodes, are_followed_from_the_first_row_on)
 
 /* ---- damage ---- */
 
+/* More blocks than one page of the tables of blocks and of statistics can hold. */
+Test(nodes, in_tables_of_several_pages)
+{
+    enum { BLOCKS = 900, PIXELS = 30 };
+    const int64_t count = BLOCKS * 1024;
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", 1);
+    for (int64_t step = 0; step < count; step++) {
+        double value = (double)(step % 1000);
+        OK(steplog_writer_append(writer, schema, step, step, &value));
+    }
+    kit_writer_close(writer);
+    for (int is_compacted = 0; is_compacted < 2; is_compacted++) {
+        steplog_m4 m[PIXELS];
+        if (is_compacted) OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+        kit_verify(path);
+        steplog_reader *reader = kit_reader(store);
+        steplog_series series = kit_series(reader, &run, "m0");
+        OK(steplog_reader_m4(reader, series, NULL, PIXELS, m, NULL, NULL, &kit_error));
+        for (int64_t i = 0; i < PIXELS; i++) {
+            cr_assert_eq(m[i].count, count / PIXELS);
+            cr_assert(m[i].step[0] == i * count / PIXELS && m[i].value[0] == (double)(m[i].step[0] % 1000));
+            cr_assert(m[i].value[2] == 0 && m[i].value[3] == 999);
+        }
+        steplog_cursor *cursor;
+        steplog_batch batch;
+        int64_t next = 0;
+        OK(steplog_cursor_open(reader, &series, 1, NULL, &cursor, &kit_error));
+        while (steplog_cursor_next(cursor, &batch, 0, &kit_error) == STEPLOG_OK)
+            for (uint32_t i = 0; i < batch.row_count; i++, next++)
+                cr_assert(batch.steps[i] == next && batch.values[0][i] == (double)(next % 1000));
+        cr_assert_eq(next, count);
+        steplog_cursor_close(cursor);
+        kit_no_damage(reader);
+        steplog_reader_close(reader);
+    }
+    kit_store_close(store);
+}
+
 static char segment_path[256];
 static uint8_t *segment;
 static uint64_t segment_bytes;

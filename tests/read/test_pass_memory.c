@@ -183,8 +183,7 @@ static void read_repeated_block(int rows, int is_renumbered)
     steplog_id run = kit_run_of(writer);
     for (int row = 0; row < rows; row++)
         OK(steplog_writer_append(writer, schema, 0, STEPLOG_TIME_NONE, (double[]){row, -row}));
-    kit_writer_close(writer);
-    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    kit_writer_close(writer); /* not compacted: then the tables would be packed */
     sim_each_file(machine, take_segment, NULL);
     uint8_t *changed = malloc(segment_bytes);
     memcpy(changed, segment, segment_bytes);
@@ -193,10 +192,9 @@ static void read_repeated_block(int rows, int is_renumbered)
     memcpy(&offset, trailer + 8 + 16 * CHUNK_TABLE, 8);
     memcpy(&count, trailer + 16 + 16 * CHUNK_TABLE, 8);
     cr_assert_eq(count, (uint64_t)(rows + 1023) / 1024);
-    for (uint64_t i = 0, at = offset + PAGE_HEAD; i < count; i++, at += ENTRY) {
-        if (i && i % 64 == 0) at += PAGE_HEAD; /* so many are on a page */
+    cr_assert(count * ENTRY <= 49152, "the table has one page");
+    for (uint64_t i = 0, at = offset + PAGE_HEAD; i < count; i++, at += ENTRY)
         memcpy(changed + at, segment + offset + PAGE_HEAD, is_renumbered ? 16 : ENTRY);
-    }
     reseal_file(changed, segment_bytes, segment, segment_bytes);
     sim_put_file(machine, segment_path, changed, segment_bytes);
     steplog_reader *reader = kit_reader(store);

@@ -207,8 +207,9 @@ void made_segment_end(made_segment *s)
 {
     sl_trailer trailer = {.time_min_ns = STEPLOG_TIME_NONE, .time_max_ns = STEPLOG_TIME_NONE};
     for (int table = 0; table < SL_TABLE_COUNT; table++) {
-        const uint32_t entry_bytes = sl_table_entry_bytes[table], most = sl_table_page_entries_max[table];
+        const uint32_t entry_bytes = sl_table_entry_bytes[table];
         const uint64_t count = s->tables[table].bytes / entry_bytes;
+        const uint32_t most = sl_table_page_most(table, count);
         trailer.tables[table].offset = s->file.bytes;
         trailer.tables[table].entry_count = count;
         for (uint64_t i = 0; i < count; i += most)

@@ -127,7 +127,7 @@ static sl_trailer trailer_of(const made *m)
 static const uint8_t *entry_of(const made *m, int table, uint64_t entry)
 {
     sl_trailer trailer = trailer_of(m);
-    uint32_t most = sl_table_page_entries_max[table];
+    uint32_t most = sl_table_page_most(table, trailer.tables[table].entry_count);
     return m->bytes + sl_table_page_offset(&trailer, table, entry / most) + SL_PAGE_HEAD_BYTES +
            entry % most * sl_table_entry_bytes[table];
 }
