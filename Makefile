@@ -20,6 +20,8 @@ COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 WERROR ?=
 JOBS ?= 2
 B := build
+# By one name, however it was given: the lists of headers that objects depend on know them by it.
+override B := $(patsubst $(CURDIR)/%,%,$(B))
 
 VERSION := $(shell sed -n 's/^\#define STEPLOG_VERSION "\(.*\)"/\1/p' include/steplog/types.h)
 SO_VERSION := $(firstword $(subst ., ,$(VERSION)))

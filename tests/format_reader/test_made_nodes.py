@@ -37,22 +37,24 @@ def reseal(data, page_offset):
     data[page_offset + 16:page_offset + 24] = check.to_bytes(8, "little")
 
 
-def page_of(data, kind, content):
+def page_of(data, kind, content, index=0):
     """Appends a page that is not compressed."""
     offset = len(data)
-    head = b"PG" + bytes([kind, 0]) + struct.pack("<III", len(content), len(content), 0) + bytes(8)
+    head = b"PG" + bytes([kind, 0]) + struct.pack("<III", len(content), len(content), index) + bytes(8)
     data += head + content + bytes(-len(content) % 8)
     reseal(data, offset)
 
 
-def with_plain_tables(data, segment):
-    """The segment with none of its tables compressed."""
+def with_plain_tables(data, segment, split=None):
+    """The segment with none of its tables compressed, one of them in pages of 64 entries though one page can hold it."""
     pages = sorted((p for p in segment.pages.values() if p.kind in tables.TABLES), key=lambda p: p.kind)
     made, trailer = bytearray(data[:pages[0].offset]), bytearray(segment.pages[len(data) - 256].raw)
     for place, kind in enumerate(tables.TABLES):
         trailer[8 + 16 * place:16 + 16 * place] = len(made).to_bytes(8, "little")
         for page in [page for page in pages if page.kind == kind]:
-            page_of(made, kind, page.raw)
+            most = 64 * tables.ENTRY_BYTES[kind] if kind == split else len(page.raw)
+            for index, at in enumerate(range(0, len(page.raw), most)):
+                page_of(made, kind, page.raw[at:at + most], index)
     trailer[:8] = (len(made) + 256).to_bytes(8, "little")
     page_of(made, tables.TRAILER, bytes(trailer))
     return made
@@ -127,6 +129,19 @@ class nodes_and_statistics(temporary_stores):
                 report = Report()
                 read_segment(file, b"", bytes(changed), report)
                 self.assertTrue(report.findings, "kind %d" % kind)
+
+    def test_a_small_table_in_several_pages_is_told_of_and_costs_nothing(self):
+        path = self.long_store()
+        file, data, segment, _ = self.read(path)
+        exported = run_tool("-C", path, "export")
+        for kind in (tables.CHUNK_TABLE, tables.STATS_TABLE):
+            changed = with_plain_tables(data, segment, kind)
+            write_bytes(file, changed)
+            self.assertIn("several", run_tool("-C", path, "verify", codes=(1,)))
+            self.assertEqual(exported, run_tool("-C", path, "export", codes=(0, 1)))
+            report = Report()
+            read_segment(file, b"", bytes(changed), report)
+            self.assertTrue(report.findings, "kind %d" % kind)
 
     def test_the_golden_group_has_every_form_of_statistics(self):
         _, _, segment, report = self.read(unpack("statistics", self.folder))
