@@ -300,7 +300,7 @@ static steplog_status collect_group(sl_wanted *w, const sl_incarnation *i, const
 static steplog_status collect_segment(sl_wanted *w, const sl_incarnation *i, const sl_source *source,
                                       const sl_filter *filter, uint32_t writer)
 {
-    /* Looked at anew each time: a damaged table of chunks makes the groups anew. */
+    /* Looked at anew each time: a damaged table of chunks fills the groups anew. */
     const sl_writer_entry *entry = &source->segment->writers.items[source->writer];
     for (uint32_t g = 0; g < entry->group_count; g++)
         SL_TRY(collect_group(w, i, source, entry->group_first + g, filter, writer));

@@ -224,6 +224,30 @@ static steplog_status collect(rebuild *r, int chunks_only, steplog_error *err)
     return STEPLOG_OK;
 }
 
+static sl_group_entry empty_group(uint32_t writer, uint32_t schema, size_t chunk_first)
+{
+    return (sl_group_entry){.writer = writer,
+                            .schema = schema,
+                            .chunk_first = (uint32_t)chunk_first,
+                            .step_min = INT64_MAX,
+                            .step_max = INT64_MIN,
+                            .time_min_ns = STEPLOG_TIME_NONE,
+                            .time_max_ns = STEPLOG_TIME_NONE,
+                            .stats_first = SL_NO_STATS,
+                            .node_stats_first = SL_NO_STATS};
+}
+
+static int add_chunk(sl_segment *s, sl_group_entry *group, const found_chunk *found)
+{
+    group->chunk_count++;
+    group->row_count += found->entry.row_count;
+    group->value_count += found->entry.value_count;
+    if (found->entry.step_min < group->step_min) group->step_min = found->entry.step_min;
+    if (found->entry.step_max > group->step_max) group->step_max = found->entry.step_max;
+    sl_group_entry_widen_times(group, &found->entry);
+    return SL_VEC_PUSH(&s->rebuilt_chunks, found->entry);
+}
+
 static int make_groups(rebuild *r)
 {
     sl_segment *s = r->segment;
@@ -234,29 +258,34 @@ static int make_groups(rebuild *r)
             continue;
         sl_group_entry *group = s->groups.count ? &s->groups.items[s->groups.count - 1] : NULL;
         if (!group || group->writer != found->writer || group->schema != found->schema) {
-            sl_group_entry fresh = {.writer = found->writer,
-                                    .schema = found->schema,
-                                    .chunk_first = (uint32_t)s->rebuilt_chunks.count,
-                                    .step_min = INT64_MAX,
-                                    .step_max = INT64_MIN,
-                                    .time_min_ns = STEPLOG_TIME_NONE,
-                                    .time_max_ns = STEPLOG_TIME_NONE,
-                                    .stats_first = SL_NO_STATS,
-                                    .node_stats_first = SL_NO_STATS};
             sl_writer_entry *writer = &s->writers.items[found->writer];
             if (writer->group_count++ == 0) writer->group_first = (uint32_t)s->groups.count;
-            if (!SL_VEC_PUSH(&s->groups, fresh)) return 0;
+            if (!SL_VEC_PUSH(&s->groups, empty_group(found->writer, found->schema, s->rebuilt_chunks.count))) return 0;
             group = &s->groups.items[s->groups.count - 1];
         }
-        group->chunk_count++;
-        group->row_count += found->entry.row_count;
-        group->value_count += found->entry.value_count;
-        if (found->entry.step_min < group->step_min) group->step_min = found->entry.step_min;
-        if (found->entry.step_max > group->step_max) group->step_max = found->entry.step_max;
-        sl_group_entry_widen_times(group, &found->entry);
-        if (!SL_VEC_PUSH(&s->rebuilt_chunks, found->entry)) return 0;
+        if (!add_chunk(s, group, found)) return 0;
     }
     return 1;
+}
+
+/* Puts what was found into the groups of their table, which is whole. They keep their places, those of which no chunk is
+ * left as well: whoever is going through them goes on. */
+static void fill_groups(rebuild *r)
+{
+    sl_segment *s = r->segment;
+    size_t at = 0;
+    for (size_t g = 0; g < s->groups.count; g++) {
+        sl_group_entry *group = &s->groups.items[g];
+        *group = empty_group(group->writer, group->schema, s->rebuilt_chunks.count);
+        for (; at < r->chunks.count; at++) {
+            const found_chunk *found = &r->chunks.items[at];
+            if (found->writer > group->writer || (found->writer == group->writer && found->schema > group->schema)) break;
+            if (found->writer != group->writer || found->schema != group->schema) continue; /* of no group */
+            int is_added = add_chunk(s, group, found);
+            SL_ASSERT(is_added);
+            (void)is_added;
+        }
+    }
 }
 
 static int compare_dropped(const void *a, const void *b)
@@ -370,18 +399,13 @@ steplog_status sl_segment_rebuild_chunks(sl_segment *s, steplog_error *err)
 {
     rebuild r = {.segment = s};
     steplog_status status = collect(&r, 1, err);
-    /* From here on nothing may fail: the groups that others count on are replaced. */
-    if (status >= 0 && !(SL_VEC_RESERVE(&s->groups, r.chunks.count) && SL_VEC_RESERVE(&s->rebuilt_chunks, r.chunks.count)))
+    /* From here on nothing may fail: the groups that others count on are filled anew. */
+    if (status >= 0 && !SL_VEC_RESERVE(&s->rebuilt_chunks, r.chunks.count))
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read a segment");
     if (status >= 0) {
         if (r.chunks.count) qsort(r.chunks.items, r.chunks.count, sizeof *r.chunks.items, compare_chunks);
-        s->groups.count = 0;
-        for (size_t i = 0; i < s->writers.count; i++)
-            s->writers.items[i].group_first = s->writers.items[i].group_count = 0;
         s->is_rebuilt = 1;
-        int is_made = make_groups(&r);
-        SL_ASSERT(is_made);
-        (void)is_made;
+        fill_groups(&r);
     }
     SL_VEC_FREE(&r.chunks);
     return status;
