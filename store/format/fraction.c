@@ -7,7 +7,6 @@
 #include <math.h>
 
 #define SAMPLE_COUNT 32u
-#define TRIED_FIRST 3u /* how many may be none before the search is over */
 #define DECIMALS_MAX 12u
 #define DENOMINATOR_MAX 32768.0
 #define COMMON_MAX 4194304.0 /* of all together */
@@ -100,7 +99,7 @@ static int find_by(int (*grow)(double value, double *divisor), const double *sam
     for (size_t i = 0; i < taken; i++) {
         misses += (size_t)!grow(sample[i], divisor);
         /* What is no fraction at all shows at once; some among others must not decide. */
-        if (misses > 1 + i / 8 || (misses > 1 && i < TRIED_FIRST)) return 0;
+        if (misses > 1 + i / 8) return 0;
     }
     return 1;
 }
