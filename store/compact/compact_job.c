@@ -2,8 +2,8 @@
  *
  * Writer by writer, schema by schema. Blocks that are full and count whole are copied as they are stored; partial ones
  * are decoded and merged with their neighbours. What tombstones cover, after their grace time, is left out and its
- * numbers are listed as dropped. An input goes only after the outputs were published and read back; one with damage
- * stays. */
+ * numbers are listed as dropped. An input goes only after the outputs were published and read back, and after the names
+ * of other segments that hold records of it were synced; one with damage stays. */
 #include "compact/compact_job.h"
 
 #include "base/age.h"
@@ -12,6 +12,7 @@
 #include "compact/blob_copy.h"
 #include "compact/compact_plan.h"
 #include "read/piece.h"
+#include "write/level_dir.h"
 #include "write/open_block.h"
 #include "write/seal.h"
 #include "write/segment_writer.h"
@@ -47,6 +48,7 @@ typedef struct job {
     sl_chunk chunk;
     uint64_t done_bytes, total_bytes;
     SL_VEC(char *) outputs;
+    sl_ranges relied; /* levels of segments that are no inputs and hold what is in no output */
 } job;
 
 static steplog_status no_memory(job *j) { return sl_fail(j->err, STEPLOG_NOMEM, -1, "no memory to compact"); }
@@ -392,17 +394,31 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
 
 /* ---- writers ---- */
 
-/* Numbers that an input holds without a row or record (parts of a text that was not completed) stay held. */
-static steplog_status carry_ranges(job *j, const sl_source *source)
+/* Other segments of its writer may have what an input holds and is not asked for. */
+static int note_relied(job *j, const sl_incarnation *i)
 {
-    sl_ranges rest = {0}, dropped = {0};
+    for (size_t s = 0; s < i->sources.count; s++) {
+        const sl_segment *segment = i->sources.items[s].segment;
+        if (segment && input_index(j, segment) == SIZE_MAX &&
+            !sl_ranges_add(&j->relied, segment->level, (uint64_t)segment->level + 1))
+            return 0;
+    }
+    return 1;
+}
+
+/* Numbers that an input holds without a row or record (parts of a text that was not completed) stay held. */
+static steplog_status carry_ranges(job *j, const sl_incarnation *i, const sl_source *source)
+{
+    sl_ranges rest = {0}, held = {0}, dropped = {0};
     int is_good = sl_ranges_copy(&rest, &source->assigned) && sl_ranges_subtract(&rest, &j->held.set) &&
                   sl_ranges_subtract(&rest, &j->dropped.set);
     size_t input = input_index(j, source->segment);
     if (is_good && input != SIZE_MAX && !j->is_damaged[input]) is_good = sl_ranges_add_all(&j->held.set, &rest);
-    is_good = is_good && sl_segment_ranges(source->segment, source->writer, NULL, &dropped) &&
-              sl_ranges_add_all(&j->dropped.set, &dropped);
+    is_good = is_good && sl_segment_ranges(source->segment, source->writer, &held, &dropped) &&
+              sl_ranges_add_all(&j->dropped.set, &dropped) && sl_ranges_subtract(&held, &source->assigned);
+    if (is_good && held.count) is_good = note_relied(j, i);
     SL_VEC_FREE(&rest);
+    SL_VEC_FREE(&held);
     SL_VEC_FREE(&dropped);
     return is_good ? STEPLOG_OK : no_memory(j);
 }
@@ -456,7 +472,7 @@ static steplog_status compact_incarnation(job *j, const sl_run *run, sl_incarnat
     sl_range_pile_settle(&j->dropped);
     for (size_t s = 0; s < i->sources.count && status >= 0; s++)
         if (i->sources.items[s].segment && input_index(j, i->sources.items[s].segment) != SIZE_MAX)
-            status = carry_ranges(j, &i->sources.items[s]);
+            status = carry_ranges(j, i, &i->sources.items[s]);
     /* What one input had freed another may have brought back: an old copy, the output of a compaction that slept. */
     if (status >= 0 && !sl_ranges_subtract(&j->dropped.set, &j->held.set)) status = no_memory(j);
     if (status >= 0) status = sl_segment_writer_end(j->writer, &j->held.set, &j->dropped.set, j->err);
@@ -577,6 +593,8 @@ static steplog_status retire_inputs(job *j)
     int dir = j->reader->context.store_dir, is_safe;
     steplog_status status = are_outputs_there(j, &is_safe);
     if (status < 0 || !is_safe) return status;
+    /* Whoever published those may not have lived to sync their names. */
+    SL_TRY(sl_level_dirs_sync(dir, &j->relied, j->err));
     for (size_t i = 0; i < j->input_count; i++) {
         if (j->is_damaged[i] || is_incomplete(j->inputs[i])) {
             status = sl_fail(j->err, STEPLOG_CORRUPT, -1,
@@ -599,6 +617,7 @@ static void free_job(job *j)
     for (size_t i = 0; i < j->outputs.count; i++) sl_free(j->outputs.items[i]);
     SL_VEC_FREE(&j->outputs);
     SL_VEC_FREE(&j->blocks);
+    SL_VEC_FREE(&j->relied);
     sl_blob_copies_free(&j->blobs);
     sl_range_pile_free(&j->held);
     sl_range_pile_free(&j->dropped);

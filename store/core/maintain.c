@@ -358,18 +358,16 @@ static steplog_status merge_files(merging *m)
 /* What was known already may have come with a merge that was stopped before it synced the names. */
 static steplog_status sync_levels(merging *m)
 {
-    uint64_t seen = 0;
-    for (size_t i = 0; i < m->to->segments.count; i++) {
+    sl_ranges levels = {0};
+    steplog_status status = STEPLOG_OK;
+    for (size_t i = 0; i < m->to->segments.count && status >= 0; i++) {
         uint32_t level = m->to->segments.items[i]->level;
-        int dir;
-        if (level < 64 && seen >> level & 1) continue;
-        if (level < 64) seen |= (uint64_t)1 << level;
-        SL_TRY(sl_level_dir_open(m->store->store_dir, level, &dir, m->err));
-        int e = sl_os->sync_all(dir);
-        sl_os->close(dir);
-        if (e < 0) return sl_fail_os(m->err, -e, -1, "cannot sync '%s/%u'", SL_SEGMENT_DIR, (unsigned)level);
+        if (!sl_ranges_add(&levels, level, (uint64_t)level + 1))
+            status = sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge");
     }
-    return STEPLOG_OK;
+    if (status >= 0) status = sl_level_dirs_sync(m->store->store_dir, &levels, m->err);
+    SL_VEC_FREE(&levels);
+    return status;
 }
 
 steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog_progress progress,

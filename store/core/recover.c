@@ -3,13 +3,15 @@
  * A log may be taken when its lock can be had, it is on a local file system and its header names this host: then its
  * writer is gone. With adopt the host does not matter: the caller knows that it is lost. Logs of one incarnation are
  * sealed together, in the order of their numbers, and removed after the segment was read back. One that holds valid
- * records behind a torn end stays, so that nothing is thrown away. What fails for one incarnation does not keep the
+ * records behind a torn end stays, so that nothing is thrown away. Where segments hold the records already, their names
+ * are synced first: whoever published them may not have lived to do it. What fails for one incarnation does not keep the
  * others from being sealed. */
 #include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "core/store.h"
 #include "os/private_fd.h"
+#include "write/level_dir.h"
 #include "write/seal.h"
 
 #include <errno.h>
@@ -111,6 +113,7 @@ typedef struct known_writer {
     uint64_t durable_sequence;
     int is_sealed;  /* segments hold everything that these logs do */
     int has_damage; /* some of them could not be read whole */
+    sl_ranges levels; /* where its segments are */
 } known_writer;
 
 /* What the store knows of a writer whose logs were found. */
@@ -127,6 +130,7 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     for (size_t n = 0; i && n < i->sources.count && is_good; n++) {
         const sl_source *source = &i->sources.items[n];
         if (source->log) is_good = sl_ranges_add_all(&in_logs, &source->log->held);
+        else is_good = sl_ranges_add(&out->levels, source->segment->level, (uint64_t)source->segment->level + 1);
         if (source->log && (source->log->has_damage || source->log->salvageable_count)) out->has_damage = 1;
     }
     if (i && is_good) status = sl_incarnation_whole(i, &in_logs, &in_segments, err);
@@ -141,36 +145,46 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     return status >= 0 && !is_good ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs") : status;
 }
 
+static steplog_status seal_anew(steplog_store *s, orphan **group, size_t count, const known_writer *known,
+                                sl_seal_result *out, steplog_error *err)
+{
+    sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
+    if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
+    for (size_t i = 0; i < count; i++)
+        sources[i] = (sl_seal_source){.read = read_orphan,
+                                      .context = group[i],
+                                      .header = group[i]->header,
+                                      .mark_offset = group[i]->mark.offset,
+                                      .gap = group[i]->gap,
+                                      .is_same_boot = sl_id_equal(&group[i]->header.boot_id, &s->boot_id)};
+    steplog_status status = sl_seal_logs(&s->write, sources, count, known->durable_sequence, out, err);
+    sl_free(sources);
+    return status;
+}
+
 static steplog_status seal_group(steplog_store *s, orphan **group, size_t count, uint64_t *sealed, steplog_error *err)
 {
     sl_seal_result result = {0};
     known_writer known;
-    SL_TRY(look_up(s, &group[0]->header, &known, err));
+    steplog_status status;
+    SL_TRY_DONE(look_up(s, &group[0]->header, &known, err));
     SL_KILL_POINT("recover.looked_up");
-    if (known.is_sealed && known.has_damage) return STEPLOG_OK; /* sealed earlier; kept for what could not be read */
-    if (!known.is_sealed) {
-        sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
-        if (!sources) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to recover logs");
-        for (size_t i = 0; i < count; i++)
-            sources[i] = (sl_seal_source){.read = read_orphan,
-                                          .context = group[i],
-                                          .header = group[i]->header,
-                                          .mark_offset = group[i]->mark.offset,
-                                          .gap = group[i]->gap,
-                                          .is_same_boot = sl_id_equal(&group[i]->header.boot_id, &s->boot_id)};
-        steplog_status status = sl_seal_logs(&s->write, sources, count, known.durable_sequence, &result, err);
-        sl_free(sources);
-        if (status < 0) return status;
-    }
+    if (known.is_sealed && known.has_damage) goto done; /* sealed earlier; kept for what could not be read */
+    if (known.is_sealed)
+        SL_TRY_DONE(sl_level_dirs_sync(s->store_dir, &known.levels, err));
+    else
+        SL_TRY_DONE(seal_anew(s, group, count, &known, &result, err));
     /* Nothing is thrown away that was not read. */
-    if (result.salvageable_count || result.damaged_count) return STEPLOG_OK;
+    if (result.salvageable_count || result.damaged_count) goto done;
     for (size_t i = 0; i < count; i++) {
         SL_KILL_POINT("recover.removing_log");
         sl_os->unlink(s->log_dir, group[i]->name);
         SL_KILL_POINT("recover.log_removed");
         if (sealed) ++*sealed;
     }
-    return STEPLOG_OK;
+done:
+    SL_VEC_FREE(&known.levels);
+    return status;
 }
 
 steplog_status sl_recover_logs(steplog_store *s, int adopt, uint64_t *sealed, steplog_error *err)

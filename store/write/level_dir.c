@@ -33,3 +33,16 @@ steplog_status sl_level_dir_open(int store_dir, uint32_t level, int *out, steplo
     sl_os->close(seg_dir);
     return status;
 }
+
+steplog_status sl_level_dirs_sync(int store_dir, const sl_ranges *levels, steplog_error *err)
+{
+    for (size_t i = 0; i < levels->count; i++)
+        for (uint64_t level = levels->items[i].begin; level < levels->items[i].end; level++) {
+            int dir;
+            SL_TRY(sl_level_dir_open(store_dir, (uint32_t)level, &dir, err));
+            int e = sl_os->sync_all(dir);
+            sl_os->close(dir);
+            if (e < 0) return sl_fail_os(err, -e, -1, "cannot sync '%s/%u'", SL_SEGMENT_DIR, (unsigned)level);
+        }
+    return STEPLOG_OK;
+}

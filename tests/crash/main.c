@@ -216,10 +216,11 @@ static int run_sampled(const attack_options *o)
                 const script_scene *scene = &script_scenes[n];
                 stage st = {0};
                 uint64_t random = seed * 1000003 + n * 17 + (uint64_t)mode;
-                uint64_t points = play_scene(&st, scene, seed, mode_flags[mode], 0);
-                leave_stage(&st);
                 for (uint64_t i = 0; i < POINTS_OF_A_SCENE; i++) {
-                    uint64_t point = next_random(&random) % points + 1, play_seed = seed + i * 1000;
+                    uint64_t play_seed = seed + i * 1000; /* which may change the scene */
+                    uint64_t points = play_scene(&st, scene, play_seed, mode_flags[mode], 0);
+                    leave_stage(&st);
+                    uint64_t point = next_random(&random) % points + 1;
                     st = (stage){0};
                     play_scene(&st, scene, play_seed, mode_flags[mode], point);
                     sim_crash *crash = sim_take_crash(st.machine);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLS_OF_A_KILL = 60, POINTS_OF_A_CUT = 60 };
+enum { CALLS_OF_A_KILL = 60, NAMES_OF_A_KILL = 12, POINTS_OF_A_CUT = 60 };
 
 void note_freed(player *p, int is_now)
 {
@@ -119,7 +119,9 @@ void do_kill_or_cut(player *p, const op *x)
         note_before(p);
         do_kill(p);
     } else if (x->kind == OP_kill) {
-        sim_stop_at(p->machine, x->b % CALLS_OF_A_KILL + 1);
+        /* Anywhere, or beside what gives files their names and makes them last. */
+        if (x->c % 4 < 2) sim_stop_at(p->machine, SIM_ALL, x->b % CALLS_OF_A_KILL + 1);
+        else sim_stop_at(p->machine, SIM_RENAME | SIM_UNLINK | SIM_SYNC, x->b % NAMES_OF_A_KILL + 1);
         p->has_kill = 1;
     } else if (p->is_traced && x->a % 3 == 0) {
         note_before(p);

@@ -105,6 +105,7 @@ struct sim {
     uint64_t fault_counts[2];
     size_t fault_total;
     uint64_t calls, failed, stop_at;
+    uint32_t stop_kinds;
     uint32_t failed_kind;
     uint16_t *kinds;
     size_t kinds_capacity;

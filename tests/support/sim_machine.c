@@ -271,7 +271,12 @@ void sim_set_file_system(sim *m, int is_mappable, int is_local)
 
 void sim_set_locks(sim *m, int behaviour) { m->locks = behaviour; }
 
-void sim_stop_at(sim *m, uint64_t call) { m->stop_at = call; }
+void sim_stop_at(sim *m, uint32_t kinds, uint64_t call)
+{
+    m->stop_kinds = kinds;
+    m->stop_at = call;
+}
+
 int sim_is_stopped(const sim *m) { return m->is_stopped; }
 
 void sim_kill_begin(sim *m)

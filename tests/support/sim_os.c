@@ -40,7 +40,7 @@ static int begin(uint32_t kind, const void *site, int *is_done)
     m->monotonic_ns += 1000;
     m->wall_ns += 1000;
     *is_done = 0;
-    if (!m->is_stopped && m->stop_at && --m->stop_at == 0) sim_kill_begin(m);
+    if (!m->is_stopped && m->stop_at && (m->stop_kinds & kind) && --m->stop_at == 0) sim_kill_begin(m);
     if (m->is_stopped) return -EIO;
     if (m->calls < m->kinds_capacity) m->kinds[m->calls] = (uint16_t)kind;
     m->calls++;

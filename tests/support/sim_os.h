@@ -73,8 +73,8 @@ void sim_stop(sim *machine);
  * stores into mappings are taken back. */
 void sim_kill_begin(sim *machine);
 void sim_kill_end(sim *machine);
-/* As sim_kill_begin(), at the call number that, 1 is the next. */
-void sim_stop_at(sim *machine, uint64_t call);
+/* As sim_kill_begin(), at the call number that of these kinds, 1 is the next. */
+void sim_stop_at(sim *machine, uint32_t kinds, uint64_t call);
 int sim_is_stopped(const sim *machine);
 
 /* Where in the code the table was called from; by return address. */
