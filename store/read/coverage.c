@@ -2,7 +2,8 @@
  *
  * Segments are asked from the highest level downward, then logs, and each record is taken from the first that has it.
  * Where files overlap, a segment whose copy of a record is damaged leaves it to the next one; a record that no file has
- * whole stays with the first, so that whoever reads it tells of the damage. */
+ * whole stays with the first, so that whoever reads it tells of the damage. What one file has dropped and another holds
+ * is read from that: an old copy came back, or the parts of a text that one log had not whole yet. */
 #include "read/reader.h"
 
 #include "base/error.h"
@@ -34,20 +35,20 @@ static int intersect(sl_ranges *set, const sl_ranges *other)
 /* ---- who gives what ----
  *
  * Each range that a file holds or has dropped is a claim. One pass through the numbers, upward, keeps those that have
- * begun in a heap and gives each stretch to the first of them: by source, what it holds before what it dropped. A
+ * begun in a heap and gives each stretch to the first of them: by source, what is held before what was dropped. A
  * segment that can not read what is its turn, and that others hold as well, gives it up: its claim goes on behind that,
- * and what it gave up is claimed for it again after all others. However many sources and ranges there are, each is
- * looked at when it begins and when it ends. */
+ * and what it gave up is claimed for it again after all others that hold it. However many sources and ranges there
+ * are, each is looked at when it begins and when it ends. */
 
 typedef struct claim {
     uint64_t begin, end;
-    uint64_t rank; /* twice the source, plus one for what was dropped; the last resorts behind all others, and last of all
-                      what nobody has */
+    uint64_t rank; /* the source; the last resorts behind all others, then what was dropped, then what nobody has */
 } claim;
 
 typedef SL_VEC(claim) claim_heap;
 
-#define LAST_RESORT ((uint64_t)1 << 63)
+#define LAST_RESORT ((uint64_t)1 << 62)
+#define DROPPED ((uint64_t)1 << 63)
 #define NOBODY_HAS UINT64_MAX /* parts of a text that is nowhere whole: nothing is missing there */
 
 typedef struct assignment {
@@ -106,12 +107,12 @@ static int collect_claims(assignment *a)
         const sl_source *source = &i->sources.items[s];
         is_good = held_by(source, &held, &dropped);
         for (size_t n = 0; source->log && n < source->log->parts.count && is_good; n++)
-            is_good = SL_VEC_PUSH(&a->waiting, (claim){source->log->parts.items[n].begin, source->log->parts.items[n].end,
-                                                       NOBODY_HAS});
+            is_good = SL_VEC_PUSH(&a->waiting, (claim){source->log->parts.items[n].begin,
+                                                       source->log->parts.items[n].end, NOBODY_HAS});
         for (size_t n = 0; n < held.count && is_good; n++)
-            is_good = SL_VEC_PUSH(&a->waiting, (claim){held.items[n].begin, held.items[n].end, 2 * s});
+            is_good = SL_VEC_PUSH(&a->waiting, (claim){held.items[n].begin, held.items[n].end, s});
         for (size_t n = 0; n < dropped.count && is_good; n++)
-            is_good = SL_VEC_PUSH(&a->waiting, (claim){dropped.items[n].begin, dropped.items[n].end, 2 * s + 1}) &&
+            is_good = SL_VEC_PUSH(&a->waiting, (claim){dropped.items[n].begin, dropped.items[n].end, DROPPED}) &&
                       sl_range_pile_add(&all_dropped, dropped.items[n].begin, dropped.items[n].end);
     }
     sl_range_pile_settle(&all_dropped);
@@ -129,7 +130,7 @@ static int find_shared(assignment *a)
     uint64_t end = 0;
     for (size_t n = 0; n < a->waiting.count; n++) {
         const claim *c = &a->waiting.items[n];
-        if (c->rank % 2) continue;
+        if (c->rank >= DROPPED) continue;
         if (c->begin < end && !sl_ranges_add(&a->shared, c->begin, c->end < end ? c->end : end)) return 0;
         if (c->end > end) end = c->end;
     }
@@ -153,7 +154,7 @@ static steplog_status give(assignment *a, uint64_t begin, uint64_t end, uint64_t
 {
     sl_incarnation *i = a->incarnation;
     int is_good = sl_ranges_add(&i->covered, begin, end) &&
-                  (rank % 2 || sl_ranges_add(&i->sources.items[(rank & ~LAST_RESORT) / 2].assigned, begin, end));
+                  (rank >= DROPPED || sl_ranges_add(&i->sources.items[rank & ~LAST_RESORT].assigned, begin, end));
     return is_good ? STEPLOG_OK : no_memory(err);
 }
 
@@ -161,9 +162,9 @@ static steplog_status give(assignment *a, uint64_t begin, uint64_t end, uint64_t
 static steplog_status give_next(assignment *a, uint64_t *at, uint64_t end, steplog_error *err)
 {
     const claim first = a->begun.items[0];
-    const size_t source = (size_t)(first.rank / 2);
+    const size_t source = (size_t)first.rank;
     if (first.end < end) end = first.end;
-    if (first.rank % 2 == 0 && first.rank < LAST_RESORT && a->incarnation->sources.items[source].segment &&
+    if (first.rank < LAST_RESORT && a->incarnation->sources.items[source].segment &&
         sl_ranges_has_any(&a->shared, *at, end)) {
         SL_TRY(ask_segment(a, source, err));
         const sl_ranges *unread = &a->unread[source];

@@ -48,7 +48,8 @@ static void check_set(const sl_ranges *set, const uint8_t *bits, const char *wha
     for (size_t i = 1; i < set->count; i++) cr_assert_lt(set->items[i - 1].end, set->items[i].begin, "%s touch", what);
 }
 
-/* What the rules say, number by number: the first source that can read it, of what several hold; else the first. */
+/* What the rules say, number by number: the first source that can read it, of what several hold; else the first that
+ * holds it. Only what none holds is dropped. */
 static void expect(told *sources, size_t count, uint8_t *covered, uint8_t *dropped)
 {
     for (uint64_t x = 1; x <= SIZE; x++) {
@@ -59,9 +60,10 @@ static void expect(told *sources, size_t count, uint8_t *covered, uint8_t *dropp
             if (covered[x]) continue;
             int is_left = holders > 1 && !sources[s].is_log && sources[s].broken[x];
             sources[s].given[x] = sources[s].held[x] && !is_left;
-            covered[x] = sources[s].given[x] || sources[s].dropped[x];
+            covered[x] = sources[s].given[x];
         }
         for (s = 0; s < count && !covered[x]; s++) covered[x] = sources[s].given[x] = sources[s].held[x];
+        covered[x] |= dropped[x];
     }
 }
 

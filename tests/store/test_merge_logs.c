@@ -1,11 +1,13 @@
 /* Merging a store whose writers have several logs each, none of them sealed. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/random.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 enum { WRITERS = 5, COLUMNS_MAX = 40, BYTES = 600000 };
 
@@ -79,5 +81,83 @@ Test(merge_logs, of_many_writers_are_each_sealed_in_their_order)
         expect_whole(to_path, &run, rows);
         for (uint32_t w = 0; w < WRITERS; w++) kit_writer_close(writers[w]);
         kit_store_close(from);
+    }
+}
+
+/* ---- a text that is being recorded ---- */
+
+enum { BLOB_BYTES = 1 << 20 };
+
+static const char *text_from, *text_to;
+static sl_os_table table;
+static int writes_to_wait, compacts_between;
+
+static void bring_all(void)
+{
+    steplog_store *to = kit_store(text_to, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_merge(to, text_from, NULL, NULL, &result, &kit_error));
+    if (compacts_between) OK(steplog_store_compact(to, NULL, NULL, &kit_error));
+    kit_store_close(to);
+}
+
+/* Merges after some of the text's parts have been written. */
+static int64_t pwrite_and_merge(int fd, const void *data, size_t bytes, uint64_t offset)
+{
+    int64_t result = sl_os_posix.pwrite(fd, data, bytes, offset);
+    if (writes_to_wait && --writes_to_wait == 0) bring_all();
+    return result;
+}
+
+static void expect_blob(const steplog_id *run, const char *data, int round)
+{
+    static char found[BLOB_BYTES];
+    steplog_store *store = kit_store(text_to, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    cr_assert_eq(steplog_reader_blob_count(reader, run), 1, "round %d: the blob is not there", round);
+    OK(steplog_reader_blob_read(reader, run, 0, found, sizeof found, &kit_error));
+    cr_assert_eq(memcmp(found, data, sizeof found), 0);
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    kit_verify(text_to);
+}
+
+/* What lists the parts as dropped may be on a higher level than what has the whole, or come first by its id. */
+Test(merge_logs, in_the_middle_of_a_text_does_not_lose_it_later)
+{
+    static char data[BLOB_BYTES];
+    memset(data, 7, sizeof data);
+    for (int round = 0; round < 24; round++) {
+        const char *base = test_temp_dir();
+        text_from = test_path(base, "from");
+        text_to = test_path(base, "to");
+        compacts_between = round % 2;
+        steplog_store *other = kit_store(text_to, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+        steplog_writer *writer = kit_writer(other, "other", 0, 0);
+        kit_log(writer, "x", 1, 1);
+        kit_writer_close(writer);
+        kit_store_close(other);
+        steplog_store *from = kit_store(text_from, STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 0);
+        writer = kit_writer(from, "run", 0, 0);
+        steplog_id run = kit_run_of(writer);
+        kit_log(writer, "x", 1, 1);
+        table = sl_os_posix;
+        table.pwrite = pwrite_and_merge;
+        sl_os = &table;
+        writes_to_wait = 8 + round / 2;
+        OK(steplog_writer_blob(writer, "image", 1, STEPLOG_TIME_NONE, "image/png", data, sizeof data, &kit_error));
+        sl_os = &sl_os_posix;
+        cr_assert_eq(writes_to_wait, 0);
+        kit_log(writer, "x", 2, 2);
+        kit_writer_close(writer);
+        kit_store_close(from);
+        bring_all();
+        expect_blob(&run, data, round);
+        bring_all();
+        steplog_store *to = kit_store(text_to, STEPLOG_NO_THREAD, 0);
+        OK(steplog_store_compact(to, NULL, NULL, &kit_error));
+        kit_store_close(to);
+        expect_blob(&run, data, round);
     }
 }
