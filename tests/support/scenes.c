@@ -150,13 +150,11 @@ static void play_recover(script *s)
     script_compact(s);
 }
 
-/* A process is killed at some call, by the seed: anywhere, or beside those that give files their names and make them
- * last. Another one goes on, and recovers what it left. */
+/* A process is killed at some call, by the seed, wherever that is; another one goes on, and recovers what it left. */
 static void play_killed(script *s)
 {
     size_t w;
-    if (s->seed % 2) sim_stop_at(s->machine, SIM_RENAME | SIM_UNLINK | SIM_SYNC, s->seed / 2 * 7919 % 24 + 1);
-    else sim_stop_at(s->machine, SIM_ALL, s->seed * 7919 % 140 + 1);
+    sim_stop_at(s->machine, SIM_ALL, s->seed * 7919 % 140 + 1);
     script_open(s, 0);
     script_writer_open(s, "run", 0, 0, &w);
     script_rows(s, w, 3);
@@ -171,6 +169,56 @@ static void play_killed(script *s)
     script_rows(s, w, 4);
     script_tick(s);
     script_sync(s, w);
+    script_rows(s, w, 2);
+    script_close(s);
+}
+
+/* The process is killed at one of the next calls that give files their names and make them last, by the seed. */
+static void stop_at_naming(script *s, uint64_t calls)
+{
+    sim_stop_at(s->machine, SIM_RENAME | SIM_UNLINK | SIM_SYNC, (s->seed * 0x9e3779b97f4a7c15u >> 40) % calls + 1);
+}
+
+/* A process is killed while it seals; the next one recovers what it left and goes on. */
+static void play_killed_sealing(script *s)
+{
+    size_t w;
+    script_sync(s, 0);
+    stop_at_naming(s, 6);
+    script_writer_close(s, 0);
+    script_kill_traced(s);
+    script_open(s, 0);
+    script_tick(s);
+    script_writer_open(s, "run", 0, 0, &w);
+    script_rows(s, w, 2);
+    script_sync(s, w);
+    script_rows(s, w, 2);
+}
+
+/* One segment of level 1, and as many of level 0 as a light compaction takes. */
+static void leave_two_levels(script *s)
+{
+    size_t w;
+    script_open(s, 0);
+    for (int i = 0; i < 10; i++) {
+        script_writer_open(s, "run", 0, 0, &w);
+        script_rows(s, w, 2);
+        script_writer_close(s, w);
+        if (i == 1) script_compact(s);
+    }
+}
+
+/* A process is killed while it compacts both levels; the next one compacts one of them. */
+static void play_killed_compacting(script *s)
+{
+    size_t w;
+    steplog_compact_options light = {.size_bytes = sizeof light, .flags = STEPLOG_COMPACT_LIGHT};
+    stop_at_naming(s, 8);
+    script_compact(s);
+    script_kill_traced(s);
+    if (!script_open(s, 0)) return;
+    script_tried(s, steplog_store_compact(s->store, &light, NULL, NULL));
+    script_writer_open(s, "run", 0, 0, &w);
     script_rows(s, w, 2);
     script_close(s);
 }
@@ -326,13 +374,15 @@ const script_scene script_scenes[] = {
     {"blob", open_writer, play_blob},
     {"merge", leave_two_stores, play_merge},
     {"killed", nothing, play_killed},
+    {"killed_sealing", open_writer, play_killed_sealing},
     {"two_writers", nothing, play_two_writers},
     {"remove", leave_segments, play_remove},
     {"recycle", fill_a_log, play_recycle},
     {"ahead", run_ahead, play_ahead},
+    {"killed_compacting", leave_two_levels, play_killed_compacting},
 };
 const size_t script_all_scene_count = sizeof script_scenes / sizeof script_scenes[0];
-const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0] - 2;
+const size_t script_scene_count = sizeof script_scenes / sizeof script_scenes[0] - 3;
 
 const script_scene *script_find_scene(const char *name)
 {

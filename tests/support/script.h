@@ -10,7 +10,7 @@
 
 #include "support/sim_os.h"
 
-enum { SCRIPT_WRITERS_MAX = 4, SCRIPT_COLUMNS = 4, SCRIPT_LOG_BYTES = 65536 };
+enum { SCRIPT_WRITERS_MAX = 12, SCRIPT_COLUMNS = 4, SCRIPT_LOG_BYTES = 65536 };
 
 typedef enum script_kind { SCRIPT_ROW, SCRIPT_FACT, SCRIPT_BLOB } script_kind;
 typedef enum script_state {
@@ -103,7 +103,7 @@ typedef struct script_scene {
 
 extern const script_scene script_scenes[];
 extern const size_t script_scene_count; /* of those with few calls */
-extern const size_t script_all_scene_count; /* two more: some thousand rows, until a log is used again */
+extern const size_t script_all_scene_count; /* three more: thousands of rows, until a log is used again; many segments */
 const script_scene *script_find_scene(const char *name); /* NULL: none */
 
 /* Opens the store for writing as a later process would, so that what died is recovered, compacts, and closes. */
