@@ -40,6 +40,7 @@ typedef struct sl_incarnation {
     int is_visible;       /* its attempt is in force */
     int64_t visible_end;  /* in the default view: steps below this (when visible_is_bounded) */
     int visible_is_bounded;
+    uint64_t listed_end; /* holes.c: from this number on nothing is shown; 0: everything is */
 } sl_incarnation;
 
 /* A tombstone in force. */
@@ -116,6 +117,15 @@ typedef struct sl_series {
     size_t label_count;
 } sl_series;
 
+/* Numbers of an incarnation that a listing did not find. */
+typedef struct sl_hole {
+    steplog_id id;
+    uint64_t end;       /* where they go on behind the last of its holes */
+    uint64_t shown_end; /* the first of them that may have come while files were listed; 0: they really are missing */
+} sl_hole;
+
+typedef SL_VEC(sl_hole) sl_hole_list;
+
 typedef struct sl_read_context {
     int store_dir;
     steplog_id host_id, boot_id;
@@ -132,6 +142,7 @@ struct steplog_reader {
     sl_open_segments open_segments;
     SL_VEC(sl_log *) logs;
     sl_hash_map segments_by_name, logs_by_name; /* while files are listed */
+    sl_hole_list holes; /* of the last listing, by id */
     SL_VEC(sl_incarnation) incarnations;
     sl_hash_map by_incarnation;
     SL_VEC(sl_run) runs; /* newest first */
@@ -157,6 +168,11 @@ steplog_status sl_snapshot_take(steplog_reader *reader, steplog_error *err);
 void sl_snapshot_clear(steplog_reader *reader);
 sl_incarnation *sl_reader_incarnation(steplog_reader *reader, const steplog_id *id);
 sl_run *sl_reader_run(steplog_reader *reader, const steplog_id *id);
+
+/* ---- holes.c ---- */
+/* Looks for holes in what the listing has found that just ended, with those in mind that the one before found.
+ * *has_new: 1 when there are some that it may have made itself. 1, or 0 when out of memory. */
+int sl_holes_find(steplog_reader *reader, int *has_new);
 
 /* ---- coverage.c ---- */
 /* Says for each source of an incarnation which records are read from it, and what all hold together. */

@@ -1,8 +1,8 @@
 /* read/run_load.c: everything about one run that is not points: who wrote it, which file each record is read from,
  * its history, its blobs.
  *
- * Coverage: coverage.c says which file each record is read from. The prefix rule: what a writer committed after a hole that no durable
- * mark covers is not shown. */
+ * Coverage: coverage.c says which file each record is read from. The prefix rule: what a writer committed after a hole
+ * that no durable mark covers is not shown. Nor is what came behind a hole while files were listed: holes.c. */
 #include "read/reader.h"
 
 #include "base/error.h"
@@ -173,6 +173,17 @@ static uint64_t prefix_end(const sl_incarnation *i, uint64_t durable)
     return is_good ? missing : 0;
 }
 
+/* Takes away again what an incarnation has from number on. */
+static int hide_from(sl_incarnation *i, uint64_t number)
+{
+    sl_ranges hidden = {0};
+    int is_good = sl_ranges_add(&hidden, number, UINT64_MAX) && sl_ranges_subtract(&i->covered, &hidden);
+    for (size_t s = 0; s < i->sources.count && is_good; s++)
+        is_good = sl_ranges_subtract(&i->sources.items[s].assigned, &hidden);
+    SL_VEC_FREE(&hidden);
+    return is_good;
+}
+
 /* Everything after a hole that no durable mark covers is taken away again. */
 static int apply_prefix_rule(sl_incarnation *i)
 {
@@ -197,15 +208,10 @@ static int apply_prefix_rule(sl_incarnation *i)
     uint64_t missing = prefix_end(i, durable);
     if (missing == 0) return 0;
     if (missing >= last) return 1;
-    sl_ranges hidden = {0};
-    int is_good = sl_ranges_add(&hidden, missing, UINT64_MAX);
     uint64_t before = sl_ranges_count(&i->covered);
-    is_good = is_good && sl_ranges_subtract(&i->covered, &hidden);
+    if (!hide_from(i, missing)) return 0;
     i->salvageable_count += before - sl_ranges_count(&i->covered);
-    for (size_t s = 0; s < i->sources.count && is_good; s++)
-        is_good = sl_ranges_subtract(&i->sources.items[s].assigned, &hidden);
-    SL_VEC_FREE(&hidden);
-    return is_good;
+    return 1;
 }
 
 static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
@@ -228,7 +234,7 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
         if (log->lock == SL_OS_LOCK_UNKNOWN) has_unknown_lock = 1;
     }
     SL_TRY(sl_incarnation_assign(i, err));
-    if (!apply_prefix_rule(i)) return no_memory(err);
+    if (!apply_prefix_rule(i) || (i->listed_end && !hide_from(i, i->listed_end))) return no_memory(err);
     for (size_t s = 0; s < i->sources.count; s++) {
         sl_source *source = &i->sources.items[s];
         sl_ranges held = {0};

@@ -2,7 +2,8 @@
  * runs they hold.
  *
  * A file that goes while it is listed was sealed or compacted: its records are in a file that came, so the listing is
- * made again. Levels are listed upward: what moves, moves ahead of the listing. So it is when a level came. */
+ * made again. Levels are listed upward: what moves, moves ahead of the listing. So it is when a level came, and when
+ * numbers are missing: holes.c. */
 #include "read/reader.h"
 
 #include "base/error.h"
@@ -359,6 +360,10 @@ static int index_files(steplog_reader *r)
                                 .start_time_ns = log->header.created_time_ns};
         if (!add_source(know_incarnation(r, &fresh), &(sl_source){.log = log})) return 0;
     }
+    for (size_t i = 0; i < r->holes.count; i++) {
+        sl_incarnation *incarnation = find_incarnation(r, &r->holes.items[i].id);
+        if (incarnation) incarnation->listed_end = r->holes.items[i].shown_end;
+    }
     return 1;
 }
 
@@ -409,10 +414,18 @@ static void clear_index(steplog_reader *r)
     sl_hash_map_clear(&r->by_incarnation);
 }
 
-steplog_status sl_snapshot_take(steplog_reader *r, steplog_error *err)
+static steplog_status list_files(steplog_reader *r, int *has_new_holes, steplog_error *err)
 {
     int must_list_again = 1;
     for (int i = 0; must_list_again && i < LISTINGS_MAX; i++) SL_TRY(list_once(r, &must_list_again, err));
+    return sl_holes_find(r, has_new_holes) ? STEPLOG_OK : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");
+}
+
+steplog_status sl_snapshot_take(steplog_reader *r, steplog_error *err)
+{
+    int has_new_holes;
+    SL_TRY(list_files(r, &has_new_holes, err));
+    if (has_new_holes) SL_TRY(list_files(r, &has_new_holes, err));
     clear_index(r);
     forget_unseen(r);
     r->has_shown = 0;
@@ -428,6 +441,7 @@ void sl_snapshot_clear(steplog_reader *r)
     for (size_t i = 0; i < r->segments.count; i++) sl_segment_release(r->segments.items[i]);
     SL_VEC_FREE(&r->logs);
     SL_VEC_FREE(&r->segments);
+    SL_VEC_FREE(&r->holes);
     SL_VEC_FREE(&r->runs);
     SL_VEC_FREE(&r->incarnations);
     sl_hash_map_free(&r->by_run);
