@@ -11,6 +11,7 @@
 #include "format/kernels.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define COUNT_MAX SL_BLOCK_VALUES_MAX
 
@@ -83,7 +84,7 @@ static void make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count
     sl_stream_make_plan(plan, values, count, &score, work);
 }
 
-size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
+static size_t encode(const int64_t *values, size_t count, uint8_t *out)
 {
     SL_ASSERT(count >= 1 && count <= COUNT_MAX);
     _Alignas(64) uint64_t multiples[COUNT_MAX];
@@ -170,6 +171,20 @@ steplog_status sl_int_decode(const uint8_t *in, size_t bytes, size_t count, int6
     if (broken == NULL) return STEPLOG_OK;
     if (what != NULL) *what = broken;
     return STEPLOG_CORRUPT;
+}
+
+/* Whether an encoding stands for these values: for SL_ASSERT alone. */
+__attribute__((unused)) static int stands_for(const uint8_t *in, size_t bytes, const int64_t *values, size_t count)
+{
+    _Alignas(64) uint64_t decoded[COUNT_MAX];
+    return decode(in, bytes, count, decoded) == NULL && memcmp(values, decoded, count * sizeof *values) == 0;
+}
+
+size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
+{
+    const size_t bytes = encode(values, count, out);
+    SL_ASSERT(stands_for(out, bytes, values, count));
+    return bytes;
 }
 
 void sl_int_describe(const uint8_t *in, size_t bytes, size_t count, char *text, size_t text_bytes)

@@ -363,7 +363,9 @@ static void plan_order(sl_stream_plan *plan, const uint64_t *differences, size_t
     if (best.bits >= plan->width * count) return;
     sl_stream_plan patched = *plan;
     fill_plan(&patched, differences, count, best, list);
-    if (patched.bytes < plan->bytes) *plan = patched;
+    /* As many patches as a full stream has values is one more than the format has. Where distances wrap, what
+     * choose_window() did not count may make so many. */
+    if (patched.patch_count < COUNT_MAX && patched.bytes < plan->bytes) *plan = patched;
 }
 
 /* Bit i is set when order i is worth planning. */
@@ -435,11 +437,10 @@ uint8_t *sl_stream_write(const sl_stream_plan *plan, const uint64_t *values, sl_
     }
     out += sl_pack_from(source, packed_count(plan->count, plan->order), plan->width, plan->base, out);
     if (plan->patch_count == 0) return out;
-    SL_ASSERT(list->entries == plan->patch_count);
+    SL_ASSERT(list->entries == plan->patch_count && list->entries < COUNT_MAX); /* 1024 would be in lanes */
     insert_skips(list);
     uint64_t gaps[COUNT_MAX];
     for (size_t i = 0; i < list->entries; i++) gaps[i] = list->gaps[i];
-    /* Exactly 1024 patches would be laned; choose_window() never makes so many. */
     out += sl_pack(gaps, list->entries, list->gap_width, out);
     return out + sl_pack(list->highs, list->entries, list->high_width, out);
 }

@@ -401,4 +401,17 @@ static size_t encode(const double *values, size_t count, int is_inner, uint8_t *
     return (size_t)(at - out);
 }
 
-size_t sl_value_encode(const double *values, size_t count, uint8_t *out) { return encode(values, count, 0, out); }
+/* Whether an encoding stands for these values: for SL_ASSERT alone. */
+__attribute__((unused)) static int stands_for(const uint8_t *in, size_t bytes, const double *values, size_t count)
+{
+    _Alignas(64) double decoded[COUNT_MAX];
+    return sl_value_decode(in, bytes, count, decoded, NULL) == STEPLOG_OK &&
+           memcmp(values, decoded, count * sizeof *values) == 0;
+}
+
+size_t sl_value_encode(const double *values, size_t count, uint8_t *out)
+{
+    const size_t bytes = encode(values, count, 0, out);
+    SL_ASSERT(stands_for(out, bytes, values, count));
+    return bytes;
+}
