@@ -18,6 +18,7 @@ typedef struct sl_column_stats {
     uint16_t smallest_at, largest_at; /* which value, counted from 0, the first of equals */
     uint16_t nan_count, positive_inf_count, negative_inf_count;
 } sl_column_stats;
+/* In the mode of base/float_mode.h. */
 void sl_column_stats_make(const double *values, size_t count, sl_column_stats *out);
 
 typedef struct sl_column_info {

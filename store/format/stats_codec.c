@@ -1,6 +1,8 @@
 /* format/stats_codec.c: nodes and statistics, made, encoded and decoded. */
 #include "format/stats_codec.h"
 
+#include "base/float_mode.h"
+
 #include <math.h>
 
 #define ONLY_NAN 0x7ff8000000000000u
@@ -93,8 +95,8 @@ static int are_all_present(const uint64_t *present, uint32_t row_count)
     return every == UINT64_MAX;
 }
 
-void sl_stats_make(const double *values, const uint64_t *present, uint32_t row_count, const int64_t *steps,
-                   int64_t step_min, sl_stats_entry *out)
+SL_BEHIND_MODE static void make_stats(const double *values, const uint64_t *present, uint32_t row_count,
+                                      const int64_t *steps, int64_t step_min, sl_stats_entry *out)
 {
     double dense[SL_CHUNK_ROWS_MAX];
     uint16_t rows[SL_CHUNK_ROWS_MAX];
@@ -130,6 +132,14 @@ void sl_stats_make(const double *values, const uint64_t *present, uint32_t row_c
     out->nan_count = stats.nan_count;
     out->positive_inf_count = stats.positive_inf_count;
     out->negative_inf_count = stats.negative_inf_count;
+}
+
+void sl_stats_make(const double *values, const uint64_t *present, uint32_t row_count, const int64_t *steps,
+                   int64_t step_min, sl_stats_entry *out)
+{
+    const sl_float_mode host = sl_float_mode_begin();
+    make_stats(values, present, row_count, steps, step_min, out);
+    sl_float_mode_end(host);
 }
 
 /* ---- statistics of a node ---- */
@@ -177,7 +187,8 @@ static int64_t step_of(const sl_chunk_entry *chunk, uint32_t distance)
     return (int64_t)((uint64_t)chunk->step_min + distance);
 }
 
-void sl_node_stats_add(sl_node_stats_entry *node, const sl_chunk_entry *chunk, const sl_stats_entry *stats)
+SL_BEHIND_MODE static void add_stats(sl_node_stats_entry *node, const sl_chunk_entry *chunk,
+                                     const sl_stats_entry *stats)
 {
     if (node->value_count == SL_NODE_STATS_NONE || stats->value_count == 0) return;
     if (stats->value_count == SL_STATS_NONE) {
@@ -204,4 +215,11 @@ void sl_node_stats_add(sl_node_stats_entry *node, const sl_chunk_entry *chunk, c
         node->largest = stats->largest;
         node->largest_step = step_of(chunk, stats->largest_distance);
     }
+}
+
+void sl_node_stats_add(sl_node_stats_entry *node, const sl_chunk_entry *chunk, const sl_stats_entry *stats)
+{
+    const sl_float_mode host = sl_float_mode_begin();
+    add_stats(node, chunk, stats);
+    sl_float_mode_end(host);
 }

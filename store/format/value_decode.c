@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/float_mode.h"
 #include "format/int_codec.h"
 #include "format/int_stream.h"
 #include "format/kernels.h"
@@ -185,7 +186,7 @@ static const char *decode_stream(sl_stream_input *input, unsigned tag, size_t co
 }
 
 /* is_inner: a dictionary, which has none in it. */
-static const char *decode(const uint8_t *in, size_t bytes, size_t count, int is_inner, double *values)
+SL_BEHIND_MODE static const char *decode(const uint8_t *in, size_t bytes, size_t count, int is_inner, double *values)
 {
     sl_stream_input input = {in + 1, in + bytes, NULL};
     if (count == 0 || count > COUNT_MAX) return "the count is not 1 to 1024";
@@ -211,7 +212,9 @@ static const char *decode(const uint8_t *in, size_t bytes, size_t count, int is_
 
 steplog_status sl_value_decode(const uint8_t *in, size_t bytes, size_t count, double *values, const char **what)
 {
+    const sl_float_mode host = sl_float_mode_begin();
     const char *broken = decode(in, bytes, count, 0, values);
+    sl_float_mode_end(host);
     if (broken == NULL) return STEPLOG_OK;
     if (what != NULL) *what = broken;
     return STEPLOG_CORRUPT;

@@ -19,6 +19,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/float_mode.h"
 #include "format/bit_pack.h"
 #include "format/fraction.h"
 #include "format/int_codec.h"
@@ -373,7 +374,7 @@ static uint8_t *write_inner(const candidate *c, uint8_t *out)
 }
 
 /* is_inner: a dictionary, which has none in it. */
-static size_t encode(const double *values, size_t count, int is_inner, uint8_t *out)
+SL_BEHIND_MODE static size_t encode(const double *values, size_t count, int is_inner, uint8_t *out)
 {
     SL_ASSERT(count >= 1 && count <= COUNT_MAX);
     candidate views[2];
@@ -411,7 +412,9 @@ __attribute__((unused)) static int stands_for(const uint8_t *in, size_t bytes, c
 
 size_t sl_value_encode(const double *values, size_t count, uint8_t *out)
 {
+    const sl_float_mode host = sl_float_mode_begin();
     const size_t bytes = encode(values, count, 0, out);
+    sl_float_mode_end(host);
     SL_ASSERT(stands_for(out, bytes, values, count));
     return bytes;
 }

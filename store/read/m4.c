@@ -1,6 +1,8 @@
 /* read/m4.c: buckets of steps. Where all rows have a value, those of one bucket are looked at together. */
 #include "read/m4.h"
 
+#include "base/float_mode.h"
+
 #include <math.h>
 
 void sl_m4_init(sl_m4 *m4, steplog_m4 *buckets, size_t count, int64_t begin, int64_t last)
@@ -39,7 +41,7 @@ static void add_extreme(steplog_m4 *m, int which, int64_t step, double value)
     m->step[which] = step;
 }
 
-void sl_m4_add(sl_m4 *m4, const sl_m4_summary *s)
+SL_BEHIND_MODE static void add(sl_m4 *m4, const sl_m4_summary *s)
 {
     steplog_m4 *m = s->count ? sl_m4_select(m4, s->first_step) : NULL;
     if (!m) return;
@@ -58,23 +60,30 @@ void sl_m4_add(sl_m4 *m4, const sl_m4_summary *s)
     add_extreme(m, 3, s->largest_step, s->largest);
 }
 
+void sl_m4_add(sl_m4 *m4, const sl_m4_summary *summary)
+{
+    const sl_float_mode host = sl_float_mode_begin();
+    add(m4, summary);
+    sl_float_mode_end(host);
+}
+
 /* Adds values that are one behind the other and of one bucket. */
 static void add_stretch(sl_m4 *m4, const int64_t *steps, const double *values, uint32_t count)
 {
     sl_column_stats stats;
     sl_column_stats_make(values, count, &stats);
-    sl_m4_add(m4, &(sl_m4_summary){.first = stats.first,
-                                   .last = stats.last,
-                                   .smallest = stats.smallest,
-                                   .largest = stats.largest,
-                                   .first_step = steps[0],
-                                   .last_step = steps[count - 1],
-                                   .smallest_step = steps[stats.smallest_at],
-                                   .largest_step = steps[stats.largest_at],
-                                   .count = count,
-                                   .nan_count = stats.nan_count,
-                                   .positive_inf_count = stats.positive_inf_count,
-                                   .negative_inf_count = stats.negative_inf_count});
+    add(m4, &(sl_m4_summary){.first = stats.first,
+                             .last = stats.last,
+                             .smallest = stats.smallest,
+                             .largest = stats.largest,
+                             .first_step = steps[0],
+                             .last_step = steps[count - 1],
+                             .smallest_step = steps[stats.smallest_at],
+                             .largest_step = steps[stats.largest_at],
+                             .count = count,
+                             .nan_count = stats.nan_count,
+                             .positive_inf_count = stats.positive_inf_count,
+                             .negative_inf_count = stats.negative_inf_count});
 }
 
 /* How many of the steps, which ascend, are of the selected bucket; there is one at least. */
@@ -91,7 +100,7 @@ static uint32_t count_within(const sl_m4 *m4, const int64_t *steps, uint32_t cou
     return low;
 }
 
-void sl_m4_add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count)
+SL_BEHIND_MODE static void add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count)
 {
     const int is_full = sl_rows_are_full(rows);
     for (uint32_t end = row + count; row < end;) {
@@ -103,4 +112,11 @@ void sl_m4_add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count
         add_stretch(m4, rows->steps + row, rows->values + row, here);
         row += here;
     }
+}
+
+void sl_m4_add_rows(sl_m4 *m4, const sl_rows *rows, uint32_t row, uint32_t count)
+{
+    const sl_float_mode host = sl_float_mode_begin();
+    add_rows(m4, rows, row, count);
+    sl_float_mode_end(host);
 }
