@@ -51,6 +51,11 @@ typedef struct steplog_store_options {
  * holds anything else is refused. Without READ_ONLY, logs that dead writers of
  * this host left behind are sealed later, by the background thread or tick().
  *
+ * Calls that may seal or compact take up to 256 KiB of their thread's stack:
+ * tick(), sync(), closing, compacting, merging; without a background thread, or
+ * beyond backlog_bytes, appends too. Reads and verify take up to half of that. The
+ * background thread's own stack has 1 MiB or more.
+ *
  * Returns OK; MISSING when there is no store at path; MISUSE for bad options or
  * a directory that is not a store; NEWER; CORRUPT when the store's own file is
  * damaged; IO; FULL; NOMEM. On failure *out is NULL.

@@ -13,6 +13,7 @@
 #define COMPACT_INTERVAL_NS 2000000000ll
 #define PAUSE_NS_MAX 1000000000ll /* between tries of what a full disk, or another failure, does not let be done */
 #define RECOVER_PAUSE_NS_MAX 60000000000ll /* likewise of recovery, which may read many logs for it */
+#define STACK_BYTES_MIN ((size_t)1 << 20) /* 200 KiB are used */
 
 void sl_background_wake(steplog_store *s)
 {
@@ -211,6 +212,20 @@ static void *run_background(void *context)
     return NULL;
 }
 
+/* The stack is as large as the system makes one, but where that is little (128 KiB with musl) as much as the work takes. */
+static int start_thread(pthread_t *thread, start *from)
+{
+    pthread_attr_t attributes;
+    size_t bytes = 0;
+    int e = pthread_attr_init(&attributes);
+    if (e) return e;
+    e = pthread_attr_getstacksize(&attributes, &bytes);
+    if (e == 0 && bytes < STACK_BYTES_MIN) e = pthread_attr_setstacksize(&attributes, STACK_BYTES_MIN);
+    if (e == 0) e = pthread_create(thread, &attributes, run_background, from);
+    pthread_attr_destroy(&attributes);
+    return e;
+}
+
 steplog_status sl_background_start(steplog_store *s, steplog_error *err)
 {
     sigset_t all, before;
@@ -221,7 +236,7 @@ steplog_status sl_background_start(steplog_store *s, steplog_error *err)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     sl_memory_before_fork(); /* a beginning thread allocates */
-    int e = pthread_create(&s->thread, NULL, run_background, &from);
+    int e = start_thread(&s->thread, &from);
     while (e == 0 && sem_wait(&from.has_begun) != 0) continue;
     sl_memory_after_fork();
     pthread_sigmask(SIG_SETMASK, &before, NULL);

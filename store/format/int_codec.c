@@ -84,25 +84,24 @@ static void make_plan(sl_stream_plan *plan, const uint64_t *values, size_t count
     sl_stream_make_plan(plan, values, count, &score, work);
 }
 
-static size_t encode(const int64_t *values, size_t count, uint8_t *out)
+static size_t encode(const int64_t *values, size_t count, sl_stream_work *work, uint8_t *out)
 {
     SL_ASSERT(count >= 1 && count <= COUNT_MAX);
     _Alignas(64) uint64_t multiples[COUNT_MAX];
     const uint64_t *integers = (const uint64_t *)values, *source = integers; /* the same bytes without a sign */
     sl_stream_plan plan;
-    sl_stream_work work;
     uint8_t *at = out;
     unsigned codec = CODEC_PLAIN;
     uint64_t factor = sl_kernels_now()->is_affine(integers, count) ? 1 : common_factor(integers, count);
     size_t bytes = SIZE_MAX;
     /* A factor pays for its few header bytes except in the shortest series. */
     if (factor < 2 || count <= 64) {
-        make_plan(&plan, integers, count, &work);
+        make_plan(&plan, integers, count, work);
         bytes = 1 + plan.bytes;
     }
     if (factor > 1) {
         divide_distances(integers, count, factor, multiples);
-        make_plan(&plan, multiples, count, &work);
+        make_plan(&plan, multiples, count, work);
         size_t factored_bytes = 1 + sl_stream_number_bytes(factor) +
                                 sl_stream_number_bytes(sl_zigzag(integers[0])) + plan.bytes;
         if (factored_bytes < bytes) {
@@ -110,7 +109,7 @@ static size_t encode(const int64_t *values, size_t count, uint8_t *out)
             source = multiples;
             codec = CODEC_FACTOR;
         } else {
-            make_plan(&plan, integers, count, &work);
+            make_plan(&plan, integers, count, work);
         }
     }
     if (bytes >= 1 + 8 * count) {
@@ -123,7 +122,7 @@ static size_t encode(const int64_t *values, size_t count, uint8_t *out)
         at = sl_stream_put_number(at, factor);
         at = sl_stream_put_number(at, sl_zigzag(integers[0]));
     }
-    at = sl_stream_write(&plan, source, &work, at);
+    at = sl_stream_write(&plan, source, work, at);
     SL_ASSERT((size_t)(at - out) == bytes);
     return (size_t)(at - out);
 }
@@ -180,11 +179,17 @@ __attribute__((unused)) static int stands_for(const uint8_t *in, size_t bytes, c
     return decode(in, bytes, count, decoded) == NULL && memcmp(values, decoded, count * sizeof *values) == 0;
 }
 
-size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
+size_t sl_int_encode_with(const int64_t *values, size_t count, sl_stream_work *work, uint8_t *out)
 {
-    const size_t bytes = encode(values, count, out);
+    const size_t bytes = encode(values, count, work, out);
     SL_ASSERT(stands_for(out, bytes, values, count));
     return bytes;
+}
+
+size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out)
+{
+    sl_stream_work work;
+    return sl_int_encode_with(values, count, &work, out);
 }
 
 void sl_int_describe(const uint8_t *in, size_t bytes, size_t count, char *text, size_t text_bytes)

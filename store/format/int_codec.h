@@ -10,6 +10,10 @@
  * frame of reference and patched bit packing; raw. All arithmetic wraps. */
 size_t sl_int_encode(const int64_t *values, size_t count, uint8_t *out);
 
+/* The same with the caller's memory, which is large: any, and what was in it is lost. */
+struct sl_stream_work;
+size_t sl_int_encode_with(const int64_t *values, size_t count, struct sl_stream_work *work, uint8_t *out);
+
 /* As sl_value_decode(). */
 steplog_status sl_int_decode(const uint8_t *in, size_t bytes, size_t count, int64_t *values, const char **what);
 

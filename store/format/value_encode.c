@@ -70,7 +70,7 @@ typedef struct candidate {
     size_t inner_count, inner_bytes;
 } candidate;
 
-#define INNER_ROOM (SL_VALUE_ENCODED_BYTES_MAX(COUNT_MAX) + SL_DECODE_SLACK_BYTES)
+#define INNER_ROOM(count) (SL_VALUE_ENCODED_BYTES_MAX(count) + SL_DECODE_SLACK_BYTES)
 
 /* Finds the smallest power of ten, from *exponent up, that makes value a decimal. */
 static int find_exponent(double value, int is_float, unsigned *exponent)
@@ -270,8 +270,8 @@ static void reduce(uint64_t *integers, size_t count, uint64_t *divisor)
 }
 
 /* Fills the integers of the fraction view, with the rests encoded into inner; possible when most values are near a
- * fraction of the same divisor. */
-static int view_as_fraction(candidate *c, const double *values, size_t count, uint8_t *inner)
+ * fraction of the same divisor. Then the work has no plan any more. */
+static int view_as_fraction(candidate *c, const double *values, size_t count, sl_stream_work *work, uint8_t *inner)
 {
     double divisor;
     uint64_t rests[COUNT_MAX];
@@ -287,14 +287,15 @@ static int view_as_fraction(candidate *c, const double *values, size_t count, ui
     reduce(c->integers, c->kept, &c->divisor);
     c->inner = inner;
     c->inner_count = c->kept;
-    c->inner_bytes = sl_int_encode((const int64_t *)rests, c->kept, inner);
+    c->inner_bytes = sl_int_encode_with((const int64_t *)rests, c->kept, work, inner);
     return 1;
 }
 
-static size_t encode(const double *values, size_t count, int is_inner, uint8_t *out);
+static size_t encode(const double *values, size_t count, int is_inner, sl_stream_work *work, uint8_t *out);
 
-/* Fills the integers with indexes of different values, with those encoded into inner. */
-static int view_as_dictionary(candidate *c, const double *values, size_t count, uint8_t *inner)
+/* Fills the integers with indexes of different values, with those encoded into inner, if they are few. Then the work has
+ * no plan any more. */
+static int view_as_dictionary(candidate *c, const double *values, size_t count, sl_stream_work *work, uint8_t *inner)
 {
     double dictionary[SL_DICTIONARY_VALUES_MAX];
     c->codec = SL_VALUE_DICTIONARY;
@@ -303,7 +304,7 @@ static int view_as_dictionary(candidate *c, const double *values, size_t count, 
     c->inner_count = sl_make_dictionary(values, count, count / 2, dictionary, c->integers);
     if (c->inner_count < 2) return 0;
     c->inner = inner;
-    c->inner_bytes = encode(dictionary, c->inner_count, 1, inner);
+    c->inner_bytes = encode(dictionary, c->inner_count, 1, work, inner);
     return 1;
 }
 
@@ -329,7 +330,7 @@ static int may_be_dictionary(const candidate *best, const double *values, size_t
     return needed < bits - bits / 16;
 }
 
-/* The smaller of two, of which best was planned last, and the other has its integers. The work is that of the result. */
+/* The smaller of two, of which best was planned once, and the other has its integers. The work is that of the result. */
 static candidate *smaller_of(candidate *best, candidate *other, sl_stream_work *work)
 {
     sl_stream_make_score(&other->score, other->integers, other->kept);
@@ -374,22 +375,23 @@ static uint8_t *write_inner(const candidate *c, uint8_t *out)
 }
 
 /* is_inner: a dictionary, which has none in it. */
-SL_BEHIND_MODE static size_t encode(const double *values, size_t count, int is_inner, uint8_t *out)
+SL_BEHIND_MODE static size_t encode(const double *values, size_t count, int is_inner, sl_stream_work *work,
+                                    uint8_t *out)
 {
     SL_ASSERT(count >= 1 && count <= COUNT_MAX);
     candidate views[2];
-    uint8_t rests[INNER_ROOM], dictionary[INNER_ROOM];
-    sl_stream_work work;
+    uint8_t rests[INNER_ROOM(COUNT_MAX)], dictionary[INNER_ROOM(SL_DICTIONARY_VALUES_MAX)];
     const int is_constant = all_same(values, count);
     /* No encoding of equal values says how many there are. */
     if (is_constant) count = 1;
-    candidate *best = choose(&views[0], &views[1], values, count, &work);
+    candidate *best = choose(&views[0], &views[1], values, count, work);
 #define OTHER (best == views ? views + 1 : views)
     if (is_constant && best->bytes >= 9) return encode_constant(values, out);
-    if (may_be_fraction(best, count) && view_as_fraction(OTHER, values, count, rests))
-        best = smaller_of(best, OTHER, &work);
-    if (!is_inner && may_be_dictionary(best, values, count) && view_as_dictionary(OTHER, values, count, dictionary))
-        best = smaller_of(best, OTHER, &work);
+    if (may_be_fraction(best, count) && view_as_fraction(OTHER, values, count, work, rests))
+        best = smaller_of(best, OTHER, work);
+    if (!is_inner && may_be_dictionary(best, values, count) &&
+        view_as_dictionary(OTHER, values, count, work, dictionary))
+        best = smaller_of(best, OTHER, work);
 #undef OTHER
     if (best->bytes >= 1 + 8 * count) return encode_raw(values, count, out);
     uint8_t *at = out;
@@ -397,7 +399,7 @@ SL_BEHIND_MODE static size_t encode(const double *values, size_t count, int is_i
     at = write_parameters(best, at);
     if (best->run_count > 0) at = write_exceptions(best, values, count, at);
     if (best->inner) at = write_inner(best, at);
-    at = sl_stream_write(&best->plan, best->integers, &work, at);
+    at = sl_stream_write(&best->plan, best->integers, work, at);
     SL_ASSERT((size_t)(at - out) == best->bytes);
     return (size_t)(at - out);
 }
@@ -412,8 +414,9 @@ __attribute__((unused)) static int stands_for(const uint8_t *in, size_t bytes, c
 
 size_t sl_value_encode(const double *values, size_t count, uint8_t *out)
 {
+    sl_stream_work work; /* one for what is encoded within another, too: it is large */
     const sl_float_mode host = sl_float_mode_begin();
-    const size_t bytes = encode(values, count, 0, out);
+    const size_t bytes = encode(values, count, 0, &work, out);
     sl_float_mode_end(host);
     SL_ASSERT(stands_for(out, bytes, values, count));
     return bytes;
