@@ -111,8 +111,8 @@ static int compare_orphans(const void *a, const void *b)
 
 typedef struct known_writer {
     uint64_t durable_sequence;
-    int is_sealed;  /* segments hold everything that these logs do */
-    int has_damage; /* some of them could not be read whole */
+    int is_sealed;  /* segments hold everything that these logs do, but for what the prefix rule hides */
+    int has_damage; /* some of them could not be read whole, or hold what is hidden */
     sl_ranges levels; /* where its segments are */
 } known_writer;
 
@@ -129,10 +129,13 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     int is_good = 1;
     for (size_t n = 0; i && n < i->sources.count && is_good; n++) {
         const sl_source *source = &i->sources.items[n];
-        if (source->log) is_good = sl_ranges_add_all(&in_logs, &source->log->held);
-        else is_good = sl_ranges_add(&out->levels, source->segment->level, (uint64_t)source->segment->level + 1);
-        if (source->log && (source->log->has_damage || source->log->salvageable_count)) out->has_damage = 1;
+        if (source->log)
+            out->has_damage |= source->log->has_damage;
+        else
+            is_good = sl_ranges_add(&out->levels, source->segment->level, (uint64_t)source->segment->level + 1);
     }
+    if (i && i->salvageable_count) out->has_damage = 1;
+    if (i && is_good) is_good = sl_incarnation_logged(i, &in_logs);
     if (i && is_good) status = sl_incarnation_whole(i, &in_logs, &in_segments, err);
     is_good = is_good && sl_ranges_subtract(&in_logs, &in_segments);
     if (i) {

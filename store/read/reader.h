@@ -185,6 +185,9 @@ steplog_status sl_incarnation_whole(const sl_incarnation *incarnation, const sl_
 
 /* ---- run_load.c ---- */
 steplog_status sl_run_load(steplog_reader *reader, sl_run *run, steplog_error *err);
+
+/* Adds to out what the logs of an incarnation hold, but for what the prefix rule hides. Of a loaded run. 0: no memory. */
+int sl_incarnation_logged(const sl_incarnation *incarnation, sl_ranges *out);
 void sl_run_clear(steplog_reader *reader, sl_run *run);
 void sl_incarnation_clear(sl_incarnation *incarnation);
 

@@ -214,6 +214,19 @@ static int apply_prefix_rule(sl_incarnation *i)
     return 1;
 }
 
+int sl_incarnation_logged(const sl_incarnation *i, sl_ranges *out)
+{
+    sl_ranges logged = {0}, hidden = {0};
+    int is_good = 1;
+    for (size_t s = 0; s < i->sources.count && is_good; s++)
+        if (i->sources.items[s].log) is_good = sl_ranges_add_all(&logged, &i->sources.items[s].log->held);
+    is_good = is_good && sl_ranges_copy(&hidden, &logged) && sl_ranges_subtract(&hidden, &i->covered) &&
+              sl_ranges_subtract(&logged, &hidden) && sl_ranges_add_all(out, &logged);
+    SL_VEC_FREE(&logged);
+    SL_VEC_FREE(&hidden);
+    return is_good;
+}
+
 static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
 {
     i->step_min = INT64_MAX;

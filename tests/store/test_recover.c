@@ -63,6 +63,19 @@ static int is_there(const char *path)
     return sim_file(machine, path, &bytes) != NULL;
 }
 
+static void count_segment(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)data, (void)bytes;
+    *(int *)context += strlen(path) > 4 && strcmp(path + strlen(path) - 4, ".seg") == 0;
+}
+
+static int segment_count(void)
+{
+    int count = 0;
+    sim_each_file(machine, count_segment, &count);
+    return count;
+}
+
 static kit_rows read_all(const steplog_id *run, size_t *damaged)
 {
     steplog_store *store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
@@ -94,12 +107,18 @@ static void end(void)
 
 /* Half of the first log did not reach the disk, and no mark says that it was to be there: what was written after it did
  * not follow it. */
-IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there)
+static steplog_id make_hole(uint32_t flags)
 {
     static const uint8_t zeros[40000];
     steplog_id run = make_killed(flags);
     spoil(60000, zeros, sizeof zeros);
     sim_set_boot(machine, 2);
+    return run;
+}
+
+IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there)
+{
+    steplog_id run = make_hole(flags);
     size_t damaged, seen = 0;
     for (int round = 0; round < 3; round++) {
         kit_rows rows = read_all(&run, &damaged);
@@ -111,8 +130,30 @@ IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there)
         seen = rows.row_count;
         kit_rows_free(&rows);
         recover(flags);
+        cr_assert_eq(segment_count(), 1, "round %d: %d segments", round, segment_count());
     }
     cr_assert(is_there(log_path[1]), "a log with rows that were hidden is gone");
+    end();
+}
+
+/* What is behind the hole is not brought, and is no reason to bring again what is before it. */
+IN_BOTH_MODES(recover, logs_with_a_hole_are_merged_once)
+{
+    steplog_id run = make_hole(flags);
+    steplog_store *other = kit_store("other", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    for (int round = 0; round < 3; round++) {
+        steplog_merge_result result = {.size_bytes = sizeof result};
+        OK(steplog_store_merge(other, "store", NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied > 0, round == 0, "round %d: %d files copied, %d known", round,
+                     (int)result.files_copied, (int)result.files_known);
+        cr_assert_eq(segment_count(), 1, "round %d: %d segments", round, segment_count());
+    }
+    kit_store_close(other);
+    kit_rows there = kit_read_store("store", &run, "m*", 0), here = kit_read_store("other", &run, "m*", 0);
+    cr_assert(here.row_count > 50 && here.row_count == there.row_count, "%d rows of %d", (int)here.row_count,
+              (int)there.row_count);
+    kit_rows_free(&there);
+    kit_rows_free(&here);
     end();
 }
 
