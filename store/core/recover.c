@@ -59,9 +59,8 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     if (!is_ours && !list->adopt) return 0;
     if (sl_os->lock(o->fd) < 0) return 0;
     SL_KILL_POINT("recover.log_locked");
-    /* Between the look and the lock someone else may have sealed it. */
-    uint8_t id[16];
-    if (sl_os_read_full(o->fd, id, sizeof id, header_at + 16) < 0 || !sl_id_equal(id, &o->header.log_id) ||
+    /* Between the look and the lock someone else may have sealed it, or its writer refused more before it died. */
+    if (sl_os_read_full(o->fd, head, sizeof head, 0) < 0 || !sl_id_equal(head + header_at + 16, &o->header.log_id) ||
         sl_os->stat(o->fd, &stat) < 0 || stat.link_count == 0)
         return 0;
     uint64_t key = sl_file_key(&o->header.log_id);

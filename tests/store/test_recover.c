@@ -174,10 +174,84 @@ IN_BOTH_MODES(recover, a_log_of_which_not_all_can_be_read_stays)
     end();
 }
 
-/* ---- a disk that takes everything and keeps something else ---- */
-
 static sl_os_table table;
 static const sl_os_table *under;
+
+/* ---- a disk that is full while its writer dies ---- */
+
+static steplog_store *full_store;
+static steplog_writer *full_writer;
+static steplog_schema full_schema;
+static int64_t refused_count;
+static int is_dying;
+
+static void refuse(int count)
+{
+    double values[COLUMNS] = {0};
+    for (int i = 0; i < count; i++, refused_count++)
+        GIVES(FULL, steplog_writer_append(full_writer, full_schema, refused_count, STEPLOG_TIME_NONE, values));
+}
+
+/* Its log has been looked at already. */
+static int lock_after_death(int fd)
+{
+    if (is_dying) {
+        is_dying = 0; /* it locks files, too */
+        sim_set_process(machine, 1);
+        refuse(3);
+        sim_kill_begin(machine);
+        steplog_writer_close(full_writer, 0, NULL);
+        steplog_store_close(full_store, NULL);
+        sim_kill_end(machine);
+        sim_set_process(machine, 77);
+        sim_set_budget(machine, UINT64_MAX, SIM_PAGE_BYTES);
+    }
+    return under->lock(fd);
+}
+
+IN_BOTH_MODES(recover, tells_of_all_that_was_refused_until_its_writer_died)
+{
+    machine = sim_new(7);
+    sim_use(machine);
+    sim_set_process(machine, 1);
+    full_store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    full_writer = kit_writer(full_store, "run", 0, 0);
+    steplog_id run = kit_run_of(full_writer);
+    full_schema = kit_schema(full_writer, "m", COLUMNS);
+    double values[COLUMNS] = {0};
+    OK(steplog_writer_append(full_writer, full_schema, 0, STEPLOG_TIME_NONE, values));
+    sim_set_budget(machine, sim_used_bytes(machine), SIM_PAGE_BYTES);
+    while (steplog_writer_append(full_writer, full_schema, 0, STEPLOG_TIME_NONE, values) == STEPLOG_OK) continue;
+    refused_count = 1;
+    refuse(3);
+    sim_set_process(machine, 77);
+    under = sl_os;
+    table = *under;
+    table.lock = lock_after_death;
+    sl_os = &table;
+    is_dying = 1;
+    recover(flags);
+    sl_os = under;
+    cr_assert_eq(is_dying, 0, "no log was looked at");
+    recover(flags);
+    cr_assert_eq(segment_count(), 1, "%d segments", segment_count());
+    steplog_store *store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    int64_t told = 0;
+    for (size_t i = 0; i < steplog_reader_event_count(reader, &run); i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+        if (event.kind == STEPLOG_EVENT_GAP) told += event.number;
+    }
+    cr_assert_eq(told, refused_count * COLUMNS, "%d points were refused, the gaps tell of %d",
+                 (int)(refused_count * COLUMNS), (int)told);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    end();
+}
+
+/* ---- a disk that takes everything and keeps something else ---- */
+
 static int is_lying;
 
 static int64_t pwrite_wrong(int fd, const void *data, size_t bytes, uint64_t offset)
