@@ -554,6 +554,7 @@ static steplog_status choose(job *j)
     size_t candidates = 0;
     for (size_t i = 0; i < count; i++) {
         sl_segment *segment = j->reader->segments.items[i];
+        if (segment->level == SL_LEVEL_MAX) continue; /* an output lies above its inputs */
         if (is_incomplete(segment)) { /* left alone: merging it again and again would never free it */
             j->left_out = segment;
             continue;

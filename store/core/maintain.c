@@ -177,13 +177,24 @@ static int is_segment_known(merging *m, sl_segment *segment)
     return 1;
 }
 
-/* A copy goes above a damaged one of the same file, which has its name on its own level. */
+static int has_copy(const merging *m, const sl_segment *segment, uint32_t level)
+{
+    for (size_t i = 0; i < m->to->segments.count; i++)
+        if (m->to->segments.items[i]->level == level && is_same(m->to->segments.items[i], segment)) return 1;
+    return 0;
+}
+
+/* A copy goes above a damaged one of the same file, which has its name on its own level. Where nothing lies above that,
+ * it goes to the highest level that is free. */
 static uint32_t level_for(const merging *m, const sl_segment *segment)
 {
     uint32_t level = segment->level;
-    for (size_t i = 0; i < m->to->segments.count; i++)
-        if (is_same(m->to->segments.items[i], segment) && m->to->segments.items[i]->level >= level)
-            level = m->to->segments.items[i]->level + 1;
+    for (size_t i = 0; i < m->to->segments.count; i++) {
+        const sl_segment *own = m->to->segments.items[i];
+        if (is_same(own, segment) && own->level >= level)
+            level = own->level < SL_LEVEL_MAX ? own->level + 1 : SL_LEVEL_MAX;
+    }
+    while (has_copy(m, segment, level)) level--;
     return level;
 }
 

@@ -20,5 +20,6 @@ int sl_temporary_name_parse(const char *name, steplog_id *file_id);
 
 /* A level's directory: its number in decimal without leading zeros. */
 int sl_level_parse(const char *name, uint32_t *level);
+#define SL_LEVEL_MAX UINT32_MAX /* nothing lies above it, so nothing is made of what is there */
 
 #endif
