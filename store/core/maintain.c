@@ -103,7 +103,8 @@ typedef struct merging {
     void *progress_context;
     steplog_merge_result *result;
     uint64_t done, total;
-    uint64_t generation; /* of the process that does it */
+    int is_again, has_known; /* is_again: what is known has been counted */
+    uint64_t generation;     /* of the process that does it */
     steplog_error *err;
 } merging;
 
@@ -112,6 +113,12 @@ static steplog_status tell_progress(const merging *m)
     if (!m->progress) return STEPLOG_OK;
     int must_stop = m->progress(m->progress_context, m->done, m->total);
     return must_stop || sl_store_generation(m->store) != m->generation ? STEPLOG_END : STEPLOG_OK;
+}
+
+static void count_known(merging *m, size_t files)
+{
+    m->has_known = 1;
+    if (!m->is_again) m->result->files_known += files;
 }
 
 /* 1 when everything that a file holds of a writer can be read in the target too: from logs, or from segments, whose
@@ -274,7 +281,7 @@ static steplog_status bring_segment(merging *m, sl_segment *segment)
         if (status != STEPLOG_MISSING) return status;
         SL_TRY(sl_snapshot_take(m->to, m->err));
         if (is_segment_known(m, segment)) {
-            m->result->files_known++;
+            count_known(m, 1);
             return STEPLOG_OK;
         }
     }
@@ -344,18 +351,27 @@ static int compare_logs(const void *a, const void *b)
     return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
 }
 
-static steplog_status merge_files(merging *m)
+static steplog_status merge_segments(merging *m)
 {
-    steplog_reader *from = m->from;
-    for (size_t i = 0; i < from->segments.count; i++) m->total += from->segments.items[i]->file_bytes;
-    for (size_t i = 0; i < from->segments.count; i++) {
-        if (is_segment_known(m, from->segments.items[i])) {
-            m->result->files_known++;
+    const steplog_reader *from = m->from;
+    steplog_status status = STEPLOG_OK;
+    for (size_t i = 0; i < from->segments.count && !m->is_again; i++) m->total += from->segments.items[i]->file_bytes;
+    for (size_t i = 0; i < from->segments.count && status == STEPLOG_OK; i++) {
+        sl_segment *segment = from->segments.items[i];
+        if (is_segment_known(m, segment)) {
+            count_known(m, 1);
             continue;
         }
-        steplog_status status = bring_segment(m, from->segments.items[i]);
-        if (status != STEPLOG_OK) return status;
+        if (m->is_again) m->total += segment->file_bytes;
+        status = bring_segment(m, segment);
     }
+    return status;
+}
+
+/* has_gone: the owner of one of them has used it again, and not all may have been taken from it. */
+static steplog_status merge_logs(merging *m, int *has_gone)
+{
+    steplog_reader *from = m->from;
     if (from->logs.count) qsort(from->logs.items, from->logs.count, sizeof *from->logs.items, compare_logs);
     for (size_t i = 0; i < from->logs.count;) {
         size_t end = i + 1;
@@ -363,12 +379,27 @@ static steplog_status merge_files(merging *m)
                sl_id_equal(&from->logs.items[end]->header.incarnation, &from->logs.items[i]->header.incarnation))
             end++;
         if (are_logs_known(m, i, end - i))
-            m->result->files_known += end - i;
+            count_known(m, end - i);
         else
             SL_TRY(copy_logs(m, i, end - i));
-        i = end;
+        for (; i < end; i++)
+            if (!sl_log_is_still_itself(from->logs.items[i])) *has_gone = 1;
     }
     return STEPLOG_OK;
+}
+
+/* A log is used again once a segment holds all of it: what was in the logs at the start is in those that are there then,
+ * so that looking for them once more is enough. */
+static steplog_status merge_files(merging *m)
+{
+    int has_gone = 0;
+    steplog_status status = merge_segments(m);
+    if (status == STEPLOG_OK) status = merge_logs(m, &has_gone);
+    if (status != STEPLOG_OK || !has_gone) return status;
+    SL_TRY(sl_snapshot_take(m->from, m->err));
+    SL_TRY(sl_snapshot_take(m->to, m->err));
+    m->is_again = 1;
+    return merge_segments(m);
 }
 
 /* What was known already may have come with a merge that was stopped before it synced the names. */
@@ -409,7 +440,7 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
     if (status >= 0) status = sl_reader_new(&context, &m.to, err);
     SL_KILL_POINT("merge.snapshots_taken");
     if (status >= 0) status = merge_files(&m);
-    if (status == STEPLOG_OK && result.files_known) status = sync_levels(&m);
+    if (status == STEPLOG_OK && m.has_known) status = sync_levels(&m);
     sl_reader_free(m.from);
     sl_reader_free(m.to);
     steplog_store_close(other, NULL);

@@ -9,7 +9,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-enum { WRITERS = 5, COLUMNS_MAX = 40, BYTES = 600000 };
+enum { WRITERS = 5, AT_START = 3000, COLUMNS_MAX = 40, BYTES = 600000 };
 
 /* Rows of different lengths: the second log of each begins with another number. */
 static void append_all(steplog_writer **writers, const unsigned *columns, const int64_t *rows)
@@ -82,6 +82,67 @@ Test(merge_logs, of_many_writers_are_each_sealed_in_their_order)
         for (uint32_t w = 0; w < WRITERS; w++) kit_writer_close(writers[w]);
         kit_store_close(from);
     }
+}
+
+typedef struct other_writer {
+    steplog_store *store;
+    steplog_writer *writer;
+    steplog_schema schema;
+    int64_t row;
+} other_writer;
+
+static void append_rows(other_writer *w, int64_t end)
+{
+    double values[COLUMNS_MAX];
+    for (; w->row < end; w->row++) {
+        for (unsigned c = 0; c < COLUMNS_MAX; c++) values[c] = kit_value(3, 0, (uint64_t)w->row, c);
+        OK(steplog_writer_append(w->writer, w->schema, w->row, w->row, values));
+    }
+}
+
+/* While a segment is copied the writer uses the log again that was there when merging began. */
+static int go_on(void *context, uint64_t done, uint64_t total)
+{
+    other_writer *w = context;
+    cr_assert_leq(done, total);
+    if (w->row > AT_START) return 0;
+    for (int i = 0; i < 10; i++) {
+        append_rows(w, w->row + 65536 / (8 * COLUMNS_MAX));
+        OK(steplog_store_tick(w->store, 1000, &kit_error));
+    }
+    return 0;
+}
+
+Test(merge_logs, that_are_used_again_meanwhile_are_brought_as_segments)
+{
+    const char *base = test_temp_dir(), *from_path = test_path(base, "from"), *to_path = test_path(base, "to");
+    steplog_store *from = kit_store(from_path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    other_writer w = {.store = from, .writer = kit_writer(from, "run", 0, 1)};
+    steplog_id run = kit_run_of(w.writer);
+    w.schema = kit_schema(w.writer, "m", COLUMNS_MAX);
+    for (int64_t end = 100; end <= AT_START; end += 100) { /* the first logs are not used again, these are */
+        append_rows(&w, end);
+        OK(steplog_store_tick(from, 1000, &kit_error));
+    }
+    cr_assert(kit_segment_count(from_path) >= 1 && kit_log_count(from_path) == 1);
+    steplog_store *to = kit_store(to_path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    OK(steplog_store_merge(to, from_path, go_on, &w, &result, &kit_error));
+    cr_assert_gt(w.row, AT_START, "nothing was copied");
+    kit_rows rows = kit_read_store(to_path, &run, "m*", 0);
+    cr_assert_geq(rows.row_count, AT_START, "%d rows of the %d that were there", (int)rows.row_count, AT_START);
+    for (size_t row = 0; row < rows.row_count; row++) cr_assert_eq(rows.steps[row], (int64_t)row);
+    kit_rows_free(&rows);
+    kit_writer_close(w.writer);
+    kit_store_close(from);
+    OK(steplog_store_merge(to, from_path, NULL, NULL, &result, &kit_error));
+    OK(steplog_store_merge(to, from_path, NULL, NULL, &result, &kit_error));
+    cr_assert_eq(result.files_copied, 0, "merging again copied %d files", (int)result.files_copied);
+    kit_store_close(to);
+    rows = kit_read_store(to_path, &run, "m*", 0);
+    cr_assert_eq((int64_t)rows.row_count, w.row, "%d rows of %d", (int)rows.row_count, (int)w.row);
+    kit_rows_free(&rows);
+    kit_verify(to_path);
 }
 
 /* ---- a text that is being recorded ---- */
