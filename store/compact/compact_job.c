@@ -137,8 +137,9 @@ static steplog_status copy_block(job *j, const block_source *source)
     int64_t axis[SL_PART_COUNT][SL_CHUNK_ROWS_MAX];
     sl_segment *segment = source->segment;
     SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
-    for (int part = 0; part < SL_PART_COUNT; part++)
-        SL_TRY(sl_segment_axis(segment, &j->chunk, part, axis[part], j->err));
+    SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_STEPS, axis[SL_PART_STEPS], j->err));
+    SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_TIMES, axis[SL_PART_TIMES], j->err));
+    SL_TRY(sl_segment_sequences(segment, &j->chunk, &source->entry, axis[SL_PART_SEQUENCES], j->err));
     uint32_t count = j->chunk.head.column_count;
     SL_TRY(sl_segment_columns(segment, &j->chunk, count, j->err));
     const uint8_t **payloads = sl_alloc_zero(count, sizeof *payloads);
@@ -183,7 +184,7 @@ static steplog_status decode_all(job *j, const block_source *source, sl_rows *ro
     SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_STEPS, rows->steps, j->err));
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_TIMES, rows->times, j->err));
-    SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_SEQUENCES, rows->sequences, j->err));
+    SL_TRY(sl_segment_sequences(segment, &j->chunk, &source->entry, rows->sequences, j->err));
     rows->row_count = j->chunk.head.row_count;
     for (uint32_t c = 0; c < rows->column_count; c++)
         SL_TRY(sl_segment_column(segment, &j->chunk, c, rows->values + (size_t)c * SL_CHUNK_ROWS_MAX,

@@ -96,6 +96,18 @@ steplog_status sl_segment_axis(sl_segment *s, sl_chunk *chunk, int part, int64_t
     return status;
 }
 
+steplog_status sl_segment_sequences(sl_segment *s, sl_chunk *chunk, const sl_chunk_entry *entry, int64_t *out,
+                                    steplog_error *err)
+{
+    SL_TRY(sl_segment_axis(s, chunk, SL_PART_SEQUENCES, out, err));
+    if ((uint64_t)out[0] == entry->sequence_first && (uint64_t)out[chunk->head.row_count - 1] == entry->sequence_last)
+        return STEPLOG_OK;
+    const char *what = "chunk holds other numbers than its entry says";
+    sl_segment_report(s, entry->page_offset, entry->page_bytes, what, &chunk->head, entry, NULL);
+    return sl_fail(err, STEPLOG_CORRUPT, (int64_t)entry->page_offset, "'%s' at offset %llu: %s", s->name,
+                   (unsigned long long)entry->page_offset, what);
+}
+
 static void report_column(sl_segment *s, sl_chunk *chunk, uint32_t column, uint64_t offset, uint64_t bytes,
                           const char *what, steplog_error *err)
 {

@@ -129,13 +129,6 @@ static void look_ahead(sl_piece_set *set, const sl_piece *piece, const sl_piece 
     }
 }
 
-/* The order of rows rests on what entries say of them, and so does that none is there twice. */
-static int is_of_entry(const sl_rows *rows, uint32_t count, const sl_chunk_entry *entry)
-{
-    return (uint64_t)rows->sequences[0] == entry->sequence_first &&
-           (uint64_t)rows->sequences[count - 1] == entry->sequence_last;
-}
-
 steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piece *following, size_t count,
                                steplog_error *err)
 {
@@ -150,14 +143,9 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piec
     steplog_status status = sl_segment_chunk(segment, piece->entry.page_offset, &piece->entry, &set->chunk, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_STEPS, rows->steps, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_TIMES, rows->times, err);
-    if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_SEQUENCES, rows->sequences, err);
+    if (status >= 0) status = sl_segment_sequences(segment, &set->chunk, &piece->entry, rows->sequences, err);
     if (status == STEPLOG_CORRUPT) return STEPLOG_OK; /* reported; no rows */
     if (status < 0) return status;
-    if (!is_of_entry(rows, set->chunk.head.row_count, &piece->entry)) {
-        sl_segment_report(segment, piece->entry.page_offset, piece->entry.page_bytes,
-                          "chunk holds other numbers than its entry says", &set->chunk.head, &piece->entry, NULL);
-        return STEPLOG_OK;
-    }
     rows->row_count = set->chunk.head.row_count;
     for (uint32_t c = 0; c < origin->columns->count; c++) {
         uint64_t *present = rows->present + (size_t)c * SL_PRESENT_WORDS;

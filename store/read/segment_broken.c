@@ -34,8 +34,9 @@ static steplog_status check_chunk(check *c, const sl_chunk_entry *entry)
     SL_TRY(sl_segment_columns(s, &c->chunk, c->chunk.head.column_count, c->err));
     for (uint32_t column = 0; column < c->chunk.head.column_count; column++)
         SL_TRY(sl_segment_column(s, &c->chunk, column, values, present, c->err));
-    for (int part = SL_PART_STEPS; part <= SL_PART_SEQUENCES; part++)
-        SL_TRY(sl_segment_axis(s, &c->chunk, part, axis, c->err));
+    SL_TRY(sl_segment_axis(s, &c->chunk, SL_PART_STEPS, axis, c->err));
+    SL_TRY(sl_segment_axis(s, &c->chunk, SL_PART_TIMES, axis, c->err));
+    SL_TRY(sl_segment_sequences(s, &c->chunk, entry, axis, c->err));
     for (uint32_t begin = 0, end; begin < c->chunk.head.row_count; begin = end) {
         for (end = begin + 1; end < c->chunk.head.row_count && axis[end] == axis[end - 1] + 1; end++) continue;
         if (axis[begin] < 1 || axis[end - 1] < axis[begin]) return STEPLOG_CORRUPT;

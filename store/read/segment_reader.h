@@ -196,6 +196,10 @@ steplog_status sl_segment_chunk(sl_segment *segment, uint64_t page_offset, const
 steplog_status sl_segment_columns(sl_segment *segment, sl_chunk *chunk, uint32_t count, steplog_error *err);
 /* Decodes an axis part to head.row_count numbers; room for 1024. Times that are not known become TIME_NONE. */
 steplog_status sl_segment_axis(sl_segment *segment, sl_chunk *chunk, int part, int64_t *out, steplog_error *err);
+/* The numbers of its rows. CORRUPT where they are not those of its entry: the order of rows rests on what entries say of
+ * them, and so does that none is there twice. */
+steplog_status sl_segment_sequences(sl_segment *segment, sl_chunk *chunk, const sl_chunk_entry *entry, int64_t *out,
+                                    steplog_error *err);
 /* The stored payload of a column, readable past its end; lent until the next call with this chunk. NULL payload for a
  * column without values. */
 steplog_status sl_segment_payload(sl_segment *segment, sl_chunk *chunk, uint32_t column, const uint8_t **payload,

@@ -2,6 +2,7 @@
 #include "steplog.h"
 
 #include "os/os.h"
+#include "support/made_segment.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
@@ -369,4 +370,53 @@ Test(compact_job, goes_on_until_all_small_files_are_one)
     kit_store_close(store);
     sim_use(NULL);
     sim_free(machine);
+}
+
+/* A run of one chunk, of which its entry may say other numbers than it has. */
+static steplog_id make_segment(const char *path, uint64_t number, uint32_t rows, uint64_t distance)
+{
+    steplog_id run = made_id(10 * number), incarnation = made_id(10 * number + 1);
+    made_segment s = made_segment_begin(path, number);
+    sl_writer_entry writer = {.run = run, .incarnation = incarnation, .attempt = 1, .group_count = 1, .range_count = 1,
+                              .page_offset = made_writer_page(&s, 0, &run, &incarnation, 0)};
+    sl_schema_entry schema = made_schema_page(&s, 0, 1, 16, 0);
+    sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, rows, 1, 1 + distance, 0);
+    sl_group_entry group = made_group(0, 0, 0, 1, rows, 1);
+    chunk.sequence_first -= distance;
+    chunk.sequence_last -= distance;
+    made_writer_entry(&s, &writer);
+    made_schema_entry(&s, &schema);
+    made_chunk_entry(&s, &chunk);
+    made_group_entry(&s, &group);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1 + rows});
+    made_segment_end(&s);
+    return run;
+}
+
+/* A full block is copied as it is stored, of another one the rows are: in both, readers report the numbers and give no
+ * row, and compaction makes nothing else of them. */
+Test(compact_job, a_block_of_other_numbers_than_its_entry_says_is_no_block_of_rows)
+{
+    static const uint32_t counts[] = {1024, 10};
+    for (int i = 0; i < 2; i++) {
+        const char *path = test_temp_dir();
+        made_store(path);
+        steplog_id good = make_segment(path, 1, counts[i], 0), bad = make_segment(path, 2, counts[i], 5);
+        steplog_store *store = kit_store(path, STEPLOG_NO_THREAD, 0);
+        steplog_compact_result result = {.size_bytes = sizeof result};
+        for (int round = 0; round < 3; round++) {
+            steplog_reader *reader = kit_reader(store);
+            kit_rows rows = kit_read(reader, &good, "*", NULL), others = kit_read(reader, &bad, "*", NULL);
+            cr_assert_eq(rows.row_count, counts[i]);
+            cr_assert_eq(others.row_count, 0, "round %d: %d rows of numbers that no entry has", round,
+                         (int)others.row_count);
+            cr_assert_gt(steplog_reader_damage_count(reader), 0, "round %d: nothing is said", round);
+            kit_rows_free(&rows);
+            kit_rows_free(&others);
+            steplog_reader_close(reader);
+            GIVES(CORRUPT, steplog_store_compact(store, NULL, &result, &kit_error));
+            cr_assert_eq(result.points_lost, counts[i]);
+        }
+        kit_store_close(store);
+    }
 }
