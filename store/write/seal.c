@@ -16,11 +16,13 @@
 typedef struct sealing {
     sl_segment_writer *writer;
     const sl_seal_source *source;
+    sl_seal_result *result;
     sl_log_dictionary dictionary;
     SL_VEC(uint32_t) schema_ordinals;       /* of the log's schemas; UINT32_MAX: not asked yet */
     SL_VEC(uint32_t) point_ordinals;        /* of the schemas of one metric */
     sl_ranges held, parts;                  /* parts: of texts, completed or not */
     uint64_t durable_sequence, next_number; /* next_number: one above the largest seen */
+    int has_left_text;                      /* the item is not in the segment */
     int is_cut;                             /* a hole that no durable number covers: the prefix ends there */
     double *values;
     sl_buffer scratch;
@@ -104,10 +106,18 @@ static steplog_status seal_rows(sealing *s, const sl_log_rows *rows, steplog_err
                : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
 }
 
+/* Checked and whole, but of a later version, or of nobody's making: readers of the log call it damage. */
+static steplog_status leave_text(sealing *s)
+{
+    s->result->damaged_count++;
+    s->has_left_text = 1;
+    return STEPLOG_OK;
+}
+
 static steplog_status seal_fact(sealing *s, const sl_log_item *item, steplog_error *err)
 {
     sl_fact fact;
-    if (!sl_fact_decode(item->content, item->content_bytes, &fact)) return STEPLOG_OK; /* of a later version */
+    if (!sl_fact_decode(item->content, item->content_bytes, &fact)) return leave_text(s);
     if (!sl_fact_close_gap(&fact, &s->source->gap))
         return sl_segment_writer_fact(s->writer, item->content, item->content_bytes, item->sequence,
                                       item->sequence_count, err);
@@ -125,7 +135,7 @@ static steplog_status seal_text(sealing *s, const sl_log_item *item, steplog_err
     size_t head_bytes;
     if (!sl_blob_decode(item->content, item->content_bytes, &blob, &head_bytes) ||
         blob.data_bytes != item->content_bytes - head_bytes)
-        return STEPLOG_OK;
+        return leave_text(s);
     return sl_segment_writer_blob(s->writer, item->content, (uint32_t)head_bytes, item->sequence, item->sequence_count,
                                   item->content + head_bytes, blob.data_bytes, err);
 }
@@ -179,9 +189,10 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
         if (!*has_begun) out->damaged_count++; /* the description is what was damaged */
         if (item.kind == SL_ITEM_DAMAGE || !*has_begun) continue;
         if (sl_ranges_has(&s->held, item.sequence)) continue; /* moved on from a log that failed to sync */
+        s->has_left_text = 0;
         SL_TRY_DONE(seal_item(s, &item, err));
         if (item.kind == SL_ITEM_OTHER && source->is_moved) continue;
-        sl_ranges *set = item.kind == SL_ITEM_OTHER ? &s->parts : &s->held;
+        sl_ranges *set = item.kind == SL_ITEM_OTHER || s->has_left_text ? &s->parts : &s->held;
         if (!sl_ranges_add(set, item.sequence, item.sequence + item.sequence_count)) {
             status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
             goto done;
@@ -221,7 +232,9 @@ static void note_named(sl_named_segment *named, const char *name, int is_named)
 static steplog_status seal_once(const sl_write_context *context, const sl_seal_source *sources, size_t count,
                                 uint64_t durable_sequence, sl_seal_result *out, steplog_error *err)
 {
-    sealing s = {.durable_sequence = durable_sequence, .next_number = count ? sources[0].header.first_sequence : 1};
+    sealing s = {.result = out,
+                 .durable_sequence = durable_sequence,
+                 .next_number = count ? sources[0].header.first_sequence : 1};
     /* The logs before the first one may be what the power cut took: that is a hole as any other. */
     if (durable_sequence < s.next_number) s.next_number = durable_sequence + 1;
     steplog_status status = STEPLOG_OK;

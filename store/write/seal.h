@@ -23,7 +23,8 @@ typedef struct sl_seal_result {
     uint64_t sequence_end; /* one above the last number seen */
     uint64_t salvageable_count; /* valid records that were left out: behind a torn end, or behind a hole that no durable
                                    number covers. The logs must stay */
-    uint64_t damaged_count;     /* places where a log could not be read, records without a description: they must stay too */
+    uint64_t damaged_count;     /* places where a log could not be read, records without a description, texts that break a
+                                   rule: they must stay too */
     char name[80]; /* of the segment */
 } sl_seal_result;
 

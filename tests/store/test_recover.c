@@ -1,12 +1,16 @@
 /* What is done with the logs of the dead, and with disks that do not keep what they were given. */
 #include "steplog.h"
 
+#include "base/span.h"
+#include "format/layout.h"
 #include "os/os.h"
+#include "support/reseal.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { COLUMNS = 40, ROWS = 1000 };
@@ -173,6 +177,60 @@ IN_BOTH_MODES(recover, a_log_of_which_not_all_can_be_read_stays)
     }
     end();
 }
+
+/* The content of the first record of a kind is changed so that it breaks a rule, and all checks are right again. */
+static void break_text(unsigned kind, size_t at_content)
+{
+    uint64_t bytes;
+    sim_each_file(machine, find_log, NULL);
+    const uint8_t *file = sim_file(machine, log_path[0], &bytes);
+    uint8_t *copy = malloc(bytes);
+    cr_assert(file && copy);
+    memcpy(copy, file, bytes);
+    size_t at = SL_LOG_HEADER_BYTES;
+    while (copy[at + 2] != kind) {
+        cr_assert(sl_load16(copy + at) > 0 && at < bytes, "there is no record of kind %u", kind);
+        at += 8 * (size_t)sl_load16(copy + at);
+    }
+    memset(copy + at + SL_RECORD_HEAD_BYTES + SL_PART_HEAD_BYTES + at_content, 0, 2);
+    reseal_file(copy, bytes, NULL, 0);
+    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
+    sl_os->close(fd);
+    free(copy);
+}
+
+/* What readers call damage is not all in a segment: the log stays, and it is said again. */
+static void keep_broken_text(unsigned kind, size_t at_content)
+{
+    machine = sim_new(7);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (int64_t step = 0; step < 10; step++) kit_log(writer, "m", step, 1);
+    OK(steplog_writer_set_fact(writer, "param.lr", "0.1", &kit_error));
+    OK(steplog_writer_blob(writer, "b", 1, STEPLOG_TIME_NONE, "text/plain", "data", 4, &kit_error));
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    break_text(kind, at_content);
+    size_t damaged;
+    for (int round = 0; round < 3; round++) {
+        kit_rows rows = read_all(&run, &damaged);
+        cr_assert_eq(rows.row_count, 10);
+        kit_rows_free(&rows);
+        cr_assert_gt(damaged, 0, "round %d: nothing is said of the text", round);
+        recover(0);
+        cr_assert(is_there(log_path[0]), "round %d: the log is gone", round);
+        cr_assert_eq(segment_count(), 1, "round %d: %d segments", round, segment_count());
+    }
+    end();
+}
+
+Test(recover, a_log_with_a_fact_that_breaks_a_rule_stays) { keep_broken_text(SL_RECORD_FACT, 0); }
+Test(recover, a_log_with_a_blob_that_breaks_a_rule_stays) { keep_broken_text(SL_RECORD_BLOB, 16); }
 
 static sl_os_table table;
 static const sl_os_table *under;
