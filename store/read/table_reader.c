@@ -18,14 +18,17 @@ steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uin
 {
     const uint32_t entry_bytes = sl_table_entry_bytes[table];
     const uint32_t most = sl_table_page_most(table, s->trailer.tables[table].entry_count);
-    const uint64_t page = index / most;
+    const uint64_t page = index / most, offset = sl_table_page_offset(&s->trailer, table, page);
+    /* Whichever page is held: the last one of several is not full. */
+    if (index + (count ? count - 1 : 0) >= s->trailer.tables[table].entry_count) {
+        view->content = NULL;
+        view->bytes = 0;
+        return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': an entry lies behind its table", s->name);
+    }
     if (view->segment != s || view->table != table || view->page != page || !view->content) {
-        uint64_t offset = sl_table_page_offset(&s->trailer, table, page);
         uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
         sl_page_item item;
         view->content = NULL;
-        if (index + (count ? count - 1 : 0) >= s->trailer.tables[table].entry_count)
-            return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': an entry lies behind its table", s->name);
         size_t ahead = (size_t)((index % most + count + most - 1) / most * (SL_PAGE_HEAD_BYTES + most * entry_bytes));
         sl_page_window_read(&view->window, s, offset, ahead, sl_page_content_bytes_max(sl_table_page_kind[table]), &item);
         steplog_status status = sl_segment_settle_page(s, offset, sl_table_page_kind[table], &item, err);
@@ -43,8 +46,10 @@ steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uin
 steplog_status sl_table_run(sl_segment *s, sl_table_view *view, int table, uint64_t index, uint64_t count,
                             const uint8_t **out, uint32_t *run_count, steplog_error *err)
 {
-    const uint32_t most = sl_table_page_most(table, s->trailer.tables[table].entry_count);
+    const uint64_t all = s->trailer.tables[table].entry_count;
+    const uint32_t most = sl_table_page_most(table, all);
     uint64_t here = most - index % most;
+    if (here > all - index && index < all) here = all - index;
     *run_count = (uint32_t)(here < count ? here : count);
     return sl_table_entry(s, view, table, index, count, out, err);
 }

@@ -1,12 +1,14 @@
 /* What segments say that no writer of ours made: readers take it for what it is, and it costs them no more than it may. */
 #include "steplog.h"
 
+#include "format/stats_codec.h"
 #include "support/costs.h"
 #include "support/made_segment.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 enum { MOST = 16 << 20 };
 
@@ -216,3 +218,65 @@ Test(made_segments, records_are_read_page_by_page)
     cr_expect_eq(test_costs_held(), 0);
     test_costs_end();
 }
+
+/* ---- statistics ---- */
+
+/* A table of statistics of several pages whose last one has a single entry; bytes like those of entries lie behind it. */
+static void read_past_statistics(uint32_t flags)
+{
+    enum { CHUNKS = 130, ENTRIES = 64 * 14 + 1, BEHIND = 400, PIXELS = 300 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), incarnation = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
+    sl_schema_entry schema = made_schema_page(&s, 0, 1, 16, 0);
+    sl_chunk_entry chunks[CHUNKS];
+    for (uint32_t i = 0; i < CHUNKS; i++) {
+        chunks[i] = made_chunk_page(&s, 0, 0, 2, 1, 1 + 2 * i, 0);
+        chunks[i].step_min = chunks[i].step_max = 10 * i;
+        made_chunk_entry(&s, &chunks[i]);
+    }
+    sl_group_entry group = made_group(0, 0, 0, CHUNKS, 2 * CHUNKS, 1);
+    group.step_max = 10 * CHUNKS;
+    group.node_stats_first = 0;
+    group.stats_first = ENTRIES - SL_NODE_CHUNKS; /* the last one of the first node is the last one that there is */
+    for (uint32_t i = 0; i < CHUNKS; i += SL_NODE_CHUNKS) {
+        sl_node_entry node;
+        sl_node_make(chunks + i, CHUNKS - i < SL_NODE_CHUNKS ? CHUNKS - i : SL_NODE_CHUNKS, &node);
+        sl_node_entry_encode(&node, sl_buffer_grow(&s.tables[SL_TABLE_NODES], SL_NODE_ENTRY_BYTES));
+    }
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        sl_stats_entry right = {.first = 1, .last = 1, .smallest = 1, .largest = 1, .value_count = 2};
+        sl_stats_entry_encode(&right, sl_buffer_grow(&s.tables[SL_TABLE_STATS], SL_STATS_ENTRY_BYTES));
+    }
+    uint8_t *behind = sl_buffer_grow(&s.tables[SL_TABLE_NODE_STATS], BEHIND * SL_NODE_STATS_ENTRY_BYTES);
+    memset(behind, 0, BEHIND * SL_NODE_STATS_ENTRY_BYTES);
+    for (uint32_t at = SL_STATS_ENTRY_BYTES - SL_PAGE_HEAD_BYTES; at < 8192; at += SL_STATS_ENTRY_BYTES) {
+        sl_stats_entry wrong = {.first = 7, .last = 7, .smallest = 7, .largest = 7, .value_count = 9};
+        sl_stats_entry_encode(&wrong, behind + at);
+    }
+    entry.group_count = entry.range_count = 1;
+    made_writer_entry(&s, &entry);
+    made_schema_entry(&s, &schema);
+    made_group_entry(&s, &group);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1 + 2 * CHUNKS});
+    made_segment_end(&s);
+    steplog_store *store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD | flags, 0);
+    steplog_reader *reader = kit_reader(store);
+    steplog_m4 pixels[PIXELS];
+    uint64_t count = 0;
+    int64_t begin, end;
+    OK(steplog_reader_m4(reader, kit_series(reader, &run, "*"), NULL, PIXELS, pixels, &begin, &end, &kit_error));
+    for (uint32_t i = 0; i < PIXELS; i++) {
+        count += pixels[i].count;
+        if (pixels[i].count) cr_expect_eq(pixels[i].value[3], 1);
+    }
+    cr_expect_eq(count, 2 * CHUNKS);
+    cr_expect_gt(steplog_reader_damage_count(reader), 0);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+Test(made_segments, statistics_end_with_their_table) { read_past_statistics(0); }
+Test(made_segments, statistics_end_with_their_table_where_it_is_mapped) { read_past_statistics(STEPLOG_MAP_READS); }
