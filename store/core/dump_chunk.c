@@ -25,10 +25,10 @@ static int find_reference(chunk_dump *c, int part, sl_buffer *copy, const uint8_
 {
     sl_page_item item = {.kind = SL_PAGE_ITEM_DAMAGE};
     sl_chunk_head other;
-    if (c->head.reference[part] < c->page_offset) sl_page_read_one(c->pages, c->head.reference[part], &item);
-    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK ||
-        !sl_chunk_head_decode(item.content, item.content_bytes, &other) || other.is_reference[part] ||
-        other.part_bytes[part] == 0)
+    if (c->head.reference[part] < c->page_offset)
+        sl_page_read_kind(c->pages, c->head.reference[part], SL_PAGE_CHUNK, &item);
+    if (item.kind != SL_PAGE_ITEM_PAGE || !sl_chunk_head_decode(item.content, item.content_bytes, &other) ||
+        other.is_reference[part] || other.part_bytes[part] == 0)
         return 0;
     sl_buffer_put(copy, other.part[part], other.part_bytes[part]);
     sl_buffer_zeros(copy, SL_DECODE_SLACK_BYTES);
@@ -106,8 +106,8 @@ static void dump_own_page(chunk_dump *c, uint32_t column, const sl_column_info *
 {
     uint64_t at = info->page_distance < c->page_offset ? c->page_offset - info->page_distance : 0;
     sl_page_item item;
-    sl_page_read_one(c->pages, at, &item);
-    if (item.kind == SL_PAGE_ITEM_PAGE && item.head.kind == SL_PAGE_COLUMN && item.content_bytes == info->payload_bytes)
+    sl_page_read_kind(c->pages, at, SL_PAGE_COLUMN, &item);
+    if (item.kind == SL_PAGE_ITEM_PAGE && item.content_bytes == info->payload_bytes)
         dump_payload(c, column, info, item.content, at + SL_PAGE_HEAD_BYTES);
     else
         sl_dump_damage(c->d, c->page_offset, 0, "page distance",

@@ -22,14 +22,13 @@ static int find_part(sl_chunk_check *c, const sl_chunk_head *head, int part, sl_
     if (!head->is_reference[part]) return 1;
     sl_page_item item = {.kind = SL_PAGE_ITEM_DAMAGE};
     sl_chunk_head other;
-    if (head->reference[part] < c->offset) sl_page_read_one(c->pages, head->reference[part], &item);
+    if (head->reference[part] < c->offset) sl_page_read_kind(c->pages, head->reference[part], SL_PAGE_CHUNK, &item);
     if (item.kind == SL_PAGE_ITEM_ERROR) {
         *os_errno = item.os_errno;
         return -1;
     }
-    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_CHUNK ||
-        !sl_chunk_head_decode(item.content, item.content_bytes, &other) || other.is_reference[part] ||
-        other.part_bytes[part] == 0) {
+    if (item.kind != SL_PAGE_ITEM_PAGE || !sl_chunk_head_decode(item.content, item.content_bytes, &other) ||
+        other.is_reference[part] || other.part_bytes[part] == 0) {
         report(c, -1, 0, 0, "the chunk refers to a part of the axis that is damaged or not there");
         return 0;
     }
@@ -110,12 +109,12 @@ static int find_payload(sl_chunk_check *c, uint32_t column, const sl_column_info
     if (!(info->flags & SL_COLUMN_IS_OWN_PAGE)) return 1;
     uint64_t offset = info->page_distance < c->offset ? c->offset - info->page_distance : 0;
     sl_page_item item;
-    sl_page_read_one(c->pages, offset, &item);
+    sl_page_read_kind(c->pages, offset, SL_PAGE_COLUMN, &item);
     if (item.kind == SL_PAGE_ITEM_ERROR) {
         *os_errno = item.os_errno;
         return -1;
     }
-    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != SL_PAGE_COLUMN || item.head.index != column ||
+    if (item.kind != SL_PAGE_ITEM_PAGE || item.head.index != column ||
         item.content_bytes != info->payload_bytes) {
         int is_page = item.kind == SL_PAGE_ITEM_PAGE;
         report(c, column, is_page ? c->offset : offset, is_page || !item.bytes ? c->bytes : item.bytes,

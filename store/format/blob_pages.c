@@ -11,7 +11,7 @@ static const char *check_page(const sl_page_item *page, uint32_t index, uint32_t
 {
     if (page->kind != SL_PAGE_ITEM_PAGE) return page->what ? page->what : "no page can be here";
     uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
-    if (page->head.kind != SL_PAGE_BLOB || page->head.index != index || page->content_bytes < skip)
+    if (page->head.index != index || page->content_bytes < skip)
         return "the page is not the piece of the blob that belongs here";
     if (index == 0) {
         sl_record_prefix prefix;
@@ -35,7 +35,7 @@ int sl_blob_pages_check(sl_page_walk *walk, uint64_t offset, sl_blob_pages *out,
     XXH3_64bits_reset(&state);
     for (uint32_t index = 0; index < page_count; index++) {
         sl_page_item page;
-        sl_page_read_one(walk, offset + out->bytes, &page);
+        sl_page_read_kind(walk, offset + out->bytes, SL_PAGE_BLOB, &page);
         if (page.kind == SL_PAGE_ITEM_ERROR) {
             *os_errno = page.os_errno;
             return -1;

@@ -55,8 +55,10 @@ static size_t read_bytes(sl_page_walk *walk, size_t held, size_t bytes_min, size
     return 0;
 }
 
-/* is_expected: only a page of this kind and index is read further than its head. */
-static void read_one(sl_page_walk *walk, uint64_t offset, int is_expected, unsigned kind, uint32_t index, sl_page_item *item)
+enum { ANY_PAGE, OF_KIND, OF_KIND_AND_INDEX };
+
+/* Only a page that is as expected is read further than its head. */
+static void read_one(sl_page_walk *walk, uint64_t offset, int expected, unsigned kind, uint32_t index, sl_page_item *item)
 {
     *item = (sl_page_item){.kind = SL_PAGE_ITEM_PAGE, .offset = offset};
     if (offset % 8 || offset < SL_SEGMENT_HEADER_BYTES || offset > walk->file_bytes ||
@@ -72,7 +74,11 @@ static void read_one(sl_page_walk *walk, uint64_t offset, int is_expected, unsig
         return;
     }
     item->bytes = sl_page_bytes(&item->head);
-    if (is_expected && (item->head.kind != kind || item->head.index != index)) {
+    if (expected != ANY_PAGE && item->head.kind != kind) {
+        damage(item, item->bytes, SL_PAGE_OF_ANOTHER_KIND);
+        return;
+    }
+    if (expected == OF_KIND_AND_INDEX && item->head.index != index) {
         damage(item, item->bytes, "page is not the one that is expected here");
         return;
     }
@@ -87,11 +93,19 @@ static void read_one(sl_page_walk *walk, uint64_t offset, int is_expected, unsig
     if (status == STEPLOG_NOMEM) item->kind = SL_PAGE_ITEM_ERROR;
 }
 
-void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item) { read_one(walk, offset, 0, 0, 0, item); }
+void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item)
+{
+    read_one(walk, offset, ANY_PAGE, 0, 0, item);
+}
+
+void sl_page_read_kind(sl_page_walk *walk, uint64_t offset, unsigned kind, sl_page_item *item)
+{
+    read_one(walk, offset, OF_KIND, kind, 0, item);
+}
 
 void sl_page_read_expected(sl_page_walk *walk, uint64_t offset, unsigned kind, uint32_t index, sl_page_item *item)
 {
-    read_one(walk, offset, 1, kind, index, item);
+    read_one(walk, offset, OF_KIND_AND_INDEX, kind, index, item);
 }
 
 /* The next place from offset on where a page passes its check; file_bytes when there is none. */

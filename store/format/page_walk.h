@@ -6,6 +6,8 @@
 
 #include "format/page_codec.h"
 
+#define SL_PAGE_OF_ANOTHER_KIND "page is of another kind than expected"
+
 /* As sl_log_read: how many bytes there are at offset, or a negative errno. */
 typedef int64_t (*sl_page_read)(void *context, void *buffer, size_t bytes, uint64_t offset);
 
@@ -44,7 +46,9 @@ void sl_page_walk_trim(sl_page_walk *walk, const sl_page_item *lent);
 
 /* Reads and checks the one page at offset: the same item, PAGE, DAMAGE or ERROR. */
 void sl_page_read_one(sl_page_walk *walk, uint64_t offset, sl_page_item *item);
-/* The same; one of another kind or index is damage, and is not unpacked: many may lead to it. */
+/* The same; one of another kind is damage, and is neither read whole nor unpacked: many may lead to it. */
+void sl_page_read_kind(sl_page_walk *walk, uint64_t offset, unsigned kind, sl_page_item *item);
+/* And one of another index, too. */
 void sl_page_read_expected(sl_page_walk *walk, uint64_t offset, unsigned kind, uint32_t index, sl_page_item *item);
 
 #endif

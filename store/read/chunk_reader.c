@@ -12,7 +12,7 @@ static steplog_status no_memory(steplog_error *err)
 static steplog_status read_window(sl_segment *s, sl_page_window *window, uint64_t offset, size_t ahead, unsigned kind,
                                   sl_page_item *item, steplog_error *err)
 {
-    sl_page_window_read(window, s, offset, ahead, sl_page_content_bytes_max(kind), item);
+    sl_page_window_read(window, s, offset, ahead, kind, item);
     return sl_segment_settle_page(s, offset, kind, item, err);
 }
 
@@ -146,9 +146,7 @@ steplog_status sl_segment_payload(sl_segment *s, sl_chunk *chunk, uint32_t colum
     if (status < 0 && status != STEPLOG_CORRUPT) return status;
     if (status < 0 || item.head.index != column || item.content_bytes != info->payload_bytes) {
         report_column(s, chunk, column, offset, item.bytes,
-                      status < 0 ? item.what ? item.what : "column page is of another kind"
-                                 : "column page does not agree with its chunk",
-                      err);
+                      status < 0 ? item.what : "column page does not agree with its chunk", err);
         return STEPLOG_CORRUPT;
     }
     *payload = item.content;

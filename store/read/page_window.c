@@ -54,42 +54,42 @@ static int holds(const sl_page_window *w, const sl_segment *s, uint64_t offset, 
            bytes <= w->bytes - (offset - w->begin);
 }
 
-static int is_head_possible(const sl_segment *s, const uint8_t *page, uint64_t offset, uint32_t content_max,
-                            sl_page_item *item)
+static int is_head_right(const sl_segment *s, const uint8_t *page, uint64_t offset, unsigned kind, sl_page_item *item)
 {
-    if (!sl_page_head_decode(page, &item->head) || item->head.content_bytes > content_max ||
-        sl_page_bytes(&item->head) > s->file_bytes - offset) {
+    if (!sl_page_head_decode(page, &item->head) || sl_page_bytes(&item->head) > s->file_bytes - offset) {
         damage(item, SL_PAGE_HEAD_BYTES, "page head is impossible");
         return 0;
     }
     item->bytes = sl_page_bytes(&item->head);
-    return 1;
+    if (item->head.kind == kind) return 1;
+    damage(item, item->bytes, SL_PAGE_OF_ANOTHER_KIND);
+    return 0;
 }
 
 /* Finds a page where the segment is mapped. NULL when it may not be used there: what is decoded is read past its end. */
-static const uint8_t *find_mapped(const sl_segment *s, uint64_t offset, uint32_t content_max, sl_page_item *item)
+static const uint8_t *find_mapped(const sl_segment *s, uint64_t offset, unsigned kind, sl_page_item *item)
 {
     const uint8_t *page = s->map + offset;
-    if (!is_head_possible(s, page, offset, content_max, item)) return NULL;
+    if (!is_head_right(s, page, offset, kind, item)) return NULL;
     return item->bytes + SL_DECODE_SLACK_BYTES <= s->file_bytes - offset ? page : NULL;
 }
 
-static const uint8_t *find_read(sl_page_window *w, sl_segment *s, uint64_t offset, size_t ahead, uint32_t content_max,
+static const uint8_t *find_read(sl_page_window *w, sl_segment *s, uint64_t offset, size_t ahead, unsigned kind,
                                 sl_page_item *item)
 {
     if (!holds(w, s, offset, SL_PAGE_HEAD_BYTES) && !load(w, s, offset, SL_PAGE_HEAD_BYTES, ahead, item)) return NULL;
-    if (!is_head_possible(s, w->data + (offset - w->begin), offset, content_max, item)) return NULL;
+    if (!is_head_right(s, w->data + (offset - w->begin), offset, kind, item)) return NULL;
     /* Where the page is longer than what is held, its head is read again, with it. */
     if (!holds(w, s, offset, item->bytes) &&
         (!load(w, s, offset, item->bytes, ahead, item) ||
-         !is_head_possible(s, w->data + (offset - w->begin), offset, content_max, item)))
+         !is_head_right(s, w->data + (offset - w->begin), offset, kind, item)))
         return NULL;
     if (holds(w, s, offset, item->bytes)) return w->data + (offset - w->begin);
     damage(item, SL_PAGE_HEAD_BYTES, "page head is impossible");
     return NULL;
 }
 
-void sl_page_window_read(sl_page_window *w, sl_segment *s, uint64_t offset, size_t ahead, uint32_t content_max,
+void sl_page_window_read(sl_page_window *w, sl_segment *s, uint64_t offset, size_t ahead, unsigned kind,
                          sl_page_item *item)
 {
     *item = (sl_page_item){.kind = SL_PAGE_ITEM_PAGE, .offset = offset};
@@ -100,8 +100,8 @@ void sl_page_window_read(sl_page_window *w, sl_segment *s, uint64_t offset, size
     }
     if (ahead == 0) ahead = SL_WINDOW_BYTES_UNKNOWN;
     if (ahead > SL_WINDOW_BYTES_MAX) ahead = SL_WINDOW_BYTES_MAX;
-    const uint8_t *page = s->map ? find_mapped(s, offset, content_max, item) : NULL;
-    if (!page && item->kind == SL_PAGE_ITEM_PAGE) page = find_read(w, s, offset, ahead, content_max, item);
+    const uint8_t *page = s->map ? find_mapped(s, offset, kind, item) : NULL;
+    if (!page && item->kind == SL_PAGE_ITEM_PAGE) page = find_read(w, s, offset, ahead, kind, item);
     if (!page) return;
     if (!sl_page_verify(page, &item->head, s->file_key, offset)) {
         damage(item, item->bytes, "page checksum differs");

@@ -25,9 +25,9 @@ typedef struct sl_page_window {
  * the window until it is moved, or in the mapping of the segment.
  *
  * ahead  how many bytes from offset on will be wanted soon, this page included; 0 when not known.
- * content_max  a page with more content is damage, and is not read. */
-void sl_page_window_read(sl_page_window *window, struct sl_segment *segment, uint64_t offset, size_t ahead,
-                         uint32_t content_max, sl_page_item *item);
+ * kind   a page of another one is damage, and is neither checked nor unpacked: many may lead to it. */
+void sl_page_window_read(sl_page_window *window, struct sl_segment *segment, uint64_t offset, size_t ahead, unsigned kind,
+                         sl_page_item *item);
 
 /* Forgets what it holds; keeps its memory. */
 static inline void sl_page_window_clear(sl_page_window *window) { window->segment = NULL; }

@@ -22,7 +22,7 @@ steplog_status sl_segment_blob_page(sl_segment *s, uint64_t *offset, uint32_t in
                                     uint32_t *bytes, steplog_error *err)
 {
     sl_page_item item;
-    sl_page_read_one(sl_segment_pages(s), *offset, &item);
+    sl_page_read_kind(sl_segment_pages(s), *offset, SL_PAGE_BLOB, &item);
     steplog_status status = sl_segment_settle_page(s, *offset, SL_PAGE_BLOB, &item, err);
     uint32_t skip = index == 0 ? SL_RECORD_PREFIX_BYTES : 0;
     if (status >= 0 && (item.head.index != index || item.content_bytes < skip || item.content_bytes - skip > bytes_left ||

@@ -120,11 +120,11 @@ static int read_table(sl_segment *s, int table)
     uint32_t entry_bytes = sl_table_entry_bytes[table];
     for (uint64_t page = 0; page * sl_table_page_most(table, count) < count; page++) {
         sl_page_item item;
-        sl_page_read_one(sl_segment_pages(s), sl_table_page_offset(&s->trailer, table, page), &item);
+        sl_page_read_kind(sl_segment_pages(s), sl_table_page_offset(&s->trailer, table, page), sl_table_page_kind[table],
+                          &item);
         if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
         uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
-        if (item.kind != SL_PAGE_ITEM_PAGE || item.head.kind != sl_table_page_kind[table] || item.head.index != page ||
-            item.content_bytes != entries * entry_bytes) {
+        if (item.kind != SL_PAGE_ITEM_PAGE || item.head.index != page || item.content_bytes != entries * entry_bytes) {
             sl_segment_report(s, item.offset, item.bytes, "segment table is damaged: the index was rebuilt", NULL, NULL,
                               NULL);
             return 0;
@@ -209,11 +209,10 @@ static int read_trailer(sl_segment *s)
 {
     sl_page_item item;
     if (s->file_bytes < SL_SEGMENT_HEADER_BYTES + SL_TRAILER_BYTES || s->file_bytes % 8) return 0;
-    sl_page_read_one(sl_segment_pages(s), s->file_bytes - SL_TRAILER_BYTES, &item);
+    sl_page_read_kind(sl_segment_pages(s), s->file_bytes - SL_TRAILER_BYTES, SL_PAGE_TRAILER, &item);
     if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
-    return item.kind == SL_PAGE_ITEM_PAGE && item.head.kind == SL_PAGE_TRAILER &&
-           item.content_bytes == SL_TRAILER_CONTENT_BYTES && sl_trailer_decode(item.content, &s->trailer) &&
-           s->trailer.file_bytes == s->file_bytes;
+    return item.kind == SL_PAGE_ITEM_PAGE && item.content_bytes == SL_TRAILER_CONTENT_BYTES &&
+           sl_trailer_decode(item.content, &s->trailer) && s->trailer.file_bytes == s->file_bytes;
 }
 
 static void clear_tables(sl_segment *s)
@@ -361,7 +360,7 @@ steplog_status sl_segment_settle_page(sl_segment *s, uint64_t offset, unsigned k
         return item->os_errno ? sl_fail_os(err, item->os_errno, (int64_t)offset, "cannot read '%s'", s->name)
                               : no_memory(err);
     if (item->kind == SL_PAGE_ITEM_PAGE && item->head.kind == kind) return STEPLOG_OK;
-    const char *what = item->kind == SL_PAGE_ITEM_PAGE ? "page is of another kind than expected" : item->what;
+    const char *what = item->kind == SL_PAGE_ITEM_PAGE ? SL_PAGE_OF_ANOTHER_KIND : item->what;
     return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s' at offset %llu: %s", s->name,
                    (unsigned long long)offset, what);
 }
@@ -416,7 +415,7 @@ static sl_page_item read_facts(sl_segment *s, uint64_t offset)
     sl_facts_page *page = &shared->facts[own];
     if (page->of == s && page->item.kind == SL_PAGE_ITEM_PAGE && page->item.offset == offset) return page->item;
     page->of = s;
-    sl_page_read_one(aim(&page->pages, s), offset, &page->item);
+    sl_page_read_kind(aim(&page->pages, s), offset, SL_PAGE_FACTS, &page->item);
     sl_page_walk_trim(&page->pages, &page->item);
     for (unsigned i = 0; i < SL_FACTS_HELD_MAX; i++)
         bytes += shared->facts[i].pages.page.capacity + shared->facts[i].pages.scratch.capacity;

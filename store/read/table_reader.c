@@ -30,7 +30,7 @@ steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uin
         sl_page_item item;
         view->content = NULL;
         size_t ahead = (size_t)((index % most + count + most - 1) / most * (SL_PAGE_HEAD_BYTES + most * entry_bytes));
-        sl_page_window_read(&view->window, s, offset, ahead, sl_page_content_bytes_max(sl_table_page_kind[table]), &item);
+        sl_page_window_read(&view->window, s, offset, ahead, sl_table_page_kind[table], &item);
         steplog_status status = sl_segment_settle_page(s, offset, sl_table_page_kind[table], &item, err);
         if (status >= 0 && item.content_bytes != entries * entry_bytes)
             status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': a page of a table has not its length",

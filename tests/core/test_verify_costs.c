@@ -1,4 +1,4 @@
-/* Verify, of segments that say more than they are: what it costs is in proportion to the file. */
+/* Verify and dump, of segments that say more than they are: what they cost is in proportion to the file. */
 #include "steplog.h"
 
 #include "support/costs.h"
@@ -7,6 +7,7 @@
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,34 @@ Test(verify_costs, names_of_damaged_columns_are_read_once)
     cr_expect_eq(strlen(t.last), NAME_BYTES);
     cr_expect_str_eq(t.last + NAME_BYTES - 6, "n0.499");
     cr_expect_leq(test_costs_read(), 1 << 20);
+    cr_expect_leq(test_costs_peak(), MOST);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
+
+static int count_damaged(void *context, const steplog_dump_item *item)
+{
+    *(size_t *)context += item->is_damaged != 0;
+    return 0;
+}
+
+/* 4 KiB are read for each column, to see what is there. */
+Test(verify_costs, columns_that_lead_to_a_page_of_names_do_not_unpack_it)
+{
+    enum { COLUMNS = 4096, READ_MOST = 32 << 20 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), file_id = made_id(1000000);
+    char id[STEPLOG_ID_TEXT_BYTES], name[80];
+    size_t damaged = 0;
+    made_far_columns(path, &run, COLUMNS);
+    steplog_id_format(&file_id, id);
+    snprintf(name, sizeof name, "seg/0/%s.seg", id);
+    test_costs_begin();
+    cr_expect_eq(verify(path).columns, COLUMNS);
+    cr_expect_leq(test_costs_read(), READ_MOST);
+    OK(steplog_dump(path, name, 0, count_damaged, &damaged, &kit_error));
+    cr_expect_geq(damaged, COLUMNS);
+    cr_expect_leq(test_costs_read(), READ_MOST);
     cr_expect_leq(test_costs_peak(), MOST);
     cr_expect_eq(test_costs_held(), 0);
     test_costs_end();

@@ -128,6 +128,28 @@ Test(page_walk, a_cut_file_loses_its_last_page)
     sl_buffer_free(&file);
 }
 
+Test(page_walk, unpacks_no_page_of_another_kind)
+{
+    static const uint8_t zeros[200000];
+    sl_page_walk walk;
+    sl_page_item item;
+    sl_buffer_zeros(&file, SL_SEGMENT_HEADER_BYTES);
+    uint64_t at = file.bytes;
+    sl_page_encode(&file, SL_PAGE_BLOB, 7, zeros, sizeof zeros, SL_PACK_FAST, KEY, at);
+    sl_page_walk_init(&walk, read_file, NULL, KEY, file.bytes);
+    sl_page_read_kind(&walk, at, SL_PAGE_COLUMN, &item);
+    cr_expect(item.kind == SL_PAGE_ITEM_DAMAGE && item.head.kind == SL_PAGE_BLOB && item.bytes == file.bytes - at);
+    cr_expect_str_eq(item.what, SL_PAGE_OF_ANOTHER_KIND);
+    cr_expect_eq(walk.scratch.capacity, 0);
+    sl_page_read_expected(&walk, at, SL_PAGE_BLOB, 6, &item);
+    cr_expect_eq(item.kind, SL_PAGE_ITEM_DAMAGE);
+    cr_expect_eq(walk.scratch.capacity, 0);
+    sl_page_read_kind(&walk, at, SL_PAGE_BLOB, &item);
+    cr_expect(item.kind == SL_PAGE_ITEM_PAGE && item.content_bytes == sizeof zeros && item.head.index == 7);
+    sl_page_walk_free(&walk);
+    sl_buffer_free(&file);
+}
+
 Test(page_walk, reads_no_page_where_none_can_be)
 {
     test_random random = test_random_begin("page_walk");

@@ -2,6 +2,7 @@
 #include "steplog.h"
 
 #include "format/stats_codec.h"
+#include "read/segment_reader.h"
 #include "support/costs.h"
 #include "support/made_segment.h"
 #include "support/store_kit.h"
@@ -167,6 +168,30 @@ Test(made_segments, long_names_in_many_segments_cost_no_more_than_in_one)
     }
     find_one(path, &run, "*.77", SEGMENTS);
 }
+
+/* ---- columns ---- */
+
+static void read_far_columns(uint32_t flags)
+{
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0);
+    made_far_columns(path, &run, SL_COLUMN_WINDOWS);
+    test_costs_begin();
+    steplog_store *store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD | flags, 0);
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, &run, "*", NULL);
+    kit_rows_free(&rows);
+    cr_expect_gt(steplog_reader_damage_count(reader), 0);
+    cr_expect_leq(test_costs_peak(), MOST);
+    cr_expect_leq(test_costs_read(), 1 << 20);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
+
+Test(made_segments, columns_that_lead_to_a_page_of_names_do_not_unpack_it) { read_far_columns(0); }
+Test(made_segments, mapped_columns_that_lead_to_a_page_of_names_do_not_unpack_it) { read_far_columns(STEPLOG_MAP_READS); }
 
 /* ---- facts ---- */
 

@@ -242,3 +242,50 @@ void made_segment_end(made_segment *s)
     sl_buffer_free(&s->file);
     sl_buffer_free(&s->facts);
 }
+
+/* Stored it has some 150 KB. */
+static uint64_t large_schema_page(made_segment *s)
+{
+    uint8_t *content = calloc(1, SL_SCHEMA_CONTENT_BYTES_MAX);
+    for (uint32_t i = 0; i < 131072; i += 8) sl_store64(content + i, sl_scramble(i));
+    uint64_t at = made_page(s, SL_PAGE_SCHEMA, 1, content, SL_SCHEMA_CONTENT_BYTES_MAX);
+    free(content);
+    return at;
+}
+
+void made_far_columns(const char *path, const steplog_id *run, uint32_t columns)
+{
+    const steplog_id incarnation = made_id(1);
+    const int64_t step = 0, sequence = 1;
+    uint8_t axis[2][SL_INT_ENCODED_BYTES_MAX(1)];
+    sl_buffer directory = {0}, content = {0};
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    sl_writer_entry writer = {.run = *run, .incarnation = incarnation, .attempt = 1, .group_count = 1, .range_count = 1,
+                              .page_offset = made_writer_page(&s, 0, run, &incarnation, 0)};
+    sl_schema_entry schema = made_schema_page(&s, 0, columns, 16, 0);
+    const uint64_t place = large_schema_page(&s), at = s.file.bytes;
+    const sl_column_info info = {.flags = SL_COLUMN_HAS_VALUES | SL_COLUMN_IS_OWN_PAGE, .payload_bytes = 100,
+                                 .value_count = 1, .page_distance = at - place};
+    for (uint32_t i = 0; i < columns; i++) sl_chunk_directory_put(&directory, &info);
+    sl_chunk_head head = {.row_count = 1, .column_count = columns, .flags = SL_CHUNK_STEPS_SORTED,
+                          .part = {axis[0], axis[0], axis[1]}, .directory = directory.data,
+                          .directory_bytes = (uint32_t)directory.bytes};
+    head.part_bytes[SL_PART_STEPS] = (uint32_t)sl_int_encode(&step, 1, axis[0]);
+    head.part_bytes[SL_PART_SEQUENCES] = (uint32_t)sl_int_encode(&sequence, 1, axis[1]);
+    sl_chunk_encode(&head, &content);
+    made_page(&s, SL_PAGE_CHUNK, 0, content.data, content.bytes);
+    sl_chunk_entry chunk = {.page_offset = at, .page_bytes = (uint32_t)(s.file.bytes - at), .row_count = 1,
+                            .flags = SL_CHUNK_STEPS_SORTED, .sequence_first = 1, .sequence_last = 1,
+                            .time_min_ns = STEPLOG_TIME_NONE, .time_max_ns = STEPLOG_TIME_NONE,
+                            .value_count = columns, .extent_offset = place};
+    sl_group_entry group = made_group(0, 0, 0, 1, 1, columns);
+    made_writer_entry(&s, &writer);
+    made_schema_entry(&s, &schema);
+    made_group_entry(&s, &group);
+    made_chunk_entry(&s, &chunk);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 2});
+    made_segment_end(&s);
+    sl_buffer_free(&directory);
+    sl_buffer_free(&content);
+}

@@ -29,6 +29,9 @@ sl_schema_entry made_schema_page(made_segment *segment, uint32_t index, uint32_t
 /* Rows of step 0 without a time and value 1 in each column; with is_bad, columns that can not be decoded. */
 sl_chunk_entry made_chunk_page(made_segment *segment, uint32_t writer, uint32_t schema, uint32_t rows, uint32_t columns,
                                uint64_t sequence, int is_bad);
+/* A whole store with one chunk of one row, whose columns are all said to have their page where a SCHEMA page is that
+ * unpacks to 4 MiB. */
+void made_far_columns(const char *path, const steplog_id *run, uint32_t columns);
 /* Data of one value in BLOB pages. */
 uint64_t made_blob_pages(made_segment *segment, uint64_t bytes, uint8_t value, uint64_t *content_hash);
 
