@@ -56,6 +56,8 @@ enum {
 #define SL_SEGMENT_HEADER_BYTES 64u
 #define SL_PAGE_HEAD_BYTES 24u
 #define SL_TRAILER_CONTENT_BYTES 232u
+/* A page with content. */
+#define SL_OWN_PAGE_BYTES_MIN (SL_PAGE_HEAD_BYTES + 8u)
 #define SL_TRAILER_BYTES (SL_PAGE_HEAD_BYTES + SL_TRAILER_CONTENT_BYTES)
 #define SL_PAGE_CONTENT_BYTES_MAX (4u << 20) /* of any kind; by kind: sl_page_content_bytes_max() */
 #define SL_COLUMN_PAYLOAD_BYTES_MAX 65536u

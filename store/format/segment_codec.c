@@ -263,6 +263,14 @@ void sl_trailer_encode(const sl_trailer *trailer, uint8_t out[SL_TRAILER_CONTENT
     sl_store64(out + 200, (uint64_t)trailer->time_max_ns);
 }
 
+/* Writers, schemas and chunks have pages of their own, however few bytes their tables are compressed to. */
+static int has_room_for_pages(const sl_trailer *t)
+{
+    uint64_t pages = t->tables[SL_TABLE_WRITERS].entry_count + t->tables[SL_TABLE_SCHEMAS].entry_count +
+                     t->tables[SL_TABLE_CHUNKS].entry_count;
+    return pages * SL_OWN_PAGE_BYTES_MIN <= t->file_bytes;
+}
+
 int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
 {
     out->file_bytes = sl_load64(in);
@@ -285,7 +293,7 @@ int sl_trailer_decode(const uint8_t *in, sl_trailer *out)
     out->step_max = (int64_t)sl_load64(in + 184);
     out->time_min_ns = (int64_t)sl_load64(in + 192);
     out->time_max_ns = (int64_t)sl_load64(in + 200);
-    return sl_is_zero(in + 208, SL_TRAILER_CONTENT_BYTES - 208);
+    return sl_is_zero(in + 208, SL_TRAILER_CONTENT_BYTES - 208) && has_room_for_pages(out);
 }
 
 uint32_t sl_table_page_most(int table, uint64_t entry_count)

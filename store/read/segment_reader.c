@@ -154,11 +154,38 @@ static int are_ranges_in_order(const sl_segment *s)
     return 1;
 }
 
-/* Entries refer to each other by index: nothing may lead outside, and writers share nothing; none is there twice. */
+/* By writer and schema; their chunks follow one another and are all that there are. */
+static int are_groups_in_order(const sl_segment *s)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < s->groups.count; i++) {
+        const sl_group_entry *group = &s->groups.items[i], *before = i ? group - 1 : NULL;
+        if (before && (before->writer != group->writer ? before->writer > group->writer : before->schema >= group->schema))
+            return 0;
+        if (group->writer >= s->writers.count || group->schema >= s->schemas.count || group->chunk_first != next) return 0;
+        next += group->chunk_count;
+    }
+    return next == s->trailer.tables[SL_TABLE_CHUNKS].entry_count;
+}
+
+/* By writer and number. */
+static int are_records_in_order(const sl_segment *s)
+{
+    for (size_t i = 0; i < s->records.count; i++) {
+        const sl_record_entry *record = &s->records.items[i], *before = i ? record - 1 : NULL;
+        if (record->writer >= s->writers.count) return 0;
+        if (before && (before->writer != record->writer ? before->writer > record->writer
+                                                        : before->sequence >= record->sequence))
+            return 0;
+    }
+    return 1;
+}
+
+/* Entries refer to each other by index: nothing may lead outside, and writers share nothing; none is there twice: equal ones
+ * take next to nothing in a file. */
 static int are_tables_consistent(const sl_segment *s)
 {
-    uint64_t chunk_count = s->trailer.tables[SL_TABLE_CHUNKS].entry_count;
-    if (!are_ranges_in_order(s)) return 0;
+    if (!are_ranges_in_order(s) || !are_groups_in_order(s) || !are_records_in_order(s)) return 0;
     for (size_t i = 0; i < s->writers.count; i++) {
         const sl_writer_entry *w = &s->writers.items[i];
         if (i && compare_writers(w - 1, w) >= 0) return 0;
@@ -173,16 +200,7 @@ static int are_tables_consistent(const sl_segment *s)
         for (uint32_t n = 0; n < w->record_count; n++)
             if (s->records.items[w->record_first + n].writer != i) return 0;
     }
-    for (size_t i = 0; i < s->groups.count; i++) {
-        const sl_group_entry *g = &s->groups.items[i];
-        if (g->writer >= s->writers.count || g->schema >= s->schemas.count ||
-            (uint64_t)g->chunk_first + g->chunk_count > chunk_count)
-            return 0;
-    }
-    if (s->ranges.count && s->ranges.items[s->ranges.count - 1].writer >= s->writers.count) return 0;
-    for (size_t i = 0; i < s->records.count; i++)
-        if (s->records.items[i].writer >= s->writers.count) return 0;
-    return 1;
+    return !s->ranges.count || s->ranges.items[s->ranges.count - 1].writer < s->writers.count;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -217,7 +235,12 @@ static int read_trailer(sl_segment *s)
 
 static void clear_tables(sl_segment *s)
 {
-    s->writers.count = s->schemas.count = s->groups.count = s->ranges.count = s->records.count = 0;
+    /* Nor their memory: it may be more than the file is worth. */
+    SL_VEC_FREE(&s->writers);
+    SL_VEC_FREE(&s->schemas);
+    SL_VEC_FREE(&s->groups);
+    SL_VEC_FREE(&s->ranges);
+    SL_VEC_FREE(&s->records);
 }
 
 static int read_directory(sl_segment *s)

@@ -233,10 +233,10 @@ Test(segment_codec, tables_lie_before_the_trailer)
     for (int i = 0; i < SL_TABLE_COUNT; i++) {
         const uint64_t most = sl_table_page_entries_max[i], pages = 49152 / sl_table_entry_bytes[i] / most + 1;
         const uint64_t count = pages * most + 5, bytes = (pages + 1) * 24 + count * sl_table_entry_bytes[i];
-        const uint64_t file_bytes = 1000 + bytes + 256;
-        cr_expect(is_trailer(file_bytes, i, 1000, count));
-        cr_expect_not(is_trailer(file_bytes, i, 1008, count), "over the trailer");
-        cr_expect_not(is_trailer(file_bytes, i, 1000, count + 1));
+        const uint64_t at = 64 + count * 32, file_bytes = at + bytes + 256;
+        cr_expect(is_trailer(file_bytes, i, at, count));
+        cr_expect_not(is_trailer(file_bytes, i, at + 8, count), "over the trailer");
+        cr_expect_not(is_trailer(file_bytes, i, at, count + 1));
         cr_expect(is_trailer(1000 + 24 + 256, i, 1000, 5), "one page, which may be compressed");
         cr_expect_not(is_trailer(1000 + 16 + 256, i, 1000, 5));
         cr_expect(is_trailer(file_bytes, i, file_bytes - 256, 0), "an empty table where its page would be");
@@ -246,6 +246,17 @@ Test(segment_codec, tables_lie_before_the_trailer)
         cr_expect(is_trailer(UINT64_MAX, i, 64, UINT32_MAX));
         cr_expect_not(is_trailer(255, i, 0, 0), "no room for a trailer");
     }
+}
+
+Test(segment_codec, a_file_has_room_for_the_pages_of_its_entries)
+{
+    static const int tables[] = {SL_TABLE_WRITERS, SL_TABLE_SCHEMAS, SL_TABLE_CHUNKS};
+    for (int i = 0; i < 3; i++) {
+        cr_expect(is_trailer(32 * 40, tables[i], 64, 40));
+        cr_expect_not(is_trailer(32 * 40, tables[i], 64, 41));
+        cr_expect_not(is_trailer(32 * 41 - 8, tables[i], 64, 41));
+    }
+    cr_expect(is_trailer(32 * 40, SL_TABLE_RECORDS, 64, 1000), "facts of one page, compressed");
 }
 
 Test(segment_codec, the_page_of_an_entry_is_arithmetic)

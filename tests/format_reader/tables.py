@@ -15,6 +15,7 @@ PAGE_CONTENT_BYTES = 49152   # a table of no more is one page
 ENTRIES_IN_PAGE = dict(zip(TABLES, (512, 512, 512, 64, 512, 512, 512, 64, 512)))
 NODE_CHUNKS, NO_STATS = 64, 2**32 - 1
 TRAILER_BYTES, TRAILER_CONTENT_BYTES, PAGE_HEAD_BYTES = 256, 232, 24
+OWN_PAGE_BYTES_MIN = 32      # a head, and content
 HELD, DROPPED = 1, 2
 
 
@@ -219,6 +220,10 @@ def read_trailer(segment, data):
     trailer = Trailer(places, c.u64(), c.u64(), c.u64(), c.i64(), c.i64(), c.i64(), c.i64())
     c.zeros(24, "the rest of the trailer")
     need(page.index == 0, "the trailer has index %d" % page.index)
+    counts = {kind: count for kind, (_, count) in zip(TABLES, places)}
+    own = counts[WRITER_TABLE] + counts[SCHEMA_TABLE] + counts[CHUNK_TABLE]
+    need(own * OWN_PAGE_BYTES_MIN <= len(data), "%d pages of %d bytes at least in a file of %d bytes"
+         % (own, OWN_PAGE_BYTES_MIN, len(data)))
     at = places[0][0]
     for (offset, count), kind in zip(places, TABLES):
         need(count < 2**32, "a table of %d entries" % count)

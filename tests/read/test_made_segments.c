@@ -305,3 +305,51 @@ static void read_past_statistics(uint32_t flags)
 
 Test(made_segments, statistics_end_with_their_table) { read_past_statistics(0); }
 Test(made_segments, statistics_end_with_their_table_where_it_is_mapped) { read_past_statistics(STEPLOG_MAP_READS); }
+
+/* ---- packed tables ---- */
+
+/* Files of some 1300 bytes, one table of each of which unpacks to entries that are all the same. */
+static void read_equal_entries(int table)
+{
+    enum { FILES = 100, MEMORY_MOST = 2 << 20 };
+    const char *path = test_temp_dir();
+    const uint32_t count = SL_TABLE_CONTENT_BYTES_MAX / sl_table_entry_bytes[table];
+    steplog_id run = made_id(0);
+    made_store(path);
+    for (uint32_t i = 0; i < FILES; i++) {
+        steplog_id incarnation = made_id(1 + i);
+        made_segment s = made_segment_begin(path, i);
+        s.packs_tables = 1;
+        sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
+        sl_schema_entry schema = made_schema_page(&s, 0, 1, 16, 0);
+        sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, 1, 1, 1, 0);
+        sl_group_entry group = made_group(0, 0, 0, 1, 1, 1);
+        sl_record_entry record = {.type = SL_ENTRY_FACT, .fact_kind = 1, .page_offset = 64, .content_offset = 32, .bytes = 1,
+                                  .sequence = 1, .sequence_count = 1};
+        entry.range_count = 1;
+        entry.group_count = table == SL_TABLE_GROUPS ? count : 1;
+        for (uint32_t n = 0; n < (table == SL_TABLE_SCHEMAS ? count : 1); n++) made_schema_entry(&s, &schema);
+        for (uint32_t n = 0; n < entry.group_count; n++) made_group_entry(&s, &group);
+        for (uint32_t n = 0; n < (table == SL_TABLE_GROUPS ? count : 1); n++)
+            made_chunk_entry(&s, &chunk);
+        if (table == SL_TABLE_RECORDS) entry.record_count = count;
+        for (uint32_t n = 0; n < entry.record_count; n++) made_record_entry(&s, &record);
+        made_writer_entry(&s, &entry);
+        made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 2});
+        made_segment_end(&s);
+    }
+    test_costs_begin();
+    steplog_store *store;
+    steplog_reader *reader = open_reader(path, &store);
+    cr_expect_eq(steplog_reader_run_count(reader), 1);
+    cr_expect_gt(steplog_reader_damage_count(reader), 0);
+    cr_expect_leq(test_costs_held(), MEMORY_MOST);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    cr_expect_eq(test_costs_held(), 0);
+    test_costs_end();
+}
+
+Test(made_segments, equal_schemas_are_not_kept) { read_equal_entries(SL_TABLE_SCHEMAS); }
+Test(made_segments, equal_groups_are_not_kept) { read_equal_entries(SL_TABLE_GROUPS); }
+Test(made_segments, equal_records_are_not_kept) { read_equal_entries(SL_TABLE_RECORDS); }

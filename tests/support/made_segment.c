@@ -40,8 +40,10 @@ made_segment made_segment_begin(const char *store, uint64_t number)
 uint64_t made_page(made_segment *s, unsigned kind, uint32_t index, const void *content, size_t bytes)
 {
     uint64_t at = s->file.bytes;
-    int may_compress = kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS || kind == SL_PAGE_BLOB;
-    sl_page_encode(&s->file, kind, index, content, bytes, may_compress, sl_file_key(&s->id), at);
+    int is_table = kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_NODE_STATS_TABLE, pack = SL_PACK_NEVER;
+    if (kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS || kind == SL_PAGE_BLOB) pack = SL_PACK_FAST;
+    if (is_table && s->packs_tables) pack = SL_PACK_SMALL;
+    sl_page_encode(&s->file, kind, index, content, bytes, pack, sl_file_key(&s->id), at);
     return at;
 }
 
