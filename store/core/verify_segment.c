@@ -20,6 +20,17 @@ static int64_t read_file(void *context, void *buffer, size_t bytes, uint64_t off
     return sl_os_read(((sl_segment_check *)context)->fd, buffer, bytes, offset);
 }
 
+size_t sl_segment_check_region(const sl_segment_check *c, uint64_t offset)
+{
+    size_t low = 0, high = c->regions.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->regions.items[middle].offset + c->regions.items[middle].bytes <= offset) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
 void sl_segment_check_report(sl_segment_check *c, const sl_segment_place *place)
 {
     steplog_damage finding = {.size_bytes = sizeof finding,
@@ -35,11 +46,10 @@ void sl_segment_check_report(sl_segment_check *c, const sl_segment_place *place)
         finding.has_run = 1;
         finding.run = c->writers.items[place->writer].run;
     }
-    for (size_t i = 0; i < c->regions.count; i++) {
-        sl_found_region *region = &c->regions.items[i];
-        if (region->offset != place->offset) continue;
-        region->is_told = 1;
-        finding.bytes = region->bytes;
+    size_t at = sl_segment_check_region(c, place->offset);
+    if (at < c->regions.count && c->regions.items[at].offset == place->offset) {
+        c->regions.items[at].is_told = 1;
+        finding.bytes = c->regions.items[at].bytes;
     }
     sl_verify_report(c->verify, &finding);
 }
@@ -374,7 +384,8 @@ static steplog_status walk_pages(sl_segment_check *c, steplog_error *err)
             /* Not named yet: the CHUNK page behind it, or the tables, may know what was there. */
             os_errno = 0;
             c->is_stripe_damaged = c->is_after_damage = 1;
-            if (!SL_VEC_PUSH(&c->regions, (sl_found_region){item.offset, item.bytes, item.what, 0})) result = -1;
+            sl_found_region region = {.offset = item.offset, .bytes = item.bytes, .what = item.what};
+            if (!SL_VEC_PUSH(&c->regions, region)) result = -1;
         } else {
             result = take_page(c, &item, &os_errno);
         }

@@ -11,6 +11,8 @@ typedef struct sl_found_region {
     uint64_t offset, bytes;
     const char *what;
     int is_told; /* a finding that says more was given already */
+    int is_open;          /* it was not when the tables were asked */
+    uint32_t told_writer; /* whose records it was told of last */
 } sl_found_region;
 
 /* The names of a schema, for findings about its columns: there may be many. */
@@ -64,6 +66,9 @@ typedef struct sl_segment_place {
 void sl_segment_check_report(sl_segment_check *c, const sl_segment_place *place);
 /* Only the place is known. */
 void sl_segment_check_damage(sl_segment_check *c, uint64_t offset, uint64_t bytes, const char *what);
+
+/* The first region that ends behind offset, or how many there are: they stand in the order of the file. */
+size_t sl_segment_check_region(const sl_segment_check *c, uint64_t offset);
 
 /* Sorts the numbers and joins those that touch; numbers that two records have are reported. */
 void sl_segment_check_merge(sl_segment_check *c);

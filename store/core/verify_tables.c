@@ -271,11 +271,6 @@ static void compare_trailer(sl_segment_check *c)
 
 /* ---- damaged regions ---- */
 
-static int touches(const sl_found_region *region, uint64_t begin, uint64_t end)
-{
-    return begin < region->offset + region->bytes && region->offset < end;
-}
-
 static void tell(sl_segment_check *c, sl_found_region *region, uint32_t writer, const sl_chunk_entry *chunk)
 {
     sl_segment_place place = {.offset = region->offset, .bytes = region->bytes, .what = region->what, .writer = writer};
@@ -296,54 +291,80 @@ static void tell(sl_segment_check *c, sl_found_region *region, uint32_t writer, 
     sl_segment_check_report(c, &place);
 }
 
-/* The writer of a chunk, by the table of groups. */
+/* The writer of a chunk, by the table of groups, which stand in the order of their chunks. */
 static uint32_t writer_of_chunk(const sl_segment_check *c, uint64_t chunk)
 {
-    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_GROUPS); i++) {
-        sl_group_entry group;
-        if (sl_group_entry_decode(c->tables[SL_TABLE_GROUPS].data + i * SL_GROUP_ENTRY_BYTES, &group) &&
-            chunk >= group.chunk_first && chunk - group.chunk_first < group.chunk_count)
-            return group.writer;
+    uint64_t low = 0, high = stored_count(c, SL_TABLE_GROUPS);
+    sl_group_entry group;
+    while (low < high) { /* the last one that begins at or before it */
+        uint64_t middle = low + (high - low) / 2;
+        sl_group_entry_decode(c->tables[SL_TABLE_GROUPS].data + middle * SL_GROUP_ENTRY_BYTES, &group);
+        if (group.chunk_first <= chunk) low = middle + 1;
+        else high = middle;
     }
-    return UINT32_MAX;
+    return low && sl_group_entry_decode(c->tables[SL_TABLE_GROUPS].data + (low - 1) * SL_GROUP_ENTRY_BYTES, &group) &&
+                   chunk - group.chunk_first < group.chunk_count
+               ? group.writer
+               : UINT32_MAX;
 }
 
-/* Whether a region lies in the pages of a chunk, or may. A chunk whose CHUNK page is whole told of its columns itself;
- * the COLUMN pages of one whose CHUNK page is not lie anywhere between its first one and that. */
-static int is_of_chunk(const sl_segment_check *c, const sl_found_region *region, const sl_chunk_entry *chunk)
+/* What the entry of a writer or a chunk knows of the regions within [begin, end). A wrong one may name all of the file,
+ * so after some it is not told of more. */
+#define REGIONS_OF_AN_ENTRY_MAX 64u
+static void tell_regions(sl_segment_check *c, uint64_t begin, uint64_t end, uint32_t writer,
+                         const sl_chunk_entry *chunk)
+{
+    size_t first = sl_segment_check_region(c, begin);
+    for (size_t i = first; i < c->regions.count && i - first < REGIONS_OF_AN_ENTRY_MAX; i++) {
+        sl_found_region *region = &c->regions.items[i];
+        if (region->offset >= end) break;
+        if (region->is_open) tell(c, region, writer, chunk);
+    }
+}
+
+/* From where on damage may cost a chunk. One whose CHUNK page is whole told of its columns itself; the COLUMN pages of
+ * one whose CHUNK page is not lie anywhere between its first one and that. */
+static uint64_t reach_of_chunk(const sl_segment_check *c, const sl_chunk_entry *chunk)
 {
     size_t low = 0, high = c->chunks.count;
-    if (touches(region, chunk->page_offset, chunk->page_offset + chunk->page_bytes)) return 1;
-    if (!touches(region, chunk->extent_offset, chunk->page_offset)) return 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (c->chunks.items[middle].entry.page_offset < chunk->page_offset) low = middle + 1;
         else high = middle;
     }
-    return low == c->chunks.count || c->chunks.items[low].entry.page_offset != chunk->page_offset;
+    return low < c->chunks.count && c->chunks.items[low].entry.page_offset == chunk->page_offset ? chunk->page_offset
+                                                                                                 : chunk->extent_offset;
 }
 
-static void name_region(sl_segment_check *c, sl_found_region *region)
+/* Goes over the entries of each table once: there may be as many as regions. */
+static void name_regions(sl_segment_check *c)
 {
     sl_writer_entry writer;
     sl_chunk_entry chunk;
     sl_record_entry record;
+    for (size_t i = 0; i < c->regions.count; i++) {
+        c->regions.items[i].is_open = !c->regions.items[i].is_told;
+        c->regions.items[i].told_writer = UINT32_MAX;
+    }
     for (uint64_t i = 0; i < stored_count(c, SL_TABLE_WRITERS); i++)
-        if (sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + i * SL_WRITER_ENTRY_BYTES, &writer) &&
-            touches(region, writer.page_offset, writer.page_offset + SL_PAGE_HEAD_BYTES))
-            tell(c, region, (uint32_t)i, NULL);
+        if (sl_writer_entry_decode(c->tables[SL_TABLE_WRITERS].data + i * SL_WRITER_ENTRY_BYTES, &writer))
+            tell_regions(c, writer.page_offset, writer.page_offset + SL_PAGE_HEAD_BYTES, (uint32_t)i, NULL);
     for (uint64_t i = 0; i < stored_count(c, SL_TABLE_CHUNKS); i++)
-        if (sl_chunk_entry_decode(c->tables[SL_TABLE_CHUNKS].data + i * SL_CHUNK_ENTRY_BYTES, &chunk) &&
-            is_of_chunk(c, region, &chunk))
-            tell(c, region, writer_of_chunk(c, i), &chunk);
-    uint32_t told = UINT32_MAX;
-    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_RECORDS); i++)
-        if (sl_record_entry_decode(c->tables[SL_TABLE_RECORDS].data + i * SL_RECORD_ENTRY_BYTES, &record) &&
-            record.writer != told && touches(region, record.page_offset, record.page_offset + SL_PAGE_HEAD_BYTES)) {
-            told = record.writer;
-            tell(c, region, record.writer, NULL);
-        }
-    if (!region->is_told) tell(c, region, UINT32_MAX, NULL);
+        if (sl_chunk_entry_decode(c->tables[SL_TABLE_CHUNKS].data + i * SL_CHUNK_ENTRY_BYTES, &chunk))
+            tell_regions(c, reach_of_chunk(c, &chunk), chunk.page_offset + chunk.page_bytes, writer_of_chunk(c, i),
+                         &chunk);
+    for (uint64_t i = 0; i < stored_count(c, SL_TABLE_RECORDS); i++) {
+        if (!sl_record_entry_decode(c->tables[SL_TABLE_RECORDS].data + i * SL_RECORD_ENTRY_BYTES, &record)) continue;
+        size_t at = sl_segment_check_region(c, record.page_offset);
+        sl_found_region *region = at < c->regions.count ? &c->regions.items[at] : NULL;
+        if (!region || !region->is_open || region->offset >= record.page_offset + SL_PAGE_HEAD_BYTES ||
+            region->told_writer == record.writer)
+            continue;
+        region->told_writer = record.writer;
+        tell(c, region, record.writer, NULL);
+    }
+    for (size_t i = 0; i < c->regions.count; i++)
+        if (!c->regions.items[i].is_told) tell(c, &c->regions.items[i], UINT32_MAX, NULL);
 }
 
 /* ---- beside damaged pages ---- */
@@ -537,8 +558,7 @@ int sl_verify_tables(sl_segment_check *c, int *os_errno)
     *os_errno = 0;
     sl_segment_check_merge(c);
     if (c->regions.count) {
-        for (size_t i = 0; i < c->regions.count; i++)
-            if (!c->regions.items[i].is_told) name_region(c, &c->regions.items[i]);
+        name_regions(c);
         return compare_whole(c) ? 1 : -1;
     }
     check_page_counts(c);

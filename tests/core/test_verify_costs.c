@@ -14,7 +14,7 @@
 enum { MOST = 16 << 20 };
 
 typedef struct told {
-    size_t impossible, columns;
+    size_t impossible, columns, unknown_pages, of_runs;
     char last[20000]; /* series */
 } told;
 
@@ -22,6 +22,7 @@ static int take(void *context, const steplog_damage *finding)
 {
     told *t = context;
     if (strstr(finding->what, "or it is impossible")) t->impossible++;
+    if (strstr(finding->what, "page head is impossible")) finding->has_run ? t->of_runs++ : t->unknown_pages++;
     if (finding->series && strcmp(finding->series, t->last) != 0) {
         t->columns++;
         cr_assert_lt(strlen(finding->series), sizeof t->last);
@@ -123,4 +124,54 @@ Test(verify_costs, columns_that_lead_to_a_page_of_names_do_not_unpack_it)
     cr_expect_leq(test_costs_peak(), MOST);
     cr_expect_eq(test_costs_held(), 0);
     test_costs_end();
+}
+
+/* ---- damaged regions ---- */
+
+/* A segment of pages of no known kind with rubbish behind each of them, and of so many chunks: each says that its COLUMN
+ * pages begin at extent_offset; the first one is there. */
+static told verify_rubbish(uint32_t regions, uint32_t chunks, uint64_t extent_offset)
+{
+    static const uint8_t rubbish[8] = {1};
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), incarnation = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    sl_writer_entry entry = {.run = run, .incarnation = incarnation, .attempt = 1, .group_count = 1, .range_count = 1,
+                             .page_offset = made_writer_page(&s, 0, &run, &incarnation, 0)};
+    sl_schema_entry schema = made_schema_page(&s, 0, 1, 16, 0);
+    sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, 1, 1, 1, 0);
+    sl_group_entry group = made_group(0, 0, 0, chunks, 1, 1);
+    made_chunk_entry(&s, &chunk);
+    for (uint32_t i = 0; i < regions; i++) {
+        made_page(&s, 200, 0, NULL, 0);
+        sl_buffer_put(&s.file, rubbish, sizeof rubbish);
+    }
+    chunk.page_offset = s.file.bytes;
+    chunk.extent_offset = extent_offset ? extent_offset : chunk.page_offset;
+    for (uint32_t i = 1; i < chunks; i++) made_chunk_entry(&s, &chunk);
+    made_writer_entry(&s, &entry);
+    made_schema_entry(&s, &schema);
+    made_group_entry(&s, &group);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 2});
+    made_segment_end(&s);
+    return verify(path);
+}
+
+/* Each with each other these are 15 000 000 000. */
+Test(verify_costs, many_regions_and_many_chunks_are_not_looked_at_each_with_each_other)
+{
+    enum { REGIONS = 150000, CHUNKS = 100000 };
+    told t = verify_rubbish(REGIONS, CHUNKS, 0);
+    cr_expect_eq(t.unknown_pages, REGIONS);
+    cr_expect_eq(t.of_runs, 0);
+}
+
+Test(verify_costs, a_chunk_that_may_be_everywhere_is_told_of_some_regions)
+{
+    enum { REGIONS = 2000, CHUNKS = 500 };
+    told t = verify_rubbish(REGIONS, CHUNKS, SL_SEGMENT_HEADER_BYTES);
+    cr_expect_geq(t.of_runs, CHUNKS);
+    cr_expect_leq(t.of_runs, 64 * CHUNKS);
+    cr_expect_geq(t.of_runs + t.unknown_pages, REGIONS);
 }
