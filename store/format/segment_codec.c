@@ -317,6 +317,14 @@ uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t pa
     return (uint32_t)(count - before < most ? count - before : most);
 }
 
+int sl_table_page_is_right(const sl_trailer *trailer, int table, uint64_t page_index, unsigned flags,
+                           uint32_t content_bytes)
+{
+    const uint64_t count = trailer->tables[table].entry_count;
+    return content_bytes == sl_table_page_entries(trailer, table, page_index) * sl_table_entry_bytes[table] &&
+           (!flags || sl_table_page_most(table, count) >= count);
+}
+
 int sl_schema_content_check(const uint8_t *content, uint32_t bytes, uint32_t *count)
 {
     sl_span span = sl_span_of(content, bytes), earlier;

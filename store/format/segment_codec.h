@@ -126,5 +126,8 @@ extern const uint8_t sl_table_page_kind[SL_TABLE_COUNT];
 uint32_t sl_table_page_most(int table, uint64_t entry_count);
 uint64_t sl_table_page_offset(const sl_trailer *trailer, int table, uint64_t page_index);
 uint32_t sl_table_page_entries(const sl_trailer *trailer, int table, uint64_t page_index);
+/* Whether a page is so long and, beside others of its table, not compressed. */
+int sl_table_page_is_right(const sl_trailer *trailer, int table, uint64_t page_index, unsigned flags,
+                           uint32_t content_bytes);
 
 #endif

@@ -124,7 +124,8 @@ static int read_table(sl_segment *s, int table)
                           &item);
         if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
         uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
-        if (item.kind != SL_PAGE_ITEM_PAGE || item.head.index != page || item.content_bytes != entries * entry_bytes) {
+        if (item.kind != SL_PAGE_ITEM_PAGE || item.head.index != page ||
+            !sl_table_page_is_right(&s->trailer, table, page, item.head.flags, item.content_bytes)) {
             sl_segment_report(s, item.offset, item.bytes, "segment table is damaged: the index was rebuilt", NULL, NULL,
                               NULL);
             return 0;

@@ -26,15 +26,14 @@ steplog_status sl_table_entry(sl_segment *s, sl_table_view *view, int table, uin
         return sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': an entry lies behind its table", s->name);
     }
     if (view->segment != s || view->table != table || view->page != page || !view->content) {
-        uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
         sl_page_item item;
         view->content = NULL;
         size_t ahead = (size_t)((index % most + count + most - 1) / most * (SL_PAGE_HEAD_BYTES + most * entry_bytes));
         sl_page_window_read(&view->window, s, offset, ahead, sl_table_page_kind[table], &item);
         steplog_status status = sl_segment_settle_page(s, offset, sl_table_page_kind[table], &item, err);
-        if (status >= 0 && item.content_bytes != entries * entry_bytes)
-            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset, "'%s': a page of a table has not its length",
-                             s->name);
+        if (status >= 0 && !sl_table_page_is_right(&s->trailer, table, page, item.head.flags, item.content_bytes))
+            status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)offset,
+                             "'%s': a page of a table has not its length, or is compressed beside others", s->name);
         view->bytes = item.bytes;
         if (status < 0) return status;
         *view = (sl_table_view){view->window, s, table, page, item.bytes, item.content};

@@ -34,6 +34,7 @@ class Page:
     index: int
     bytes: int
     raw: bytes
+    is_packed: bool
 
 
 @dataclass
@@ -140,7 +141,7 @@ def parse_page(data, at, key):
     if flags:
         need(kind in MAY_BE_LZ4 or not is_known(kind), "a page of kind %d is compressed" % kind)
         raw = decompress(raw, raw_bytes)
-    return Page(at, kind, u32(data, at + 12), end - at, raw)
+    return Page(at, kind, u32(data, at + 12), end - at, raw, flags != 0)
 
 
 def is_known(kind):

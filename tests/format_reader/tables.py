@@ -255,7 +255,7 @@ def read_table(segment, kind, offset, count):
         page = segment.pages.get(offset)
         need(page is not None and page.kind == kind and len(page.raw) == wanted * ENTRY_BYTES[kind],
              "page %d of table %d cannot be read" % (number, kind))
-        need(most >= count or page.bytes == PAGE_HEAD_BYTES + len(page.raw),
+        need(most >= count or not page.is_packed,
              "page %d of table %d is compressed beside others" % (number, kind))
         need(page.index == number, "page %d of table %d has index %d" % (number, kind, page.index))
         cursor = Cursor(page.raw)

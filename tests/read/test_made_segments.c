@@ -195,14 +195,23 @@ Test(made_segments, mapped_columns_that_lead_to_a_page_of_names_do_not_unpack_it
 
 /* ---- facts ---- */
 
-/* The facts of a writer stand by turns in two pages. */
-Test(made_segments, records_are_read_page_by_page)
+enum { FACTS = 2000 };
+
+/* So that a table that is shorter than it should be does not seem to end behind the file. */
+static void put_noise_behind(made_segment *s)
 {
-    enum { FACTS = 2000 };
+    sl_buffer *table = &s->tables[SL_TABLE_NODE_STATS];
+    for (uint64_t i = 0; i < 600 * SL_NODE_STATS_ENTRY_BYTES / 8; i++) sl_buffer_u64(table, (i + 1) * 0x9e3779b97f4a7c15);
+}
+
+/* The facts of a writer stand by turns in two pages. */
+static const char *make_facts(int packs_tables)
+{
     const char *path = test_temp_dir();
     steplog_id run = made_id(0), incarnation = made_id(1);
     made_store(path);
     made_segment s = made_segment_begin(path, 0);
+    if ((s.packs_tables = packs_tables)) put_noise_behind(&s);
     sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
     for (uint32_t half = 0; half < 2; half++) {
         for (uint32_t i = half; i < FACTS; i += 2) {
@@ -226,6 +235,13 @@ Test(made_segments, records_are_read_page_by_page)
     made_writer_entry(&s, &entry);
     made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1 + FACTS});
     made_segment_end(&s);
+    return path;
+}
+
+Test(made_segments, records_are_read_page_by_page)
+{
+    const char *path = make_facts(0);
+    steplog_id run = made_id(0);
     kit_verify(path);
     test_costs_begin();
     steplog_store *store;
@@ -353,3 +369,56 @@ static void read_equal_entries(int table)
 Test(made_segments, equal_schemas_are_not_kept) { read_equal_entries(SL_TABLE_SCHEMAS); }
 Test(made_segments, equal_groups_are_not_kept) { read_equal_entries(SL_TABLE_GROUPS); }
 Test(made_segments, equal_records_are_not_kept) { read_equal_entries(SL_TABLE_RECORDS); }
+
+/* A table of several pages has none that is compressed: the last one is nevertheless. */
+
+Test(made_segments, a_packed_page_of_a_long_table_of_records_is_damage)
+{
+    const char *path = make_facts(1);
+    steplog_id run = made_id(0);
+    steplog_store *store;
+    steplog_reader *reader = open_reader(path, &store);
+    cr_expect_eq(steplog_reader_event_count(reader, &run), FACTS, "they stand in their own pages");
+    cr_expect_gt(steplog_reader_damage_count(reader), 0);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+static size_t read_long_chunk_table(int packs_tables)
+{
+    enum { CHUNKS = 650 };
+    const char *path = test_temp_dir();
+    steplog_id run = made_id(0), incarnation = made_id(1);
+    made_store(path);
+    made_segment s = made_segment_begin(path, 0);
+    if ((s.packs_tables = packs_tables)) put_noise_behind(&s);
+    sl_writer_entry entry = writer_entry(&run, &incarnation, made_writer_page(&s, 0, &run, &incarnation, 0));
+    sl_schema_entry schema = made_schema_page(&s, 0, 1, 16, 0);
+    for (uint32_t i = 0; i < CHUNKS; i++) {
+        sl_chunk_entry chunk = made_chunk_page(&s, 0, 0, 1, 1, 1 + i, 0);
+        made_chunk_entry(&s, &chunk);
+    }
+    sl_group_entry group = made_group(0, 0, 0, CHUNKS, CHUNKS, 1);
+    entry.group_count = entry.range_count = 1;
+    made_writer_entry(&s, &entry);
+    made_schema_entry(&s, &schema);
+    made_group_entry(&s, &group);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1 + CHUNKS});
+    made_segment_end(&s);
+    steplog_store *store;
+    steplog_reader *reader = open_reader(path, &store);
+    steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ARRIVAL_ORDER};
+    kit_rows rows = kit_read(reader, &run, "*", &view);
+    cr_expect_eq(rows.row_count, CHUNKS);
+    kit_rows_free(&rows);
+    size_t damage = steplog_reader_damage_count(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    return damage;
+}
+
+Test(made_segments, a_packed_page_of_a_long_table_of_chunks_is_damage)
+{
+    cr_expect_eq(read_long_chunk_table(0), 1, "it has no nodes");
+    cr_expect_eq(read_long_chunk_table(1), 2);
+}

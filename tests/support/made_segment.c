@@ -37,14 +37,17 @@ made_segment made_segment_begin(const char *store, uint64_t number)
     return s;
 }
 
-uint64_t made_page(made_segment *s, unsigned kind, uint32_t index, const void *content, size_t bytes)
+static uint64_t put_page(made_segment *s, unsigned kind, uint32_t index, const void *content, size_t bytes, int pack)
 {
     uint64_t at = s->file.bytes;
-    int is_table = kind >= SL_PAGE_WRITER_TABLE && kind <= SL_PAGE_NODE_STATS_TABLE, pack = SL_PACK_NEVER;
-    if (kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS || kind == SL_PAGE_BLOB) pack = SL_PACK_FAST;
-    if (is_table && s->packs_tables) pack = SL_PACK_SMALL;
     sl_page_encode(&s->file, kind, index, content, bytes, pack, sl_file_key(&s->id), at);
     return at;
+}
+
+uint64_t made_page(made_segment *s, unsigned kind, uint32_t index, const void *content, size_t bytes)
+{
+    int may_compress = kind == SL_PAGE_WRITER || kind == SL_PAGE_SCHEMA || kind == SL_PAGE_FACTS || kind == SL_PAGE_BLOB;
+    return put_page(s, kind, index, content, bytes, may_compress ? SL_PACK_FAST : SL_PACK_NEVER);
 }
 
 uint64_t made_writer_page(made_segment *s, uint32_t index, const steplog_id *run, const steplog_id *incarnation,
@@ -215,8 +218,9 @@ void made_segment_end(made_segment *s)
         trailer.tables[table].offset = s->file.bytes;
         trailer.tables[table].entry_count = count;
         for (uint64_t i = 0; i < count; i += most)
-            made_page(s, sl_table_page_kind[table], (uint32_t)(i / most), s->tables[table].data + i * entry_bytes,
-                      (count - i < most ? count - i : most) * entry_bytes);
+            put_page(s, sl_table_page_kind[table], (uint32_t)(i / most), s->tables[table].data + i * entry_bytes,
+                     (count - i < most ? count - i : most) * entry_bytes,
+                     s->packs_tables && count - i <= most ? SL_PACK_SMALL : SL_PACK_NEVER);
         for (uint64_t i = 0; table == SL_TABLE_GROUPS && i < count; i++) {
             sl_group_entry group;
             sl_group_entry_decode(s->tables[table].data + i * entry_bytes, &group);

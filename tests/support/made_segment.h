@@ -13,7 +13,7 @@ typedef struct made_segment {
     sl_buffer tables[SL_TABLE_COUNT]; /* entries, encoded */
     sl_buffer facts;                  /* content of the FACTS page to come */
     uint64_t file_bytes;              /* not 0: the file is cut, or made longer by a hole, in the end */
-    int packs_tables;                 /* their pages are compressed, those of long tables too */
+    int packs_tables;                 /* the last page of each is compressed, of long ones too */
 } made_segment;
 
 steplog_id made_id(uint64_t number);
