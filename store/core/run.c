@@ -334,13 +334,8 @@ steplog_status steplog_writer_close(steplog_writer *w, int exit_code, steplog_er
     steplog_error seal_why = {0};
     steplog_status sealed = sl_writer_seal(w, 1, &seal_why);
     SL_KILL_POINT("close.sealed");
-    if (sealed < 0) { /* the logs stay as they are: at least let them be durable */
-        uint64_t sequence;
-        for (sl_row_log *log = w->sealing_taken; log; log = log->next)
-            if (!atomic_load(&log->is_frozen)) sl_row_log_sync(log, s->log_dir, &sequence, NULL);
-    } else {
-        s->sealed_count++;
-    }
+    if (sealed < 0) sl_writer_sync_logs(w, NULL); /* the logs stay as they are: at least let them be durable */
+    else s->sealed_count++;
     pthread_mutex_unlock(&s->work_lock);
     sl_writer_free(w);
     if (status >= 0 && sealed < 0) {
