@@ -24,18 +24,23 @@ static void place(sl_hash_slot *slots, size_t capacity, uint64_t hash, uint32_t 
     slots[at] = (sl_hash_slot){hash, index, 1};
 }
 
+int sl_hash_map_reserve(sl_hash_map *map)
+{
+    if ((map->count + 1) * 4 <= map->capacity * 3) return 1;
+    size_t capacity = map->capacity ? map->capacity * 2 : 16;
+    sl_hash_slot *slots = sl_alloc_zero(capacity, sizeof *slots);
+    if (!slots) return 0;
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->slots[i].is_used) place(slots, capacity, map->slots[i].hash, map->slots[i].index);
+    sl_free(map->slots);
+    map->slots = slots;
+    map->capacity = capacity;
+    return 1;
+}
+
 int sl_hash_map_add(sl_hash_map *map, uint64_t hash, uint32_t index)
 {
-    if ((map->count + 1) * 4 > map->capacity * 3) {
-        size_t capacity = map->capacity ? map->capacity * 2 : 16;
-        sl_hash_slot *slots = sl_alloc_zero(capacity, sizeof *slots);
-        if (!slots) return 0;
-        for (size_t i = 0; i < map->capacity; i++)
-            if (map->slots[i].is_used) place(slots, capacity, map->slots[i].hash, map->slots[i].index);
-        sl_free(map->slots);
-        map->slots = slots;
-        map->capacity = capacity;
-    }
+    if (!sl_hash_map_reserve(map)) return 0;
     place(map->slots, map->capacity, hash, index);
     map->count++;
     return 1;

@@ -20,6 +20,8 @@ typedef struct sl_hash_map {
 int sl_hash_map_find(const sl_hash_map *map, uint64_t hash, size_t *probe, uint32_t *index);
 /* 1, or 0 when out of memory. Does not look for doubles. */
 int sl_hash_map_add(sl_hash_map *map, uint64_t hash, uint32_t index);
+/* 1: the next add does not fail; 0 when out of memory. */
+int sl_hash_map_reserve(sl_hash_map *map);
 void sl_hash_map_clear(sl_hash_map *map); /* forgets all, keeps memory */
 void sl_hash_map_free(sl_hash_map *map);
 

@@ -16,19 +16,19 @@ int sl_schema_table_find_metric(const sl_schema_table *table, const char *name, 
     return 0;
 }
 
-int sl_schema_table_add_metric(sl_schema_table *table, const char *name, uint32_t bytes, uint32_t *index)
+char *sl_schema_table_prepare_metric(sl_schema_table *table, const char *name, uint32_t bytes)
 {
-    char *copy = sl_copy_bytes(name, bytes);
-    if (!copy) return 0;
-    *index = (uint32_t)table->metrics.count;
-    if (!SL_VEC_RESERVE(&table->metrics, table->metrics.count + 1) ||
-        !sl_hash_map_add(&table->by_name, sl_hash(name, bytes), *index)) {
-        sl_free(copy);
-        return 0;
-    }
-    table->metrics.items[table->metrics.count++] = (sl_metric_entry){copy, bytes};
+    if (!SL_VEC_RESERVE(&table->metrics, table->metrics.count + 1) || !sl_hash_map_reserve(&table->by_name)) return NULL;
+    return sl_copy_bytes(name, bytes);
+}
+
+uint32_t sl_schema_table_add_metric(sl_schema_table *table, char *take_name, uint32_t bytes)
+{
+    uint32_t index = (uint32_t)table->metrics.count++;
+    sl_hash_map_add(&table->by_name, sl_hash(take_name, bytes), index);
+    table->metrics.items[index] = (sl_metric_entry){take_name, bytes};
     table->names_bytes += bytes + 64;
-    return 1;
+    return index;
 }
 
 int sl_schema_table_find_schema(const sl_schema_table *table, const uint32_t *metrics, uint32_t count, uint32_t *index)
@@ -42,19 +42,19 @@ int sl_schema_table_find_schema(const sl_schema_table *table, const uint32_t *me
     return 0;
 }
 
-int sl_schema_table_add_schema(sl_schema_table *table, const uint32_t *metrics, uint32_t count, uint32_t *index)
+uint32_t *sl_schema_table_prepare_schema(sl_schema_table *table, const uint32_t *metrics, uint32_t count)
 {
-    uint32_t *copy = sl_copy_bytes(metrics, count * sizeof *metrics);
-    if (!copy) return 0;
-    *index = (uint32_t)table->schemas.count;
-    if (!SL_VEC_RESERVE(&table->schemas, table->schemas.count + 1) ||
-        !sl_hash_map_add(&table->by_list, hash_list(metrics, count), *index)) {
-        sl_free(copy);
-        return 0;
-    }
-    table->schemas.items[table->schemas.count++] = (sl_schema_list){copy, count};
+    if (!SL_VEC_RESERVE(&table->schemas, table->schemas.count + 1) || !sl_hash_map_reserve(&table->by_list)) return NULL;
+    return sl_copy_bytes(metrics, count * sizeof *metrics);
+}
+
+uint32_t sl_schema_table_add_schema(sl_schema_table *table, uint32_t *take_metrics, uint32_t count)
+{
+    uint32_t index = (uint32_t)table->schemas.count++;
+    sl_hash_map_add(&table->by_list, hash_list(take_metrics, count), index);
+    table->schemas.items[index] = (sl_schema_list){take_metrics, count};
     table->names_bytes += 4 * (uint64_t)count + 64;
-    return 1;
+    return index;
 }
 
 int sl_schema_table_is_list_good(sl_schema_table *table, const uint32_t *metrics, uint32_t count)

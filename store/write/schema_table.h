@@ -27,11 +27,15 @@ typedef struct sl_schema_table {
 
 /* 1 and *index when known. */
 int sl_schema_table_find_metric(const sl_schema_table *table, const char *name, uint32_t bytes, uint32_t *index);
-/* Adds a metric that is not known yet: 1, or 0 when out of memory. */
-int sl_schema_table_add_metric(sl_schema_table *table, const char *name, uint32_t bytes, uint32_t *index);
+/* A metric that is not known yet is added in two steps, and its record is written in between: the first takes all
+ * memory that the second needs. NULL when out of memory; else a copy of the name, for add_metric(), or to be freed. */
+char *sl_schema_table_prepare_metric(sl_schema_table *table, const char *name, uint32_t bytes);
+uint32_t sl_schema_table_add_metric(sl_schema_table *table, char *take_name, uint32_t bytes); /* gives its index */
 
 int sl_schema_table_find_schema(const sl_schema_table *table, const uint32_t *metrics, uint32_t count, uint32_t *index);
-int sl_schema_table_add_schema(sl_schema_table *table, const uint32_t *metrics, uint32_t count, uint32_t *index);
+/* As for a metric. */
+uint32_t *sl_schema_table_prepare_schema(sl_schema_table *table, const uint32_t *metrics, uint32_t count);
+uint32_t sl_schema_table_add_schema(sl_schema_table *table, uint32_t *take_metrics, uint32_t count);
 /* 1 when no metric is in the list twice and all exist; 0 otherwise; -1 when out of memory. */
 int sl_schema_table_is_list_good(sl_schema_table *table, const uint32_t *metrics, uint32_t count);
 

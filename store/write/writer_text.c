@@ -164,12 +164,17 @@ steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t
     if (w->table.metrics.count >= STEPLOG_WRITER_METRICS_MAX)
         return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u metrics already", STEPLOG_WRITER_METRICS_MAX);
     uint32_t index = (uint32_t)w->table.metrics.count;
+    char *copy = sl_schema_table_prepare_metric(&w->table, name, (uint32_t)bytes);
+    if (!copy) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a metric");
     /* First the record, then the table: a rotation on the way would otherwise restate it before its record. */
-    SL_TRY(sl_writer_append_text(w, SL_RECORD_NAME, index, name, bytes, NULL, 0, err));
+    steplog_status status = sl_writer_append_text(w, SL_RECORD_NAME, index, name, bytes, NULL, 0, err);
+    if (status < 0) {
+        sl_free(copy);
+        return status;
+    }
     SL_KILL_POINT("text.name_recorded");
-    if (sl_schema_table_add_metric(&w->table, name, (uint32_t)bytes, &out->index)) return STEPLOG_OK;
-    w->state = SL_WRITER_FAILED; /* the index is taken in the log but not here */
-    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a metric");
+    out->index = sl_schema_table_add_metric(&w->table, copy, (uint32_t)bytes);
+    return STEPLOG_OK;
 }
 
 steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *metrics, size_t count,
@@ -194,18 +199,21 @@ steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *me
                        (unsigned long long)names_bytes, SL_SCHEMA_CONTENT_BYTES_MAX);
     if (w->table.schemas.count >= STEPLOG_WRITER_SCHEMAS_MAX)
         return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u schemas already", STEPLOG_WRITER_SCHEMAS_MAX);
+    uint32_t *copy = sl_schema_table_prepare_schema(&w->table, list, (uint32_t)count);
     sl_buffer body = {0};
     for (size_t i = 0; i < count; i++) sl_buffer_u32(&body, list[i]);
-    steplog_status status = body.is_out_of_memory
+    steplog_status status = !copy || body.is_out_of_memory
                                 ? sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema")
                                 : sl_writer_append_text(w, SL_RECORD_SCHEMA, (uint32_t)w->table.schemas.count,
                                                         body.data, body.bytes, NULL, 0, err);
     sl_buffer_free(&body);
-    if (status < 0) return status;
+    if (status < 0) {
+        sl_free(copy);
+        return status;
+    }
     SL_KILL_POINT("text.schema_recorded");
-    if (sl_schema_table_add_schema(&w->table, list, (uint32_t)count, &out->index)) return STEPLOG_OK;
-    w->state = SL_WRITER_FAILED;
-    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a schema");
+    out->index = sl_schema_table_add_schema(&w->table, copy, (uint32_t)count);
+    return STEPLOG_OK;
 }
 
 /* ---- facts and blobs ---- */
