@@ -91,3 +91,20 @@ IN_BOTH_MODES(no_memory, for_a_schema_leaves_its_number_to_the_next)
     static const char *const metrics[] = {"a", "c"};
     fail_each_allocation(flags, name_schemas, metrics, 2);
 }
+
+static int log_names(steplog_writer *writer, uint64_t at)
+{
+    test_memory_fail(at, 0);
+    steplog_status status = steplog_writer_log(writer, 0, (steplog_named[]){{"a", 0}, {"b", 100}}, 2);
+    test_memory_fail(0, 0);
+    cr_assert(status == STEPLOG_OK || status == STEPLOG_NOMEM);
+    for (int64_t step = status == STEPLOG_OK; step < ROWS; step++)
+        OK(steplog_writer_log(writer, step, (steplog_named[]){{"a", (double)step}, {"b", 100 + (double)step}}, 2));
+    return status == STEPLOG_OK;
+}
+
+IN_BOTH_MODES(no_memory, for_a_row_by_name_leaves_nothing_behind)
+{
+    static const char *const metrics[] = {"a", "b"};
+    fail_each_allocation(flags, log_names, metrics, 2);
+}
