@@ -221,6 +221,7 @@ static void begin_gap(steplog_writer *w)
 steplog_status sl_writer_refuse(steplog_writer *w, uint64_t points, int64_t step, int64_t time_ns)
 {
     if (points == 0) return STEPLOG_FULL; /* a name or a fact: its caller knows */
+    if (w->moving_lost) return STEPLOG_FULL; /* the next number is a moved record's, which stays where it is */
     if (w->state == SL_WRITER_OPEN && w->unrecorded.counter == 0 && active_log(w)) begin_gap(w);
     w->refused_count += points;
     if (w->state == SL_WRITER_GAP)

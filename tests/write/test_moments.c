@@ -284,6 +284,57 @@ IN_BOTH_MODES(moments, what_a_full_disk_refused_moves_with_a_log_that_failed)
     end_machine();
 }
 
+static int move_count;
+
+/* While rows are moved out of a log that failed to sync the new log fails to sync too, and the disk is full. */
+static int64_t fail_and_fill_while_moving(int fd, const void *data, size_t bytes, uint64_t at)
+{
+    int64_t written = under->pwrite(fd, data, bytes, at);
+    if (!writer || !writer->moving_lost || fd != atomic_load(&writer->log)->fd || ++move_count != 10) return written;
+    sim_fault fault = {.kinds = SIM_SYNC, .at = 1, .os_errno = EIO};
+    sim_set_faults(machine, &fault, 1);
+    GIVES(IO, sl_writer_sync_logs(writer, &kit_error));
+    sim_set_faults(machine, NULL, 0);
+    sim_set_budget(machine, sim_used_bytes(machine), 4096);
+    return written;
+}
+
+/* What is moved then has its number, and stays where it was: the gap of what is refused takes none. */
+static void refuse_while_moving(int is_rows)
+{
+    enum { ROWS = 20 };
+    begin_machine();
+    hooked.pwrite = fail_and_fill_while_moving;
+    sl_os = &hooked;
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
+    writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    steplog_metric metric = kit_metric(writer, "m0");
+    for (int64_t step = 0; step < ROWS; step++)
+        OK(is_rows ? append(schema, step) : steplog_writer_point(writer, metric, step, 1000 + step, 1));
+    sim_fault fault = {.kinds = SIM_SYNC, .at = 1, .os_errno = EIO};
+    sim_set_failed_sync(machine, SIM_SYNC_CLEAN_NEW);
+    sim_set_faults(machine, &fault, 1);
+    GIVES(IO, sl_writer_sync_logs(writer, &kit_error));
+    sim_set_faults(machine, NULL, 0);
+    GIVES(FULL, append(schema, ROWS));
+    cr_assert_geq(move_count, 10);
+    cr_assert_eq(kit_stats(writer).refused_count, COLUMNS, "%d points were refused", (int)kit_stats(writer).refused_count);
+    GIVES(FAILED, append(schema, ROWS));
+    cr_assert_eq(rows_after(&run, "m0"), ROWS);
+    sim_set_budget(machine, UINT64_MAX, 4096);
+    GIVES(FAILED, steplog_writer_close(writer, 0, &kit_error));
+    kit_store_close(store);
+    cr_assert_eq(rows_after(&run, "m0"), ROWS);
+    kit_verify("store");
+    end_machine();
+}
+
+Test(moments, a_refusal_while_rows_are_moved_takes_no_number) { refuse_while_moving(1); }
+
+Test(moments, a_refusal_while_points_are_moved_takes_no_number) { refuse_while_moving(0); }
+
 /* ---- in the middle of a record ---- */
 
 static int part_count;
