@@ -58,6 +58,8 @@ typedef struct steplog_named {
 #define STEPLOG_ROW_METRICS_MAX 4096u              /* metrics in one schema */
 #define STEPLOG_WRITER_METRICS_MAX 1048576u        /* metrics of one writer */
 #define STEPLOG_WRITER_SCHEMAS_MAX 65536u          /* schemas of one writer */
+#define STEPLOG_WRITER_NAMES_BYTES_MAX 1610612736u /* names of one writer, and 4 bytes for each metric of each schema;
+                                                      each name and schema counts for 64 bytes more */
 #define STEPLOG_LABELS_MAX 64u                     /* labels of one writer */
 #define STEPLOG_LABELS_BYTES_MAX 524288u           /* their keys and values together */
 

@@ -26,7 +26,8 @@
 #define SL_LOG_COPY_OFFSET 2560u   /* the fixed part once more */
 #define SL_LOG_UNUSED_OFFSET 3072u /* zeros up to SL_LOG_HEADER_BYTES */
 #define SL_LOG_BYTES_MIN 65536u
-#define SL_LOG_BYTES_MAX (1u << 30)
+#define SL_LOG_BYTES_MAX (1u << 30)          /* that a user may ask for */
+#define SL_LOG_CAPACITY_MAX ((uint64_t)1 << 32) /* of a log that restates many names, or holds what was moved */
 #define SL_LOG_RESERVE_BYTES 512u /* at the end of a log, for a gap record and an end record */
 
 /* log records */

@@ -72,7 +72,7 @@ steplog_status sl_log_header_decode(const uint8_t *in, const char *name, sl_log_
     out->inode = sl_load64(in + 152);
     if (out->version == 0 || out->first_sequence == 0 || out->first_sequence > INT64_MAX || out->attempt == 0 ||
         out->ordinal == 0 || (out->mode != SL_LOG_MODE_MAPPED && out->mode != SL_LOG_MODE_PWRITE) ||
-        out->capacity_bytes < SL_LOG_BYTES_MIN || out->capacity_bytes > 4ull * SL_LOG_BYTES_MAX ||
+        out->capacity_bytes < SL_LOG_BYTES_MIN || out->capacity_bytes > SL_LOG_CAPACITY_MAX ||
         !sl_is_zero(in + 132, 4) || !sl_is_zero(in + 160, SL_LOG_FIXED_BYTES - 8 - 160))
         return sl_fail(err, STEPLOG_CORRUPT, 96, "'%s' breaks a rule of the log header", name);
     return STEPLOG_OK;

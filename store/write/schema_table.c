@@ -18,7 +18,8 @@ int sl_schema_table_find_metric(const sl_schema_table *table, const char *name, 
 
 char *sl_schema_table_prepare_metric(sl_schema_table *table, const char *name, uint32_t bytes)
 {
-    if (!SL_VEC_RESERVE(&table->metrics, table->metrics.count + 1) || !sl_hash_map_reserve(&table->by_name)) return NULL;
+    if (!SL_VEC_RESERVE(&table->metrics, table->metrics.count + 1)) return NULL;
+    if (!sl_hash_map_reserve(&table->by_name)) return NULL;
     return sl_copy_bytes(name, bytes);
 }
 
@@ -27,7 +28,7 @@ uint32_t sl_schema_table_add_metric(sl_schema_table *table, char *take_name, uin
     uint32_t index = (uint32_t)table->metrics.count++;
     sl_hash_map_add(&table->by_name, sl_hash(take_name, bytes), index);
     table->metrics.items[index] = (sl_metric_entry){take_name, bytes};
-    table->names_bytes += bytes + 64;
+    table->names_bytes += sl_schema_table_metric_bytes(bytes);
     return index;
 }
 
@@ -44,7 +45,8 @@ int sl_schema_table_find_schema(const sl_schema_table *table, const uint32_t *me
 
 uint32_t *sl_schema_table_prepare_schema(sl_schema_table *table, const uint32_t *metrics, uint32_t count)
 {
-    if (!SL_VEC_RESERVE(&table->schemas, table->schemas.count + 1) || !sl_hash_map_reserve(&table->by_list)) return NULL;
+    if (!SL_VEC_RESERVE(&table->schemas, table->schemas.count + 1)) return NULL;
+    if (!sl_hash_map_reserve(&table->by_list)) return NULL;
     return sl_copy_bytes(metrics, count * sizeof *metrics);
 }
 
@@ -53,7 +55,7 @@ uint32_t sl_schema_table_add_schema(sl_schema_table *table, uint32_t *take_metri
     uint32_t index = (uint32_t)table->schemas.count++;
     sl_hash_map_add(&table->by_list, hash_list(take_metrics, count), index);
     table->schemas.items[index] = (sl_schema_list){take_metrics, count};
-    table->names_bytes += 4 * (uint64_t)count + 64;
+    table->names_bytes += sl_schema_table_list_bytes(count);
     return index;
 }
 

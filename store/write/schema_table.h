@@ -20,10 +20,14 @@ typedef struct sl_schema_table {
     SL_VEC(sl_metric_entry) metrics;
     SL_VEC(sl_schema_list) schemas;
     sl_hash_map by_name, by_list;
-    uint64_t names_bytes; /* of all names and lists: what restating costs */
+    uint64_t names_bytes; /* of all names and lists: at least what restating costs, but for what is cut into parts */
     uint64_t *seen;       /* scratch for finding doubles: one bit for each metric */
     size_t seen_words;
 } sl_schema_table;
+
+/* What one more adds to names_bytes. */
+static inline uint64_t sl_schema_table_metric_bytes(uint32_t bytes) { return (uint64_t)bytes + 64; }
+static inline uint64_t sl_schema_table_list_bytes(uint32_t count) { return 4 * (uint64_t)count + 64; }
 
 /* 1 and *index when known. */
 int sl_schema_table_find_metric(const sl_schema_table *table, const char *name, uint32_t bytes, uint32_t *index);

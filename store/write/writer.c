@@ -102,12 +102,16 @@ static steplog_status restate(steplog_writer *w, steplog_error *err)
     return STEPLOG_OK;
 }
 
-/* How large a log has to be to restate everything and then hold bytes more. */
+/* How large a log has to be to restate everything and then hold bytes more, or what becomes of that many when they
+ * are moved: a continuation of 24 bytes is a point of 40 then. What is too much for one log goes on in the next. */
 static uint64_t log_bytes_for(const steplog_writer *w, uint64_t bytes)
 {
+    static_assert(2 * ((uint64_t)STEPLOG_WRITER_NAMES_BYTES_MAX + STEPLOG_BLOB_BYTES_MAX + (4u << 20)) <
+                      SL_LOG_CAPACITY_MAX, "a log has room for the largest text behind all that it restates");
     uint64_t least = SL_LOG_HEADER_BYTES + SL_LOG_RESERVE_BYTES +
                      2 * (w->table.names_bytes + w->description_bytes.bytes) + 2 * bytes + 131072;
-    return least > w->wanted_log_bytes ? least : w->wanted_log_bytes;
+    if (least < w->wanted_log_bytes) least = w->wanted_log_bytes;
+    return least < SL_LOG_CAPACITY_MAX ? least : SL_LOG_CAPACITY_MAX;
 }
 
 /* Gives a log that is ready to be activated: the spare when it is large enough, else a new one. */
@@ -262,13 +266,14 @@ static steplog_status copy_text(steplog_writer *w, const sl_row_log *old, const 
 
 /* Copies the records above the durable mark of a frozen log into the fresh active one, each checked again. What
  * fails is declared a gap. */
-static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end_bytes, sl_ranges *lost)
+static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, sl_ranges *lost)
 {
     sl_log_walk walk;
     sl_log_item item;
     sl_log_dictionary dictionary = {0};
     steplog_status status = STEPLOG_OK;
     uint64_t end = w->next_sequence, first = old->mark.sequence + 1;
+    const uint64_t tail = atomic_load_explicit(&old->tail, memory_order_relaxed);
     sl_log_walk_init(&walk, sl_row_log_read, old, old->file_key, old->capacity_bytes, old->header.first_sequence,
                      old->capacity_bytes, &dictionary);
     w->next_sequence = first;
@@ -286,7 +291,7 @@ static steplog_status copy_tail(steplog_writer *w, sl_row_log *old, uint64_t end
         if (item.sequence > w->next_sequence) {
             /* Numbers are never used again and never jump within a log: go on in one more. */
             SL_TRY_DONE(add_lost(w, lost, item.sequence));
-            SL_TRY_DONE(rotate(w, end_bytes, item.sequence, NULL, &w->error));
+            SL_TRY_DONE(rotate(w, tail - at, item.sequence, NULL, &w->error));
             w->next_sequence = item.sequence;
         }
         if (item.kind == SL_ITEM_TEXT) {
@@ -317,10 +322,10 @@ static steplog_status move_from_frozen(steplog_writer *w)
     sl_ranges lost = {0};
     const int is_nested = w->moving_lost != NULL; /* the log that is moved to failed, too: the outer move goes on after this */
     uint64_t bytes = atomic_load_explicit(&old->tail, memory_order_relaxed) - old->mark.offset;
-    SL_TRY(rotate(w, 2 * bytes, old->mark.sequence + 1, &old, &w->error));
+    SL_TRY(rotate(w, bytes, old->mark.sequence + 1, &old, &w->error));
     SL_KILL_POINT("frozen.rotated");
     if (!is_nested) w->moving_lost = &lost;
-    steplog_status status = copy_tail(w, old, 2 * bytes, w->moving_lost);
+    steplog_status status = copy_tail(w, old, w->moving_lost);
     if (!is_nested) w->moving_lost = NULL;
     SL_KILL_POINT("frozen.copied");
     atomic_store_explicit(&old->is_moved, status >= 0, memory_order_release);

@@ -142,6 +142,14 @@ steplog_status sl_writer_append_fact(steplog_writer *w, sl_fact *fact, steplog_e
 
 /* ---- names and schemas ---- */
 
+/* Every log begins with them, and is no larger than its header may say. */
+static steplog_status check_names_bytes(const steplog_writer *w, uint64_t more, steplog_error *err)
+{
+    if (w->table.names_bytes + more <= STEPLOG_WRITER_NAMES_BYTES_MAX) return STEPLOG_OK;
+    return sl_fail(err, STEPLOG_LIMIT, -1, "the writer's names have %llu bytes already: expected at most %u",
+                   (unsigned long long)w->table.names_bytes, STEPLOG_WRITER_NAMES_BYTES_MAX);
+}
+
 static steplog_status check_text(const char *what, const char *text, size_t bytes, size_t least, size_t most,
                                  steplog_error *err)
 {
@@ -163,6 +171,7 @@ steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t
     if (sl_schema_table_find_metric(&w->table, name, (uint32_t)bytes, &out->index)) return STEPLOG_OK;
     if (w->table.metrics.count >= STEPLOG_WRITER_METRICS_MAX)
         return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u metrics already", STEPLOG_WRITER_METRICS_MAX);
+    SL_TRY(check_names_bytes(w, sl_schema_table_metric_bytes((uint32_t)bytes), err));
     uint32_t index = (uint32_t)w->table.metrics.count;
     char *copy = sl_schema_table_prepare_metric(&w->table, name, (uint32_t)bytes);
     if (!copy) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a metric");
@@ -199,6 +208,7 @@ steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *me
                        (unsigned long long)names_bytes, SL_SCHEMA_CONTENT_BYTES_MAX);
     if (w->table.schemas.count >= STEPLOG_WRITER_SCHEMAS_MAX)
         return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u schemas already", STEPLOG_WRITER_SCHEMAS_MAX);
+    SL_TRY(check_names_bytes(w, sl_schema_table_list_bytes((uint32_t)count), err));
     uint32_t *copy = sl_schema_table_prepare_schema(&w->table, list, (uint32_t)count);
     sl_buffer body = {0};
     for (size_t i = 0; i < count; i++) sl_buffer_u32(&body, list[i]);
