@@ -248,7 +248,7 @@ static steplog_status seal_once(const sl_write_context *context, const sl_seal_s
         SL_KILL_POINT("seal.next_log");
         SL_TRY_DONE(seal_source(&s, &sources[i], out, &has_begun, err));
     }
-    if (!has_begun || s.held.count == 0) goto done;
+    if (!has_begun || s.held.count + s.parts.count == 0) goto done;
     /* What a text that was not completed took is nothing that was lost. */
     if (!sl_ranges_subtract(&s.parts, &s.held)) {
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to seal a log");
