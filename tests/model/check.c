@@ -162,13 +162,16 @@ read_row *read_view(steplog_reader *reader, const steplog_id *run, const steplog
     return rows;
 }
 
+/* No given time is one: the machine's clock begins years after them. */
+static int is_clock_time(int64_t time_ns) { return time_ns > GIVEN_TIME_NS_MAX; }
+
 int row_is(const oracle *o, const read_row *row, const record *r, uint8_t mask)
 {
     const model_writer *w = &o->writers[r->writer];
     if (row->step != r->step || row->present != (uint16_t)(mask << (group_of(w) * METRICS)) ||
         row->attempt != w->attempt)
         return 0;
-    if (r->time_ns != STEPLOG_TIME_NOW && r->time_ns != row->time_ns) return 0;
+    if (r->time_ns == STEPLOG_TIME_NOW ? !is_clock_time(row->time_ns) : r->time_ns != row->time_ns) return 0;
     for (unsigned m = 0; m < METRICS; m++)
         if (mask >> m & 1 && row->bits[group_of(w) * METRICS + m] != kit_bits(value_of(r->v, m))) return 0;
     return 1;

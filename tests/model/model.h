@@ -32,6 +32,8 @@
 
 /* ---- operations ---- */
 
+#define GIVEN_TIME_NS_MAX 1700000000000000000ll /* given times are no later; the machine's clock always is */
+
 #define MODEL_OPS(X)                                                                                             \
     X(open)                                                                                                      \
     X(row)                                                                                                       \
@@ -106,7 +108,7 @@ typedef struct record {
     int run, writer;        /* writer -1: recorded without one */
     uint32_t attempt;       /* REWIND: the new one, 0: not known; FORK: of the parent */
     int64_t step, step_end; /* REMOVAL: the range */
-    int64_t time_ns;        /* STEPLOG_TIME_NOW: any; REMOVAL: when */
+    int64_t time_ns;        /* STEPLOG_TIME_NOW: any of the clock; REMOVAL: when */
     uint32_t v;             /* which values, content or text */
     uint32_t key;
     uint32_t bytes;

@@ -8,7 +8,7 @@
 
 static int64_t time_of(uint32_t x)
 {
-    return x % 3 == 0 ? STEPLOG_TIME_NOW : x % 3 == 1 ? STEPLOG_TIME_NONE : 1600000000000000000ll + x;
+    return x % 3 == 0 ? STEPLOG_TIME_NOW : x % 3 == 1 ? STEPLOG_TIME_NONE : GIVEN_TIME_NS_MAX - x;
 }
 
 static model_writer *writer_at(player *p, uint32_t slot, int *w)
