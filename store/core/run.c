@@ -475,6 +475,7 @@ steplog_status steplog_run_rewind(steplog_store *s, const steplog_id *id, int64_
     if (status >= 0) {
         rewind.parent_attempt = run->attempt;
         rewind.attempt = sl_run_largest_attempt_number(r, run) + 1;
+        if (rewind.attempt == 0) status = sl_fail(err, STEPLOG_LIMIT, -1, "attempt %u is the last of a run", UINT32_MAX);
     }
     sl_store_facts_done(s);
     if (status >= 0) status = sl_store_record(s, id, rewind.attempt, &rewind, 1, err);
