@@ -236,6 +236,7 @@ static int is_same_names(const sl_names_list *list, const steplog_named *named, 
 static steplog_status remember_names(steplog_writer *w, const steplog_named *named, size_t count, uint64_t hash,
                                      steplog_schema *out)
 {
+    SL_TRY(sl_writer_check_names(w, named, count, &w->error)); /* so that none is recorded when a later one is refused */
     steplog_metric *metrics = sl_alloc(count * sizeof *metrics);
     steplog_status status = STEPLOG_OK;
     sl_buffer names = {0};

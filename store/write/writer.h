@@ -113,6 +113,10 @@ steplog_status sl_writer_put(steplog_writer *writer, sl_row_log *log, uint64_t a
 steplog_status sl_writer_append_text(steplog_writer *writer, unsigned kind, uint32_t index, const void *first,
                                      size_t first_bytes, const void *second, size_t second_bytes, steplog_error *err);
 
+/* Whether a list of names passes no limit, and each is good: OK, LIMIT, MISUSE. */
+steplog_status sl_writer_check_names(const steplog_writer *writer, const steplog_named *named, size_t count,
+                                     steplog_error *err);
+
 /* Copies the record at offset of another log of this writer, under the next number. */
 steplog_status sl_writer_append_raw(steplog_writer *writer, sl_row_log *from, uint64_t offset, uint32_t bytes);
 

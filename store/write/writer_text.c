@@ -163,14 +163,49 @@ static steplog_status check_text(const char *what, const char *text, size_t byte
     return STEPLOG_OK;
 }
 
+static steplog_status check_list_bytes(uint64_t bytes, steplog_error *err)
+{
+    if (bytes + 4 <= SL_SCHEMA_CONTENT_BYTES_MAX) return STEPLOG_OK;
+    return sl_fail(err, STEPLOG_LIMIT, -1, "the names of one schema have %llu bytes: expected at most %u",
+                   (unsigned long long)bytes, SL_SCHEMA_CONTENT_BYTES_MAX);
+}
+
+static steplog_status check_counts(size_t metrics, size_t schemas, steplog_error *err)
+{
+    if (metrics > STEPLOG_WRITER_METRICS_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a writer has at most %u metrics", STEPLOG_WRITER_METRICS_MAX);
+    if (schemas > STEPLOG_WRITER_SCHEMAS_MAX)
+        return sl_fail(err, STEPLOG_LIMIT, -1, "a writer has at most %u schemas", STEPLOG_WRITER_SCHEMAS_MAX);
+    return STEPLOG_OK;
+}
+
+steplog_status sl_writer_check_names(const steplog_writer *w, const steplog_named *named, size_t count,
+                                     steplog_error *err)
+{
+    uint64_t list_bytes = 0, more = sl_schema_table_list_bytes((uint32_t)count);
+    size_t new_count = 0;
+    uint32_t index;
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = strlen(named[i].name);
+        SL_TRY(check_text("metric name", named[i].name, bytes, 1, STEPLOG_NAME_BYTES_MAX, err));
+        list_bytes += bytes + 4;
+        if (sl_schema_table_find_metric(&w->table, named[i].name, (uint32_t)bytes, &index)) continue;
+        new_count++;
+        more += sl_schema_table_metric_bytes((uint32_t)bytes);
+    }
+    SL_TRY(check_list_bytes(list_bytes, err));
+    if (new_count == 0) return STEPLOG_OK; /* the list may be known */
+    SL_TRY(check_counts(w->table.metrics.count + new_count, w->table.schemas.count + 1, err));
+    return check_names_bytes(w, more, err);
+}
+
 steplog_status steplog_writer_metric(steplog_writer *w, const char *name, size_t bytes, steplog_metric *out,
                                      steplog_error *err)
 {
     if (!w || !name || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_writer_metric: an argument is NULL");
     SL_TRY(check_text("metric name", name, bytes, 1, STEPLOG_NAME_BYTES_MAX, err));
     if (sl_schema_table_find_metric(&w->table, name, (uint32_t)bytes, &out->index)) return STEPLOG_OK;
-    if (w->table.metrics.count >= STEPLOG_WRITER_METRICS_MAX)
-        return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u metrics already", STEPLOG_WRITER_METRICS_MAX);
+    SL_TRY(check_counts(w->table.metrics.count + 1, 0, err));
     SL_TRY(check_names_bytes(w, sl_schema_table_metric_bytes((uint32_t)bytes), err));
     uint32_t index = (uint32_t)w->table.metrics.count;
     char *copy = sl_schema_table_prepare_metric(&w->table, name, (uint32_t)bytes);
@@ -203,11 +238,8 @@ steplog_status steplog_writer_schema(steplog_writer *w, const steplog_metric *me
         return sl_fail(err, STEPLOG_MISUSE, -1, "a metric of the schema is there twice, or is not of this writer");
     uint64_t names_bytes = 0;
     for (size_t i = 0; i < count; i++) names_bytes += w->table.metrics.items[list[i]].bytes + 4;
-    if (names_bytes + 4 > SL_SCHEMA_CONTENT_BYTES_MAX)
-        return sl_fail(err, STEPLOG_LIMIT, -1, "the names of one schema have %llu bytes: expected at most %u",
-                       (unsigned long long)names_bytes, SL_SCHEMA_CONTENT_BYTES_MAX);
-    if (w->table.schemas.count >= STEPLOG_WRITER_SCHEMAS_MAX)
-        return sl_fail(err, STEPLOG_LIMIT, -1, "the writer has %u schemas already", STEPLOG_WRITER_SCHEMAS_MAX);
+    SL_TRY(check_list_bytes(names_bytes, err));
+    SL_TRY(check_counts(0, w->table.schemas.count + 1, err));
     SL_TRY(check_names_bytes(w, sl_schema_table_list_bytes((uint32_t)count), err));
     uint32_t *copy = sl_schema_table_prepare_schema(&w->table, list, (uint32_t)count);
     sl_buffer body = {0};

@@ -3,9 +3,12 @@
 
 #include "support/sim_os.h"
 #include "support/store_kit.h"
+#include "write/writer.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static sim *machine;
 static steplog_store *store;
@@ -43,5 +46,46 @@ Test(limits, a_run_at_its_last_attempt_is_not_rewound)
         cr_expect_eq(rows.row_count, left ? 5 : 10);
         kit_rows_free(&rows);
     }
+    end();
+}
+
+/* Names that are too long, or too many, are not recorded one by one before that is found. */
+Test(limits, of_a_row_by_name_record_no_name)
+{
+    enum { BYTES = 1100 };
+    begin();
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    kit_log(writer, "m", 1, 1);
+    steplog_named *named = calloc(STEPLOG_ROW_METRICS_MAX, sizeof *named);
+    char *text = malloc(STEPLOG_ROW_METRICS_MAX * (BYTES + 1)), *much = malloc(STEPLOG_NAME_BYTES_MAX + 2);
+    memset(much, 'm', STEPLOG_NAME_BYTES_MAX + 1);
+    much[STEPLOG_NAME_BYTES_MAX + 1] = 0;
+    for (uint32_t i = 0; i < STEPLOG_ROW_METRICS_MAX; i++) {
+        char *name = text + i * (BYTES + 1);
+        memset(name, 'x', BYTES);
+        name[snprintf(name, BYTES, "%u", i)] = 'x';
+        name[BYTES] = 0;
+        named[i].name = name;
+    }
+    cr_expect_eq(steplog_writer_log(writer, 1, named, STEPLOG_ROW_METRICS_MAX), STEPLOG_LIMIT);
+    cr_expect_eq(writer->table.metrics.count, 1);
+    named[1].name = much;
+    cr_expect_eq(steplog_writer_log(writer, 1, named, 2), STEPLOG_LIMIT);
+    cr_expect_eq(writer->table.metrics.count, 1);
+    named[1].name = "";
+    cr_expect_eq(steplog_writer_log(writer, 1, named, 2), STEPLOG_MISUSE);
+    cr_expect_eq(writer->table.metrics.count, 1);
+    uint64_t bytes = writer->table.names_bytes;
+    writer->table.names_bytes = STEPLOG_WRITER_NAMES_BYTES_MAX - 300; /* as if there were so many */
+    named[0].name = "short", named[1].name = "brief";
+    cr_expect_eq(steplog_writer_log(writer, 1, named, 2), STEPLOG_OK);
+    named[1].name = "other";
+    cr_expect_eq(steplog_writer_log(writer, 1, named, 2), STEPLOG_LIMIT);
+    cr_expect_eq(writer->table.metrics.count, 3);
+    writer->table.names_bytes = bytes + 300;
+    free(text);
+    free(much);
+    free(named);
+    kit_writer_close(writer);
     end();
 }
