@@ -66,10 +66,12 @@ STEPLOG_API steplog_status steplog_store_open(const char *path, const steplog_st
 /* Does a share of the background work: syncs what is due, prepares logs, seals,
  * merges small segments. For stores opened with NO_THREAD; allowed with a thread.
  *
- * budget_ms  stop starting new work after this long; 0 does only what is due now
- *            (sync and log preparation).
+ * budget_ms  stop starting new work after this long; 0 does only what is due now:
+ *            for each writer a sync, its next log, and sealing some of its full logs.
  *
- * Returns OK when nothing is left to do, WAIT when work is left; IO, FULL, NOMEM.
+ * Returns OK; WAIT when the time was too short to seal logs of dead writers or to merge
+ * segments; IO, FULL, NOMEM. After either more full logs of a writer may wait for the
+ * next tick.
  * Threads: any, but not beside an append on a writer of the same store unless the
  * store has a background thread. */
 STEPLOG_API steplog_status steplog_store_tick(steplog_store *store, uint32_t budget_ms, steplog_error *err);

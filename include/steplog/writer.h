@@ -2,7 +2,13 @@
  *
  * A writer is one opening of one run by one thread. Once an append returned OK
  * its points survive any end of the process; a sync (each second by default)
- * makes them survive the end of the machine. */
+ * makes them survive the end of the machine.
+ *
+ * After fork() the writer is the child's, too: its first append there opens logs of
+ * its own, as another incarnation. But a signal handler that interrupted a call with
+ * a writer may only fork a child that ends, by exec or _exit(), before it returns
+ * from the handler: the call that it would go on with stores into a log that is not
+ * mapped there (SIGSEGV). */
 #ifndef STEPLOG_WRITER_H
 #define STEPLOG_WRITER_H
 
