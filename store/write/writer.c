@@ -219,7 +219,8 @@ static void begin_gap(steplog_writer *w)
     atomic_store_explicit(&log->limit, log->capacity_bytes - SL_LOG_RESERVE_BYTES / 2, memory_order_relaxed);
     if (sl_writer_append_fact(w, &gap, NULL) >= 0) w->state = SL_WRITER_GAP;
     SL_KILL_POINT("gap.begun");
-    atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
+    /* A sync that failed meanwhile had the log moved: it may be sealed by now, and freed. */
+    if (active_log(w) == log) atomic_store_explicit(&log->limit, 0, memory_order_relaxed);
 }
 
 steplog_status sl_writer_refuse(steplog_writer *w, uint64_t points, int64_t step, int64_t time_ns)

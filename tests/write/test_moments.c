@@ -2,6 +2,7 @@
  * append, as its own thread would come: nothing here depends on chance. */
 #include "steplog.h"
 
+#include "base/memory.h"
 #include "os/os.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
@@ -11,6 +12,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { COLUMNS = 20 };
@@ -335,6 +337,64 @@ static void refuse_while_moving(int is_rows)
 Test(moments, a_refusal_while_rows_are_moved_takes_no_number) { refuse_while_moving(1); }
 
 Test(moments, a_refusal_while_points_are_moved_takes_no_number) { refuse_while_moving(0); }
+
+static int gap_stage;
+
+/* The gap record is being made: there is room again, and the log that it was to go to fails to sync. */
+static void *fail_while_gap_begins(void *old, size_t bytes)
+{
+    sl_row_log *log = writer ? atomic_load(&writer->log) : NULL;
+    if (gap_stage == 1 && log && atomic_load(&log->limit) == log->capacity_bytes - SL_LOG_RESERVE_BYTES / 2) {
+        gap_stage = 2;
+        sim_set_budget(machine, UINT64_MAX, 4096);
+        sim_fault fault = {.kinds = SIM_SYNC, .at = 1, .os_errno = EIO};
+        sim_set_faults(machine, &fault, 1);
+        GIVES(IO, sl_writer_sync_logs(writer, &kit_error));
+        sim_set_faults(machine, NULL, 0);
+    }
+    return realloc(old, bytes);
+}
+
+/* It goes to another log, and the first one is sealed and gone. */
+static int64_t seal_while_gap_begins(int fd, const void *data, size_t bytes, uint64_t at)
+{
+    if (gap_stage == 2 && atomic_load(&writer->sealing) && !writer->moving_lost) {
+        gap_stage = 3;
+        OK(sl_writer_seal(writer, 0, &kit_error));
+    }
+    return under->pwrite(fd, data, bytes, at);
+}
+
+/* Under ASan: nothing is stored into the log that was freed. */
+Test(moments, a_gap_that_begins_in_another_log_leaves_the_first_alone)
+{
+    begin_machine();
+    hooked.pwrite = seal_while_gap_begins;
+    sl_os = &hooked;
+    store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 65536);
+    writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    sim_set_failed_sync(machine, SIM_SYNC_CLEAN_NEW);
+    sim_set_budget(machine, sim_used_bytes(machine), 4096);
+    sl_memory_functions.resize = fail_while_gap_begins;
+    gap_stage = 1;
+    size_t kept = 0, refused = 0;
+    for (int64_t step = 0; step < 3000; step++) {
+        steplog_status status = append(schema, step);
+        cr_assert(status == STEPLOG_OK || status == STEPLOG_FULL);
+        kept += status == STEPLOG_OK;
+        refused += status == STEPLOG_FULL;
+    }
+    cr_assert_eq(gap_stage, 3);
+    cr_assert_eq(refused, 1);
+    sl_memory_functions.resize = realloc;
+    kit_writer_close(writer);
+    kit_store_close(store);
+    cr_assert_eq(rows_after(&run, "m0"), kept);
+    cr_assert_eq(gap_of(&run, "refused"), COLUMNS);
+    end_machine();
+}
 
 /* ---- in the middle of a record ---- */
 
