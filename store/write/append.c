@@ -236,7 +236,7 @@ static int is_same_names(const sl_names_list *list, const steplog_named *named, 
 static steplog_status remember_names(steplog_writer *w, const steplog_named *named, size_t count, uint64_t hash,
                                      steplog_schema *out)
 {
-    SL_TRY(sl_writer_check_names(w, named, count, &w->error)); /* so that none is recorded when a later one is refused */
+    SL_TRY(sl_writer_check_names(w, named, count, &w->error)); /* before any of them is recorded */
     steplog_metric *metrics = sl_alloc(count * sizeof *metrics);
     steplog_status status = STEPLOG_OK;
     sl_buffer names = {0};
@@ -248,7 +248,8 @@ static steplog_status remember_names(steplog_writer *w, const steplog_named *nam
     if (status >= 0) status = steplog_writer_schema(w, metrics, count, out, &w->error);
     if (status >= 0) {
         sl_names_list list = {*out, (uint32_t)count, (char *)names.data, names.bytes};
-        if (names.is_out_of_memory || !sl_hash_map_reserve(&w->names_seen) || !SL_VEC_PUSH(&w->names_lists, list) ||
+        if (names.is_out_of_memory || !sl_hash_map_reserve(&w->names_seen) ||
+            !SL_VEC_PUSH(&w->names_lists, list) ||
             !sl_hash_map_add(&w->names_seen, hash, (uint32_t)w->names_lists.count - 1))
             status = sl_writer_fail(w, STEPLOG_NOMEM, "no memory for a schema");
         else
