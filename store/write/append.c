@@ -177,19 +177,18 @@ steplog_status steplog_writer_point(steplog_writer *w, steplog_metric metric, in
     if (!w) return STEPLOG_MISUSE;
     if (metric.index >= w->table.metrics.count)
         return sl_writer_fail(w, STEPLOG_MISUSE, "metric %u is not of this writer", (unsigned)metric.index);
-    const int is_taken = time_ns == STEPLOG_TIME_NOW;
     sl_row_log *log = active_log(w);
     uint8_t *p = reserve(w, log, 48);
     if (__builtin_expect(!p, 0))
-        SL_TRY(reserve_slowly(w, &log, &p, 48, 1, step, is_taken ? STEPLOG_TIME_NONE : time_ns));
+        SL_TRY(reserve_slowly(w, &log, &p, 48, 1, step, time_ns == STEPLOG_TIME_NOW ? STEPLOG_TIME_NONE : time_ns));
     uint32_t bytes;
     uint64_t head;
-    int is_same_step = w->has_base && w->base_step == step && (!is_taken || w->is_base_taken);
-    if (is_same_step && (is_taken || time_ns == w->base_time_ns)) {
+    int is_same_step = w->has_base && w->base_step == step;
+    if (is_same_step && (time_ns == w->base_asked_ns || time_ns == w->base_time_ns)) {
         bytes = 24;
         head = sl_record_head(bytes, SL_RECORD_CONTINUATION, 0, metric.index);
         sl_store64(p + 16, sl_bits_of(value));
-    } else if (is_same_step) {
+    } else if (is_same_step && time_ns != STEPLOG_TIME_NOW) {
         bytes = 32;
         head = sl_record_head(bytes, SL_RECORD_CONTINUATION, SL_CONTINUATION_HAS_TIME, metric.index);
         sl_store64(p + 16, (uint64_t)time_ns);
@@ -198,7 +197,7 @@ steplog_status steplog_writer_point(steplog_writer *w, steplog_metric metric, in
         bytes = 40;
         head = sl_record_head(bytes, SL_RECORD_POINT, 0, metric.index);
         w->base_step = step;
-        w->is_base_taken = is_taken;
+        w->base_asked_ns = time_ns;
         w->base_time_ns = time_of(time_ns);
         sl_store64(p + 16, (uint64_t)step);
         sl_store64(p + 24, (uint64_t)w->base_time_ns);
@@ -207,7 +206,7 @@ steplog_status steplog_writer_point(steplog_writer *w, steplog_metric metric, in
     }
     steplog_status status = commit(w, log, p, bytes, head);
     if (__builtin_expect(status < 0, 0))
-        return commit_failed(w, status, 1, step, is_taken ? STEPLOG_TIME_NONE : time_ns);
+        return commit_failed(w, status, 1, step, time_ns == STEPLOG_TIME_NOW ? STEPLOG_TIME_NONE : time_ns);
     w->has_base = 1;
     w->row_count++;
     return STEPLOG_OK;

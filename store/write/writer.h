@@ -39,8 +39,8 @@ struct steplog_writer {
     _Atomic uint64_t work_generation; /* the same once there is a log that the background may work on */
     uint64_t next_sequence;
     int has_base; /* the last record was a point: base_step and base_time_ns can be shared */
-    int is_base_taken; /* its time was read from the clock for it, not given */
     int64_t base_step, base_time_ns;
+    int64_t base_asked_ns; /* its time as it was given: STEPLOG_TIME_NOW when it was read from the clock */
     int state;
 
     sl_write_context *context;
