@@ -140,7 +140,9 @@ static void find_table_writers(rebuild *r, const sl_page_item *item)
 {
     uint32_t entries = item->content_bytes / SL_WRITER_ENTRY_BYTES;
     uint64_t first = (uint64_t)item->head.index * sl_table_page_entries_max[SL_TABLE_WRITERS];
-    if (entries * SL_WRITER_ENTRY_BYTES != item->content_bytes || first > r->table_writers.count) return;
+    if (entries * SL_WRITER_ENTRY_BYTES != item->content_bytes || first > r->table_writers.count ||
+        first + entries > r->segment->file_bytes / SL_OWN_PAGE_BYTES_MIN)
+        return;
     for (uint32_t i = 0; i < entries; i++) {
         sl_writer_entry entry;
         if (!sl_writer_entry_decode(item->content + i * SL_WRITER_ENTRY_BYTES, &entry)) entry = (sl_writer_entry){0};

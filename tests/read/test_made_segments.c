@@ -344,6 +344,7 @@ static void read_equal_entries(int table)
                                   .sequence = 1, .sequence_count = 1};
         entry.range_count = 1;
         entry.group_count = table == SL_TABLE_GROUPS ? count : 1;
+        for (uint32_t n = 1; table == SL_TABLE_WRITERS && n < count; n++) made_writer_entry(&s, &entry);
         for (uint32_t n = 0; n < (table == SL_TABLE_SCHEMAS ? count : 1); n++) made_schema_entry(&s, &schema);
         for (uint32_t n = 0; n < entry.group_count; n++) made_group_entry(&s, &group);
         for (uint32_t n = 0; n < (table == SL_TABLE_GROUPS ? count : 1); n++)
@@ -366,6 +367,7 @@ static void read_equal_entries(int table)
     test_costs_end();
 }
 
+Test(made_segments, equal_writers_are_not_kept) { read_equal_entries(SL_TABLE_WRITERS); }
 Test(made_segments, equal_schemas_are_not_kept) { read_equal_entries(SL_TABLE_SCHEMAS); }
 Test(made_segments, equal_groups_are_not_kept) { read_equal_entries(SL_TABLE_GROUPS); }
 Test(made_segments, equal_records_are_not_kept) { read_equal_entries(SL_TABLE_RECORDS); }
