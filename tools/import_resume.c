@@ -33,6 +33,43 @@ static void mark_writer(import_resume *r, const steplog_id *run, const steplog_i
     }
 }
 
+static int is_source_writer(const import_resume *r, const steplog_id *incarnation)
+{
+    for (size_t i = 0; i < r->writer_count; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        if (r->is_source[i] && steplog_reader_writer(r->s->reader, &r->run, i, &info, NULL) == STEPLOG_OK &&
+            memcmp(&info.incarnation, incarnation, sizeof *incarnation) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Looks for removals of the source's rows that are not undone. */
+static void read_removals(import_resume *r)
+{
+    const size_t count = steplog_reader_event_count(r->s->reader, &r->run);
+    for (size_t i = 0; i < count && !r->has_removals; i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        r->has_removals = steplog_reader_event(r->s->reader, &r->run, i, &event, NULL) == STEPLOG_OK &&
+                          event.kind == STEPLOG_EVENT_TOMBSTONE && event.is_in_force &&
+                          is_source_writer(r, &event.target);
+    }
+}
+
+import_doubt import_resume_doubt(const import_resume *r)
+{
+    const size_t count = steplog_reader_damage_count(r->s->reader);
+    for (size_t i = 0; i < count; i++) {
+        steplog_damage damage = {.size_bytes = sizeof damage};
+        if (steplog_reader_damage(r->s->reader, i, &damage) == STEPLOG_OK && !damage.is_notice &&
+            (!damage.has_run || memcmp(&damage.run, &r->run, sizeof r->run) == 0)) {
+            return IMPORT_DAMAGED;
+        }
+    }
+    return r->has_removals ? IMPORT_REMOVED : IMPORT_NO_DOUBT;
+}
+
 /* Takes apart what follows the source: "STEP FILE". */
 static void read_source(import_resume *r, const char *rest)
 {
@@ -72,7 +109,7 @@ static size_t read_history(import_resume *r, const steplog_id *run, const char *
 int import_resume_open(import_resume *r, session *s, const steplog_id *run, const char *source, int *is_known)
 {
     steplog_error err = {0};
-    *r = (import_resume){.s = s};
+    *r = (import_resume){.s = s, .run = *run};
     *is_known = 0;
     r->writer_count = steplog_reader_writer_count(s->reader, run);
     r->is_source = xcalloc(r->writer_count + 1, sizeof *r->is_source);
@@ -80,6 +117,7 @@ int import_resume_open(import_resume *r, session *s, const steplog_id *run, cons
         import_resume_close(r);
         return 0;
     }
+    read_removals(r);
     const steplog_view view = {.size_bytes = sizeof view,
                                .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER};
     const steplog_status status = steplog_cursor_open_matching(s->reader, run, "*", &view, &r->cursor, &err);

@@ -14,14 +14,23 @@
 #define IMPORT_SOURCE_FACT "import.source"   /* "SOURCE STEP FILE": what the writer of this record reads */
 #define IMPORT_PARTIAL_FACT "import.partial" /* "SOURCE ROW": that row came from a line without an end */
 
+/* Why the rows shown may not be all that was imported. */
+typedef enum import_doubt {
+    IMPORT_NO_DOUBT,
+    IMPORT_DAMAGED, /* the reader came upon damage */
+    IMPORT_REMOVED  /* `steplog rm` took some away */
+} import_doubt;
+
 /* A pass over the rows known of one source. */
 typedef struct import_resume {
     session *s;
+    steplog_id run;
     steplog_cursor *cursor;
     steplog_batch batch;
     size_t row;
     uint8_t *is_source; /* by writer index */
     size_t writer_count;
+    int has_removals; /* of rows of the source */
     uint64_t *name_hashes; /* by column */
     size_t name_count;
     uint64_t *partial; /* rows that came from a line without an end */
@@ -39,6 +48,9 @@ int import_resume_open(import_resume *r, session *s, const steplog_id *run, cons
 /* Compares the next row known with one of the file. *is_end receives 1 when none is left: this one is new. Returns 1
  * when they are equal, 0 when they differ, -1 after saying what failed. */
 int import_resume_match(import_resume *r, const import_table *t, const import_row *row, int *is_end);
+
+/* Asked when the rows known have ended, or differ: whether some that were imported may be hidden. */
+import_doubt import_resume_doubt(const import_resume *r);
 
 void import_resume_close(import_resume *r);
 

@@ -163,9 +163,33 @@ int import_target_next(import_target *g)
     return code;
 }
 
-/* The file differs from what the chosen run holds. */
+/* Says why rows of a run that cannot be compared stand against recording the file. */
+static int refuse(const import_target *g, import_doubt doubt, const steplog_id *run)
+{
+    char id[STEPLOG_ID_TEXT_BYTES];
+    steplog_id_format(run, id);
+    if (doubt == IMPORT_DAMAGED) {
+        print_damage(g->s->reader);
+    }
+    print_error("'%s' line %" PRIu64 ": run %.8s may hold this file, but some of its rows %s and cannot be compared; "
+                "nothing was recorded; give another --run to record the file anew",
+                g->file->input.path, g->file->table.line, id, doubt == IMPORT_DAMAGED ? "are damaged" : "were removed");
+    return TOOL_IO;
+}
+
+/* The file differs from what the chosen run holds. Where not all of that is shown it may be another copy of the file
+ * nevertheless: then only a run that agrees may go on. */
 static int reject(import_target *g)
 {
+    const import_doubt doubt = import_resume_doubt(&g->resume);
+    if (doubt != IMPORT_NO_DOUBT && g->doubt == IMPORT_NO_DOUBT) {
+        g->doubt = doubt;
+        g->doubt_run = g->id;
+    }
+    if (doubt != IMPORT_NO_DOUBT) {
+        g->has_id = 0;
+        return IMPORT_RESTART;
+    }
     const int is_same_file = g->resume.file != NULL && strcmp(g->resume.file, g->base) == 0;
     if (is_given(g) && is_same_file) {
         print_error("'%s' line %" PRIu64 ": differs from what was imported from a file of this name into this run "
@@ -229,7 +253,8 @@ static int append(import_target *g, const import_table *t, const import_row *row
 {
     steplog_error err = {0};
     if (g->writer == NULL) {
-        const int code = open_writer(g);
+        const int code = g->doubt != IMPORT_NO_DOUBT && g->known_rows == 0 ? refuse(g, g->doubt, &g->doubt_run)
+                                                                           : open_writer(g);
         if (code != 0) {
             return code;
         }
@@ -262,6 +287,10 @@ int import_target_row(void *context, const import_table *t, const import_row *ro
         }
         if (!is_end) {
             return reject(g);
+        }
+        const import_doubt doubt = import_resume_doubt(&g->resume);
+        if (doubt != IMPORT_NO_DOUBT) {
+            return refuse(g, doubt, &g->id);
         }
         g->is_comparing = 0;
         g->next_index = g->resume.index;

@@ -47,6 +47,8 @@ typedef struct import_target {
     const struct import_run *run; /* when it exists */
     int is_comparing;
     import_resume resume;
+    import_doubt doubt; /* of a run that differed: the file may be there nevertheless */
+    steplog_id doubt_run;
     uint64_t known_rows;           /* equal to rows of the store */
     uint64_t new_rows, new_points; /* recorded; after import_target_finish() that is all of them */
     uint64_t next_index;           /* of the row to come, among those of the source */

@@ -210,6 +210,45 @@ wait $child 2> /dev/null
 "$STEPLOG" import -q long.csv
 check_equal "the same after a kill" 300000 "$(points | wc -l)"
 
+# ---- what is hidden is not imported anew ----
+awk 'BEGIN { print "step,a,b"; for (i = 0; i < 5000; i++) print i "," i / 7 "," i / 3 }' > hidden.csv
+run_count() { "$STEPLOG" ls --tsv --no-header | wc -l; }
+for options in "" "--run both"; do
+    fresh
+    "$STEPLOG" import -q $options hidden.csv
+    "$STEPLOG" compact > /dev/null
+    segment=$(find "$STEPLOG_DIR/seg" -name '*.seg')
+    cp "$segment" sound.seg
+    python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(3000)
+    byte = file.read(1)
+    file.seek(3000)
+    file.write(bytes([byte[0] ^ 255]))' "$segment"
+    said=$("$STEPLOG" import $options hidden.csv 2>&1)
+    check_equal "a file whose rows lie in a damaged block is refused${options:+ with --run}" 4 $?
+    check_match "which says that they are damaged" "damaged: '.*\\.seg'.*rows are damaged.*nothing was recorded" "$(flat <<< "$said")"
+    check_equal "and makes no second run" 1 "$(run_count)"
+    cp sound.seg "$segment"
+    check_match "once the block is whole again the file is known" 'nothing new, 5000 rows' "$("$STEPLOG" import $options hidden.csv 2> /dev/null)"
+    id=$("$STEPLOG" ls --tsv --no-header | cut -f1)
+    for removed in b '--step :2' '--step 4000:'; do
+        "$STEPLOG" rm "$id" $removed > /dev/null 2>&1
+        before=$(points | md5sum)
+        said=$("$STEPLOG" import $options hidden.csv 2>&1)
+        check_equal "so is one of which '$removed' was removed" 4 $?
+        check_match "which says so" 'rows were removed.*nothing was recorded' "$said"
+        check_equal "and changes nothing" "1 $before" "$(run_count) $(points | md5sum)"
+        "$STEPLOG" rm --undo "$id" > /dev/null
+        check_match "a removal taken back hides nothing" 'nothing new, 5000 rows' "$("$STEPLOG" import $options hidden.csv 2> /dev/null)"
+    done
+    "$STEPLOG" rm "$id" b > /dev/null 2>&1
+    check "a run of its own takes the file" "$STEPLOG" import -q --run anew hidden.csv
+    sed '3s/$/5/' hidden.csv > other.csv
+    check_exit "a file that only begins alike may be the one that was removed" 4 "$STEPLOG" import $options other.csv
+done
+
 # ---- rows of many shapes ----
 schemas() { # of the store, once compacted
     "$STEPLOG" compact > /dev/null
