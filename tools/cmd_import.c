@@ -33,9 +33,9 @@ static const args_usage usage = {
     "Records the numbers of CSV, TSV, JSONL and text logs and of trainer_state.json; FILE may be '-'.\n"
     "\n"
     "Steps: --step-col, else the first of step, _step, global_step, training_iteration, iteration,\n"
-    "current_steps, iter, epoch (in any case) that the first MiB shows with whole numbers, else the record\n"
-    "number. Text logs may name it differently from line to line, also s and epoch_num. '5/100' is 5. A\n"
-    "record without a step has that of the record before.\n"
+    "current_steps, iter, epoch (in any case) that the first MiB (more, where no number is in it) shows with\n"
+    "whole numbers, else the record number. Text logs may name it differently from line to line, also s and\n"
+    "epoch_num. '5/100' is 5. A record without a step has that of the record before.\n"
     "Times: _timestamp, timestamp, wall_time, time, date, where it clearly is one; also the date that\n"
     "begins a line of a text log. Without an offset it is UTC.\n"
     "Values: '28926ms' is 28926, true and false are 1 and 0, empty cells are missing. A text that never\n"
@@ -240,9 +240,14 @@ static int read_head(const import_command *c, import_file *file)
         return TOOL_IO;
     }
     import_file_detect(file);
-    import_table_init(&file->table, &c->options,
-                      file->format == IMPORT_TEXT_LOG ? IMPORT_STEP_BY_LINE : IMPORT_STEP_FIXED);
-    const int code = import_file_parse(file, 1);
+    int code;
+    do {
+        import_table_clear(&file->table);
+        import_table_init(&file->table, &c->options,
+                          file->format == IMPORT_TEXT_LOG ? IMPORT_STEP_BY_LINE : IMPORT_STEP_FIXED);
+        code = import_file_parse(file, 1);
+    } while (code == 0 && file->table.row_count == 0 && file->format != IMPORT_TRAINER_STATE && !import_stop &&
+             import_input_extend_head(&file->input));
     if (code != 0 || file->table.record_count == 0) {
         return code;
     }

@@ -59,7 +59,7 @@ int import_input_open(import_input *input, const char *path)
 {
     struct stat status;
     const int is_stdin = strcmp(path, "-") == 0;
-    *input = (import_input){.path = is_stdin ? "standard input" : path, .fd = -1};
+    *input = (import_input){.path = is_stdin ? "standard input" : path, .fd = -1, .head_bytes = IMPORT_HEAD_BYTES};
     input->fd = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
     if (input->fd < 0) {
         return fail(input, "opening", errno);
@@ -140,7 +140,7 @@ void import_input_rewind(import_input *input, int is_head)
     input->is_unterminated = 0;
     input->is_at_end = 0;
     input->os_errno = 0;
-    input->limit = is_head ? IMPORT_HEAD_BYTES : UINT64_MAX;
+    input->limit = is_head ? input->head_bytes : UINT64_MAX;
     while (input->end < 3 && fill(input)) {
     }
     if (input->end >= 3 && memcmp(input->buffer, "\xef\xbb\xbf", 3) == 0) {
@@ -150,6 +150,20 @@ void import_input_rewind(import_input *input, int is_head)
     memmove(input->buffer, input->buffer + input->begin, input->end - input->begin);
     input->end -= input->begin;
     input->begin = 0;
+}
+
+int import_input_extend_head(import_input *input)
+{
+    if (input->head_bytes > input->total_bytes) {
+        return 0;
+    }
+    input->head_bytes *= 2;
+    return 1;
+}
+
+int import_input_is_cut(const import_input *input)
+{
+    return input->limit != UINT64_MAX && input->offset + (input->end - input->begin) >= input->limit;
 }
 
 import_mark import_input_mark(const import_input *input)
@@ -208,7 +222,7 @@ int import_input_line(import_input *input, const char **text, size_t *bytes)
             return 0;
         }
         /* A head ends in the middle of a line: that one is for the reading of the whole file. */
-        if (stop == NULL && input->is_at_end && input->limit != UINT64_MAX && input->offset + held >= input->limit) {
+        if (stop == NULL && input->is_at_end && import_input_is_cut(input)) {
             return 0;
         }
         input->line++;

@@ -22,6 +22,7 @@ typedef struct import_input {
     size_t begin, end, capacity;
     uint64_t offset; /* of buffer[begin] in the file */
     uint64_t limit;  /* reading ends here */
+    uint64_t head_bytes; /* of the head: IMPORT_HEAD_BYTES, more when no record ends in them */
     int is_at_end;
     int os_errno;
 } import_input;
@@ -31,9 +32,14 @@ typedef struct import_input {
 int import_input_open(import_input *input, const char *path);
 void import_input_close(import_input *input);
 
-/* Begins again, at the first byte behind a byte order mark. With is_head only whole lines of the first
- * IMPORT_HEAD_BYTES are given. */
+/* Begins again, at the first byte behind a byte order mark. With is_head only whole lines of the head are given. */
 void import_input_rewind(import_input *input, int is_head);
+
+/* Makes the head longer. Returns 0 when it is the whole file already. */
+int import_input_extend_head(import_input *input);
+
+/* Whether reading ended where the head does, not the file. */
+int import_input_is_cut(const import_input *input);
 
 /* Gives the next line without its line end (LF or CR LF), lent until the next call. Returns 1; 0 at the end; -1 when
  * reading failed, and then os_errno says why. */

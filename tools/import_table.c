@@ -444,6 +444,16 @@ static void hash_head(import_table *t)
     t->head_hash = h.sum;
 }
 
+static int has_number(const import_table *t)
+{
+    for (size_t i = 0; i < t->touched_count; i++) {
+        if (t->columns[t->touched[i]].kind == IMPORT_NUMBER) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int import_table_end(import_table *t, int is_forced)
 {
     import_row row = {0};
@@ -454,6 +464,7 @@ int import_table_end(import_table *t, int is_forced)
         if (t->record_count++ == 0) {
             hash_head(t);
         }
+        t->row_count += has_number(t);
         t->touched_count = 0;
         return 0;
     }

@@ -74,7 +74,7 @@ struct import_table {
     int best_rank;        /* best step name with whole numbers, -1: the record number */
     uint64_t head_hash;   /* of the first record and its names */
     /* counts */
-    uint64_t record_count, row_count, point_count;
+    uint64_t record_count, row_count, point_count; /* in the head row_count is that of records with a number */
     uint64_t empty_records;   /* without a number */
     uint64_t stepless_count;  /* took the step of the record before */
     uint64_t timed_count;     /* rows with a wall time */

@@ -122,6 +122,29 @@ check_equal "cells empty at random are neither lost nor invented" \
     "$(awk -F, 'NR > 1 { for (k = 2; k <= 9; k++) if ($k != "") print substr("abcdefgh", k - 1, 1) "@" $1 "=" $k }' sparse.csv | sort | md5sum)" \
     "$(points | sort | md5sum)"
 
+# Where no number is in the first MiB, more is looked at.
+awk 'BEGIN { long = sprintf("%06000d", 0); gsub("0", "x", long)
+    printf "foo,step"; for (i = 0; i < 200; i++) printf ",m%d_%s", i, long; print ""
+    for (r = 5; r < 8; r++) { printf "%d,%d", r * 2, r * 100; for (i = 0; i < 200; i++) printf ","; print "" } }' > wide-header.csv
+{
+    printf '{"config":"%s"}\n' "$(head -c 1200000 /dev/zero | tr '\0' x)"
+    printf '{"step":%d,"tok":%d,"loss":%d}\n' 500 5 5 600 6 6 700 7 7
+} > late-number.jsonl
+fresh
+"$STEPLOG" import -q wide-header.csv
+check_equal "steps are found behind a header of more than a MiB" 'foo@500=10 foo@600=12 foo@700=14' "$(points | flat)"
+fresh
+check_exit "--step-col is looked for there too" 3 "$STEPLOG" import --step-col nowhere wide-header.csv
+"$STEPLOG" import -q --step-col foo wide-header.csv
+check_equal "and is taken" 'step@10=500 step@12=600 step@14=700' "$(points | flat)"
+fresh
+"$STEPLOG" import -q late-number.jsonl
+check_equal "so are steps that come after more than a MiB without a number" \
+    'loss@500=5 tok@500=5 loss@600=6 tok@600=6 loss@700=7 tok@700=7' "$(points | flat)"
+fresh
+"$STEPLOG" import -q --step-col tok late-number.jsonl
+check_match "and --step-col" 'loss@5=5.*loss@6=6.*loss@7=7' "$(points | flat)"
+
 # ---- JSON lines ----
 import_text '{"step":1,"info":{"lr":1e-3,"ok":true},"x":null,"l":[1]}\n{"step":2,"info":{"lr":"NaN"}}\n' a.jsonl
 check_equal "JSON lines: nested names are joined, null is missing" \
