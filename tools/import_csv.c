@@ -31,6 +31,7 @@ typedef struct csv {
     uint64_t line; /* where the record began */
     int is_quoted, was_quote, is_start; /* following quotes */
     int is_line_bound;                  /* a quote never closed: records are lines */
+    int is_done;                        /* what follows is not to be read */
 } csv;
 
 static void append_record(csv *c, const char *text, size_t bytes)
@@ -62,34 +63,58 @@ static void follow_quotes(csv *c, const char *text, size_t bytes)
     }
 }
 
+/* The record's quote is open where the lines end. Where only the head ends, or the last line has no end, the rest is
+ * still to be read or written: there is no record yet. Else it is a stray quote, and the first line stands alone; what
+ * follows it may still be the rest of a field, so the head has nothing of it. Returns 1, or 0: no record. */
+static int end_open_record(csv *c, int is_head)
+{
+    c->is_done = is_head;
+    if (import_input_is_cut(&c->file->input)) {
+        return 0;
+    }
+    import_tally_add(&c->file->unparsable, c->line);
+    c->file->unparsable_reason = "a quote that is not closed";
+    if (c->file->input.is_unterminated) {
+        c->file->unparsable_reason = "a quote that is not closed before the file ends: the rest is left for later";
+        c->is_done = 1;
+        return 0;
+    }
+    return 1;
+}
+
 /* Joins lines to the record until its quote closes. One that never does is a stray: then the first line stands alone,
- * and no later line is joined either, since looking ahead for each would take for ever. Returns 1, or -1. */
+ * and no later line is joined either, since looking ahead for each would take for ever. Returns 1, 0 at the end, -1. */
 static int join_lines(csv *c)
 {
     const char *text;
     size_t bytes;
     const size_t first_bytes = c->record_bytes;
     const import_mark mark = import_input_mark(&c->file->input);
-    const int is_unterminated = c->file->input.is_unterminated;
+    const int is_head = c->file->table.is_head;
     while (c->is_quoted) {
         const int got = import_input_line(&c->file->input, &text, &bytes);
         if (got < 0) {
             return got;
         }
-        if (got == 0 || c->record_bytes + bytes > RECORD_BYTES_MAX) {
+        if (got == 0) {
+            if (!end_open_record(c, is_head)) {
+                return 0;
+            }
+        } else if (c->record_bytes + bytes > RECORD_BYTES_MAX) {
             c->file->unparsable_reason = "a quote that is not closed";
             import_tally_add(&c->file->unparsable, c->line);
-            c->is_line_bound = 1;
-            c->record_bytes = first_bytes;
-            c->record[first_bytes] = 0;
-            import_input_return(&c->file->input, mark);
-            c->file->input.is_unterminated = is_unterminated;
-            return 1;
+        } else {
+            append_record(c, "\n", 1);
+            append_record(c, text, bytes);
+            c->was_quote = 0;
+            follow_quotes(c, text, bytes);
+            continue;
         }
-        append_record(c, "\n", 1);
-        append_record(c, text, bytes);
-        c->was_quote = 0;
-        follow_quotes(c, text, bytes);
+        c->is_line_bound = 1;
+        c->record_bytes = first_bytes;
+        c->record[first_bytes] = 0;
+        import_input_return(&c->file->input, mark);
+        return 1;
     }
     return 1;
 }
@@ -99,7 +124,7 @@ static int read_record(csv *c)
 {
     const char *text;
     size_t bytes;
-    const int got = import_input_line(&c->file->input, &text, &bytes);
+    const int got = c->is_done ? 0 : import_input_line(&c->file->input, &text, &bytes);
     if (got <= 0) {
         return got;
     }

@@ -122,6 +122,32 @@ check_equal "cells empty at random are neither lost nor invented" \
     "$(awk -F, 'NR > 1 { for (k = 2; k <= 9; k++) if ($k != "") print substr("abcdefgh", k - 1, 1) "@" $1 "=" $k }' sparse.csv | sort | md5sum)" \
     "$(points | sort | md5sum)"
 
+# A record is not over while its quote is open.
+whole='step,loss,note\n100,2,"multi\nline"\n200,3,x\n300,4,y\n'
+for part in '"' '"m' '"multi' '"multi\n' '"multi\nli' '"multi\nline'; do
+    import_text 'step,loss,note\n100,2,'"$part" cut.csv
+    case $part in *n) ;; *) check_equal "a record cut within its quote ($part) is not recorded" 1 "$code" ;; esac
+    printf "$whole" > cut.csv
+    "$STEPLOG" import -q cut.csv
+    check_equal "and the whole file finds its steps" '1 loss@100=2 loss@200=3 loss@300=4' \
+        "$("$STEPLOG" ls --tsv --no-header | wc -l) $(points | flat)"
+done
+import_text 'step,loss,note\n100,2,x\n200,3,"multi\n5,' cut.csv
+check_match "what is left out is said" '1 lines could not be read .a quote that is not closed before the file ends.*line 3' "$err"
+printf 'step,loss,note\n100,2,x\n200,3,"multi\n5,6,7"\n' > cut.csv
+"$STEPLOG" import -q cut.csv
+check_equal "and comes when the file is whole" 'loss@100=2 loss@200=3' "$(points | flat)"
+{
+    printf 'step,loss,note\n'
+    seq 100 19999 | sed 's/.*/&,1,shortxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx/' | head -c 1048000
+    printf '\n20000,2,"'
+    seq 100000 100300 | sed 's/^/line /;s/$/,x/'
+    printf '"\n20001,3,x\n'
+} > quoted.csv
+fresh
+"$STEPLOG" import -q quoted.csv
+check_match "a field of many lines across the end of the head costs no steps" 'loss@20000=2 loss@20001=3$' "$(points | tail -3 | flat)"
+
 # Where no number is in the first MiB, more is looked at.
 awk 'BEGIN { long = sprintf("%06000d", 0); gsub("0", "x", long)
     printf "foo,step"; for (i = 0; i < 200; i++) printf ",m%d_%s", i, long; print ""
