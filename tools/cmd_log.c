@@ -241,7 +241,11 @@ static void record_row(recorder *r)
 static void take_line(recorder *r, char *text, size_t bytes)
 {
     if (bytes == 0 || r->has_failed) return;
-    switch (log_line_parse(&r->line, text, bytes)) {
+    const log_line_kind kind = log_line_parse(&r->line, text, bytes);
+    if (r->line.left_out_count > 0 && r->bad_count == 0)
+        print_error("line %" PRIu64 ": %s", r->line_number, r->line.left_out);
+    r->bad_count += r->line.left_out_count;
+    switch (kind) {
     case LOG_LINE_ROW: record_row(r); break;
     case LOG_LINE_TEXT: break;
     case LOG_LINE_BAD:

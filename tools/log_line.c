@@ -109,6 +109,11 @@ static void choose_step(log_line *line)
     memmove(&line->values[best], &line->values[best + 1], (line->count - best) * sizeof *line->values);
 }
 
+static void leave_out(log_line *line, const char *why)
+{
+    if (line->left_out_count++ == 0) line->left_out = why;
+}
+
 /* ---- JSON ---- */
 
 static void add_object(log_line *line, const json_value *object, const char *prefix, size_t prefix_bytes);
@@ -146,6 +151,10 @@ static void add_object(log_line *line, const json_value *object, const char *pre
             continue;
         }
         size_t bytes = prefix_bytes + 1 + member->key_bytes;
+        if (bytes > STEPLOG_NAME_BYTES_MAX) { /* before it is copied: a long outer name is there for each inner one */
+            leave_out(line, "a name of joined names is too long");
+            continue;
+        }
         char *name = xmalloc(bytes + 1);
         memcpy(name, prefix, prefix_bytes);
         name[prefix_bytes] = '.';
@@ -318,6 +327,8 @@ log_line_kind log_line_parse(log_line *line, char *text, size_t bytes)
     line->time_ns = STEPLOG_TIME_NONE;
     line->count = 0;
     line->names_bytes = 0;
+    line->left_out_count = 0;
+    line->left_out = NULL;
     line->error = (json_error){0, "no memory"};
     bytes = strip_escapes(text, bytes);
     import_cell_trim(&begin, &bytes);

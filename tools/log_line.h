@@ -30,6 +30,8 @@ typedef struct log_line {
     size_t count;
     char *names;
     json_error error; /* of a bad line */
+    size_t left_out_count; /* values that were not taken */
+    const char *left_out;  /* why the first of them; NULL: none */
     /* inside */
     json_document *json;
     size_t capacity, names_bytes, names_capacity;
