@@ -1,8 +1,8 @@
 /* cmd_log.c: records the metrics in a program's output while it passes through: train | steplog log
  *
  * Bytes go on to stdout as they come, before anything is made of them. Each complete line that holds values is
- * appended as one row, and is recorded from then on, whatever becomes of this process. When recording fails the bytes
- * still pass: the program before the pipe must not die of it. */
+ * appended as one row, and is recorded from then on, whatever becomes of this process. When recording fails, or never
+ * begins, the bytes still pass: the program before the pipe must not die of it. */
 #include "args.h"
 #include "log_line.h"
 #include "select.h"
@@ -286,6 +286,7 @@ static void end_line(recorder *r)
 static void take_bytes(recorder *r, char *bytes, size_t count)
 {
     size_t start = 0;
+    if (r->has_failed) return;
     for (size_t i = 0; i < count; i++) {
         if (bytes[i] != '\n' && bytes[i] != '\r') continue;
         hold(r, bytes + start, i - start);
@@ -296,11 +297,27 @@ static void take_bytes(recorder *r, char *bytes, size_t count)
     hold(r, bytes + start, count - start);
 }
 
+/* Waits for a descriptor that somebody made non-blocking. */
+static void wait_for(int fd, short events)
+{
+    struct pollfd wanted = {.fd = fd, .events = events};
+    poll(&wanted, 1, -1);
+}
+
+static int is_not_ready(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
 static void pass_bytes(recorder *r, const char *bytes, size_t count)
 {
     while (r->can_pass && count > 0) {
         ssize_t written = write(STDOUT_FILENO, bytes, count);
         if (written < 0 && errno == EINTR) continue;
+        if (written < 0 && is_not_ready()) {
+            wait_for(STDOUT_FILENO, POLLOUT);
+            continue;
+        }
         if (written < 0) {
             if (errno != EPIPE) print_error("cannot write to standard output: %s; recording goes on", strerror(errno));
             r->can_pass = 0;
@@ -325,6 +342,10 @@ static int read_input(recorder *r)
     while (!is_stopped()) {
         ssize_t count = read(STDIN_FILENO, buffer, READ_BYTES);
         if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && is_not_ready()) {
+            wait_for(STDIN_FILENO, POLLIN);
+            continue;
+        }
         if (count < 0) {
             print_error("cannot read standard input: %s", strerror(errno));
             code = TOOL_IO;
@@ -389,14 +410,14 @@ static int record(const log_options *options)
 {
     recorder r = {.options = options, .can_pass = !options->is_quiet, .line_number = 1};
     int code = session_open_writer(&r.s, STEPLOG_CREATE);
-    if (code != TOOL_YES) return code;
-    code = open_writer(&r);
-    if (code == TOOL_YES) {
-        set_signals();
-        log_line_init(&r.line, options->step_key);
-        code = read_input(&r);
-        log_line_clear(&r.line);
-    }
+    if (code == TOOL_YES) code = open_writer(&r);
+    r.has_failed = code != TOOL_YES;
+    if (r.has_failed) print_error("nothing is recorded%s", options->is_quiet ? "" : "; the input passes through");
+    set_signals();
+    log_line_init(&r.line, options->step_key);
+    const int read_code = read_input(&r);
+    log_line_clear(&r.line);
+    if (code == TOOL_YES) code = read_code;
     if (r.writer) code = close_writer(&r, code);
     free(r.held);
     free(r.metrics);

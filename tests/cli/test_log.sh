@@ -18,6 +18,41 @@ check_equal "-q passes nothing" "" "$("$STEPLOG" log -q < "$TMP/input" 2> /dev/n
 "$STEPLOG" log --name deaf < <(seq 1 20000 | sed 's/.*/step=& loss=&/') 2> /dev/null | head -1 > /dev/null
 check_equal "recording goes on when the reader of stdout goes away" 20000 "$(query deaf loss | wc -l | tr -d ' ')"
 
+mkdir -p "$TMP/foreign" && echo x > "$TMP/foreign/file"
+seq 1 50000 | sed 's/.*/step=& loss=&/' > "$TMP/input"
+"$STEPLOG" -C "$TMP/foreign" log < "$TMP/input" > "$TMP/output" 2> "$TMP/err"
+check_equal "where no store can be the exit code says so at the end" 4 $?
+check "and the input has passed all the same" cmp "$TMP/input" "$TMP/output"
+check_match "which is said" 'nothing is recorded; the input passes through' "$(cat "$TMP/err")"
+cat > "$TMP/pipes.py" << 'EOF'
+import os, subprocess, sys, time
+lines = open(sys.argv[3], "rb").read()
+def unblocked():
+    ends = os.pipe()
+    for end in ends: os.set_blocking(end, False)
+    return ends
+reader, writer = unblocked()
+if sys.argv[2] == "in": # the program before the pipe is slower than `log`
+    child = subprocess.Popen([sys.argv[1], "log", "-q", "--name", "slow"], stdin=reader, stderr=subprocess.DEVNULL)
+    for part in (lines[:1000], lines[1000:2000]):
+        time.sleep(0.2)
+        os.write(writer, part)
+    os.close(writer)
+    print(child.wait())
+else: # the reader is slower
+    child = subprocess.Popen([sys.argv[1], "log", "--name", "full"], stdin=open(sys.argv[3]), stdout=writer,
+                             stderr=subprocess.DEVNULL)
+    os.close(writer)
+    time.sleep(0.3)
+    os.set_blocking(reader, True)
+    count = 0
+    while part := os.read(reader, 1 << 16): count += len(part)
+    print(child.wait(), count - len(lines))
+EOF
+check_equal "an input that does not block is waited for" 0 "$(python3 "$TMP/pipes.py" "$STEPLOG" in "$TMP/input")"
+check_match "to its end" '^[0-9]{2,}$' "$(query slow loss | wc -l | tr -d ' ')"
+check_equal "an output that does not block gets every byte" '0 0' "$(python3 "$TMP/pipes.py" "$STEPLOG" out "$TMP/input")"
+
 # ---- lines ----
 printf '{"loss": 3}\n{"loss": 2}\n{"loss": 1}\n' | record --name nostep
 check_equal "without a step it is the previous plus 1" $'0\t3\n1\t2\n2\t1' "$(query nostep)"
