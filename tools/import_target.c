@@ -249,6 +249,19 @@ static void count_rows(import_target *g)
     g->new_points = g->rows.point_count;
 }
 
+/* Notes that the row to come is of a line without an end, which a longer copy may show to have been half a line. Before
+ * the row: whatever ends this process in between, no such row is taken for a whole one. */
+static steplog_status note_partial(import_target *g, steplog_error *err)
+{
+    if (!g->file->input.is_unterminated) {
+        return STEPLOG_OK;
+    }
+    char *value = format_text("%s %" PRIu64, g->source, g->next_index);
+    const steplog_status status = steplog_writer_set_fact(g->writer, IMPORT_PARTIAL_FACT, value, err);
+    free(value);
+    return status;
+}
+
 static int append(import_target *g, const import_table *t, const import_row *row)
 {
     steplog_error err = {0};
@@ -259,13 +272,15 @@ static int append(import_target *g, const import_table *t, const import_row *row
             return code;
         }
     }
-    const steplog_status status = import_rows_append(&g->rows, t, row, &err);
+    steplog_status status = note_partial(g, &err);
+    if (status == STEPLOG_OK) {
+        status = import_rows_append(&g->rows, t, row, &err);
+    }
     count_rows(g);
     if (status != STEPLOG_OK) {
         return fail(g, status, &err);
     }
     g->next_index++;
-    g->last_row_line = t->line;
     return 0;
 }
 
@@ -355,19 +370,6 @@ static steplog_status set_facts(import_target *g, const fact_list *list, steplog
     return status;
 }
 
-/* Notes that the last row came from a line without an end, which a longer copy may show to have been half a line. */
-static steplog_status note_partial(import_target *g, steplog_error *err)
-{
-    const import_input *input = &g->file->input;
-    if (g->writer == NULL || g->new_rows == 0 || !input->is_unterminated || g->last_row_line != input->line) {
-        return STEPLOG_OK;
-    }
-    char *value = format_text("%s %" PRIu64, g->source, g->next_index - 1);
-    const steplog_status status = steplog_writer_set_fact(g->writer, IMPORT_PARTIAL_FACT, value, err);
-    free(value);
-    return status;
-}
-
 int import_target_finish(import_target *g, int is_whole)
 {
     fact_list list = {0};
@@ -382,9 +384,6 @@ int import_target_finish(import_target *g, int is_whole)
     if (code == 0 && is_whole && g->has_id) {
         gather_params(g, &list);
         status = list.count > 0 ? set_facts(g, &list, &err) : STEPLOG_OK;
-        if (status == STEPLOG_OK) {
-            status = note_partial(g, &err);
-        }
         if (status != STEPLOG_OK) {
             code = fail(g, status, &err);
         }

@@ -52,7 +52,6 @@ typedef struct import_target {
     uint64_t known_rows;           /* equal to rows of the store */
     uint64_t new_rows, new_points; /* recorded; after import_target_finish() that is all of them */
     uint64_t next_index;           /* of the row to come, among those of the source */
-    uint64_t last_row_line;        /* where the last new row was */
     steplog_writer *writer;
     import_rows rows;
     steplog_id id; /* of the run, once known */
