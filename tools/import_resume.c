@@ -7,9 +7,13 @@
 
 #include "print.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 /* The word in a fact's value that names the source, and what follows it. */
 static int split_value(const char *value, const char *source, const char **rest)
@@ -22,15 +26,24 @@ static int split_value(const char *value, const char *source, const char **rest)
     return 1;
 }
 
+static int is_same_id(const steplog_id *left, const steplog_id *right)
+{
+    return memcmp(left, right, sizeof *left) == 0;
+}
+
 static void mark_writer(import_resume *r, const steplog_id *run, const steplog_id *incarnation)
 {
+    import_source source = {.incarnation = *incarnation};
     for (size_t i = 0; i < r->writer_count; i++) {
         steplog_writer_info info = {.size_bytes = sizeof info};
         if (steplog_reader_writer(r->s->reader, run, i, &info, NULL) == STEPLOG_OK &&
-            memcmp(&info.incarnation, incarnation, sizeof *incarnation) == 0) {
+            is_same_id(&info.incarnation, incarnation)) {
             r->is_source[i] = 1;
+            source.last_sequence = info.last_sequence;
         }
     }
+    r->sources = xrealloc(r->sources, (r->source_count + 1) * sizeof *r->sources);
+    r->sources[r->source_count++] = source;
 }
 
 static int is_source_writer(const import_resume *r, const steplog_id *incarnation)
@@ -38,7 +51,7 @@ static int is_source_writer(const import_resume *r, const steplog_id *incarnatio
     for (size_t i = 0; i < r->writer_count; i++) {
         steplog_writer_info info = {.size_bytes = sizeof info};
         if (r->is_source[i] && steplog_reader_writer(r->s->reader, &r->run, i, &info, NULL) == STEPLOG_OK &&
-            memcmp(&info.incarnation, incarnation, sizeof *incarnation) == 0) {
+            is_same_id(&info.incarnation, incarnation)) {
             return 1;
         }
     }
@@ -63,7 +76,7 @@ import_doubt import_resume_doubt(const import_resume *r)
     for (size_t i = 0; i < count; i++) {
         steplog_damage damage = {.size_bytes = sizeof damage};
         if (steplog_reader_damage(r->s->reader, i, &damage) == STEPLOG_OK && !damage.is_notice &&
-            (!damage.has_run || memcmp(&damage.run, &r->run, sizeof r->run) == 0)) {
+            (!damage.has_run || is_same_id(&damage.run, &r->run))) {
             return IMPORT_DAMAGED;
         }
     }
@@ -82,10 +95,9 @@ static void read_source(import_resume *r, const char *rest)
     r->file = xstrdup(space + 1);
 }
 
-/* Reads the run's history for this source. Returns how many writers it had. */
-static size_t read_history(import_resume *r, const steplog_id *run, const char *source)
+/* Reads the run's history for this source. */
+static void read_history(import_resume *r, const steplog_id *run, const char *source)
 {
-    size_t found = 0;
     const size_t count = steplog_reader_event_count(r->s->reader, run);
     for (size_t i = 0; i < count; i++) {
         const char *rest;
@@ -96,14 +108,95 @@ static size_t read_history(import_resume *r, const steplog_id *run, const char *
         }
         if (strcmp(event.key, IMPORT_SOURCE_FACT) == 0) {
             mark_writer(r, run, &event.incarnation);
-            found++;
             read_source(r, rest);
         } else if (strcmp(event.key, IMPORT_PARTIAL_FACT) == 0) {
             r->partial = xrealloc(r->partial, (r->partial_count + 1) * sizeof *r->partial);
             r->partial[r->partial_count++] = strtoull(rest, NULL, 10);
         }
     }
+}
+
+/* ---- imports at the same time ---- */
+
+typedef enum others { NO_OTHERS, DYING, OTHERS } others;
+
+/* A writer that was killed seems to live while its log is recovered. */
+static int is_gone(const steplog_writer_info *info)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    return info->host != NULL && strcmp(info->host, host) == 0 && info->pid != 0 &&
+           kill((pid_t)info->pid, 0) != 0 && errno == ESRCH;
+}
+
+static others look_at_writer(session *s, const steplog_id *run, const import_source *source)
+{
+    const size_t count = steplog_reader_writer_count(s->reader, run);
+    for (size_t i = 0; i < count; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        if (steplog_reader_writer(s->reader, run, i, &info, NULL) != STEPLOG_OK ||
+            !is_same_id(&info.incarnation, &source->incarnation)) {
+            continue;
+        }
+        if (info.last_sequence > source->last_sequence) {
+            return OTHERS;
+        }
+        return info.liveness != STEPLOG_LIVENESS_ALIVE ? NO_OTHERS : is_gone(&info) ? DYING : OTHERS;
+    }
+    return NO_OTHERS;
+}
+
+static int is_known(const import_source *sources, size_t count, const steplog_id *id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_same_id(&sources[i].incarnation, id)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static others look_for_others(session *s, const steplog_id *run, const char *source, const import_source *sources,
+                              size_t source_count, const steplog_id *own)
+{
+    others found = NO_OTHERS;
+    const size_t count = steplog_reader_event_count(s->reader, run);
+    for (size_t i = 0; i < count; i++) {
+        const char *rest;
+        steplog_event event = {.size_bytes = sizeof event};
+        if (steplog_reader_event(s->reader, run, i, &event, NULL) == STEPLOG_OK && event.kind == STEPLOG_EVENT_SET &&
+            event.key != NULL && strcmp(event.key, IMPORT_SOURCE_FACT) == 0 &&
+            split_value(event.value, source, &rest) && !is_known(sources, source_count, &event.incarnation) &&
+            !is_same_id(own, &event.incarnation)) {
+            return OTHERS;
+        }
+    }
+    for (size_t i = 0; i < source_count && found != OTHERS; i++) {
+        const others now = look_at_writer(s, run, &sources[i]);
+        found = now > found ? now : found;
+    }
     return found;
+}
+
+int import_resume_has_others(session *s, const steplog_id *run, const char *source, const import_source *sources,
+                             size_t source_count, const steplog_id *own)
+{
+    enum { LOOKS_MAX = 1000, PAUSE_NS = 20000000 };
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        steplog_error err = {0};
+        const struct timespec pause = {.tv_nsec = PAUSE_NS};
+        const steplog_status status = steplog_reader_refresh(s->reader, &err);
+        if (status != STEPLOG_OK) {
+            print_failure("reading the store", status, &err);
+            return -1;
+        }
+        const others found = look_for_others(s, run, source, sources, source_count, own);
+        if (found != DYING) {
+            return found == OTHERS;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return 1;
 }
 
 int import_resume_open(import_resume *r, session *s, const steplog_id *run, const char *source, int *is_known)
@@ -113,7 +206,8 @@ int import_resume_open(import_resume *r, session *s, const steplog_id *run, cons
     *is_known = 0;
     r->writer_count = steplog_reader_writer_count(s->reader, run);
     r->is_source = xcalloc(r->writer_count + 1, sizeof *r->is_source);
-    if (read_history(r, run, source) == 0) {
+    read_history(r, run, source);
+    if (r->source_count == 0) {
         import_resume_close(r);
         return 0;
     }
@@ -133,6 +227,7 @@ void import_resume_close(import_resume *r)
 {
     steplog_cursor_close(r->cursor);
     free(r->is_source);
+    free(r->sources);
     free(r->name_hashes);
     free(r->partial);
     free(r->file);

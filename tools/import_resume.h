@@ -21,6 +21,12 @@ typedef enum import_doubt {
     IMPORT_REMOVED  /* `steplog rm` took some away */
 } import_doubt;
 
+/* A writer of the source, as it was when its rows were compared. */
+typedef struct import_source {
+    steplog_id incarnation;
+    uint64_t last_sequence;
+} import_source;
+
 /* A pass over the rows known of one source. */
 typedef struct import_resume {
     session *s;
@@ -30,6 +36,8 @@ typedef struct import_resume {
     size_t row;
     uint8_t *is_source; /* by writer index */
     size_t writer_count;
+    import_source *sources;
+    size_t source_count;
     int has_removals; /* of rows of the source */
     uint64_t *name_hashes; /* by column */
     size_t name_count;
@@ -51,6 +59,12 @@ int import_resume_match(import_resume *r, const import_table *t, const import_ro
 
 /* Asked when the rows known have ended, or differ: whether some that were imported may be hidden. */
 import_doubt import_resume_doubt(const import_resume *r);
+
+/* Looks whether another import of the source is at work, or was since its rows were compared: a writer that is neither
+ * among the sources nor `own`, one that has recorded more, one that lives. Refreshes the reader. Returns 1, 0, or -1
+ * after saying what failed. */
+int import_resume_has_others(session *s, const steplog_id *run, const char *source, const import_source *sources,
+                             size_t source_count, const steplog_id *own);
 
 void import_resume_close(import_resume *r);
 

@@ -212,6 +212,18 @@ static int fail(const import_target *g, steplog_status status, const steplog_err
     return code == TOOL_USAGE || code == TOOL_NOT_FOUND ? TOOL_IO : code;
 }
 
+/* Another import of the file may have begun since the rows were compared. Of two that begin at once each has noted its
+ * source before it looks: so at least one sees the other. */
+static int check_alone(const import_target *g, const steplog_id *own)
+{
+    const int has_others = import_resume_has_others(g->s, &g->id, g->source, g->sources, g->source_count, own);
+    if (has_others > 0) {
+        print_error("'%s': another import of this file is at work; nothing was recorded; import it again when that has "
+                    "ended", g->file->input.path);
+    }
+    return has_others == 0 ? 0 : TOOL_IO;
+}
+
 static int open_writer(import_target *g)
 {
     steplog_error err = {0};
@@ -239,7 +251,7 @@ static int open_writer(import_target *g)
         add_run(g->runs, g->key, &stats.run);
     }
     free(source);
-    return status == STEPLOG_OK ? 0 : fail(g, status, &err);
+    return status == STEPLOG_OK ? check_alone(g, &stats.incarnation) : fail(g, status, &err);
 }
 
 /* Takes over what is recorded by now: a row that is held back is not. */
@@ -309,6 +321,10 @@ int import_target_row(void *context, const import_table *t, const import_row *ro
         }
         g->is_comparing = 0;
         g->next_index = g->resume.index;
+        free(g->sources);
+        g->sources = g->resume.sources;
+        g->source_count = g->resume.source_count;
+        g->resume.sources = NULL;
         import_resume_close(&g->resume);
     }
     return append(g, t, row);
@@ -406,6 +422,7 @@ int import_target_finish(import_target *g, int is_whole)
 void import_target_clear(import_target *g)
 {
     import_resume_close(&g->resume);
+    free(g->sources);
     free(g->default_name);
     free(g->key);
     free(g->source);

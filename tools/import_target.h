@@ -47,6 +47,8 @@ typedef struct import_target {
     const struct import_run *run; /* when it exists */
     int is_comparing;
     import_resume resume;
+    import_source *sources; /* the writers whose rows were compared */
+    size_t source_count;
     import_doubt doubt; /* of a run that differed: the file may be there nevertheless */
     steplog_id doubt_run;
     uint64_t known_rows;           /* equal to rows of the store */

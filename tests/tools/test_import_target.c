@@ -1,4 +1,4 @@
-/* test_import_target.c: an import that is interrupted or killed. */
+/* test_import_target.c: an import that is interrupted, killed, or not alone. */
 #include "import_target.h"
 
 #include "support/temp_dir.h"
@@ -140,4 +140,31 @@ Test(import_target, a_kill_leaves_no_half_row_that_passes_for_a_whole_one)
     cr_assert_eq(target.candidate, 1, "the file goes on in the run it began in, not in number %u", target.candidate);
     cr_assert_eq(target.known_rows, ROWS_KILLED);
     cr_assert_eq(target.new_rows, 2);
+}
+
+Test(import_target, two_imports_of_one_file_at_once_record_it_once)
+{
+    const char *path = test_path(test_temp_dir(), "a.csv");
+    importing first, second, third;
+    import_target target;
+    int read_code;
+    setenv("STEPLOG_DIR", test_path(test_temp_dir(), "store"), 1);
+    write_text(path, ROWS, "");
+    begin_import(&first, path);
+    begin_import(&second, path); /* before the first has noted what it reads */
+    cr_assert_eq(read_rows(&first), 0);
+    cr_assert_eq(read_rows(&second), TOOL_IO, "the second sees the first");
+    cr_assert_eq(end_import(&second, TOOL_IO), 0);
+    cr_assert_eq(second.target.new_rows, 0);
+    begin_import(&third, path); /* while the first is at work */
+    cr_assert_eq(read_rows(&third), TOOL_IO, "so does one that comes later");
+    cr_assert_eq(end_import(&third, TOOL_IO), 0);
+    cr_assert_eq(third.target.new_rows, 0);
+    cr_assert_eq(end_import(&first, 0), 0);
+    cr_assert_eq(first.target.new_rows, ROWS);
+
+    cr_assert_eq(import(path, 0, &target, &read_code), 0);
+    cr_assert_eq(read_code, 0);
+    cr_assert_eq(target.known_rows, ROWS);
+    cr_assert_eq(target.new_rows, 0);
 }
