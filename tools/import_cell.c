@@ -144,9 +144,18 @@ import_kind import_cell_read(const char *text, size_t bytes, double *out)
     return IMPORT_TEXT;
 }
 
-/* Whether a value may end before text: not inside a word, a time or a version. */
+int import_cell_is_inner_comma(const char *text, size_t bytes, size_t at)
+{
+    return text[at] == ',' && at > 0 && isdigit((unsigned char)text[at - 1]) && at + 1 < bytes &&
+           isdigit((unsigned char)text[at + 1]);
+}
+
+/* Whether a value may end before text: not inside a word, a time, a version or a number with a decimal comma. */
 static int is_boundary(const char *text, size_t bytes)
 {
+    if (bytes > 1 && text[0] == ',' && isdigit((unsigned char)text[1])) {
+        return 0;
+    }
     if (bytes == 0 || is_blank(text[0]) || strchr(",;|)]}'\"", text[0]) != NULL) {
         return 1;
     }

@@ -16,6 +16,9 @@ import_kind import_cell_read(const char *text, size_t bytes, double *out);
  * word ends. Returns its bytes, or 0. */
 size_t import_cell_prefix(const char *text, size_t bytes, double *out);
 
+/* Whether the comma at text[at] stands within a number ("0,693"): 0, nor 693 alone, is what was meant. */
+int import_cell_is_inner_comma(const char *text, size_t bytes, size_t at);
+
 /* The bytes of a unit that stands alone at the start of text ("34239 MiB"), or 0. */
 size_t import_cell_unit(const char *text, size_t bytes);
 

@@ -12,6 +12,7 @@
  * A date and time of day that begins the line is its wall time. A line without a number is no record. */
 #include "import_format.h"
 
+#include "number.h"
 #include "print.h"
 
 #include <ctype.h>
@@ -153,10 +154,25 @@ static size_t skip_list(const scan *s, size_t at)
 static size_t text_bytes(const scan *s, size_t at)
 {
     size_t end = at;
-    while (end < s->bytes && strchr(" \t,;|)]}'\"", s->text[end]) == NULL) {
+    while (end < s->bytes && (strchr(" \t,;|)]}'\"", s->text[end]) == NULL ||
+                              import_cell_is_inner_comma(s->text + at, s->bytes - at, end - at))) {
         end++;
     }
     return end - at;
+}
+
+/* "0,693": a number that is not one here; it is counted as text. */
+static int is_comma_number(const scan *s, size_t at, size_t bytes)
+{
+    size_t commas = 0;
+    for (size_t i = at; i < at + bytes; i++) {
+        if (s->text[i] == ',') {
+            commas++;
+        } else if (!isdigit((unsigned char)s->text[i]) && strchr("+-.eE%", s->text[i]) == NULL) {
+            return 0;
+        }
+    }
+    return commas > 0;
 }
 
 /* Passes over a unit behind a value and a blank: it does not begin the next key. */
@@ -196,7 +212,11 @@ static void read_value(scan *s)
         return;
     }
     const size_t used = import_cell_prefix(s->text + at, s->bytes - at, &value);
-    if (used > 0 && at + used < s->bytes && s->text[at + used] == ':') {
+    const size_t word = text_bytes(s, at);
+    if (used == 0 && number_parse_double(s->text + at, word, &value)) {
+        put_number(s, name, length, value, at, word); /* nan:HEX16 is ours alone */
+        s->at = at + word;
+    } else if (used > 0 && at + used < s->bytes && s->text[at + used] == ':') {
         s->at = at + used; /* "trainer.py:77: ..." is a place, not a value */
     } else if (used > 0) {
         put_number(s, name, length, value, at, used);
@@ -205,12 +225,11 @@ static void read_value(scan *s)
     } else if (s->text[at] == '[' || s->text[at] == '(') {
         import_table_list(s->t, import_table_column(s->t, name, length));
         s->at = skip_list(s, at);
-    } else if (separator == '=' && is_tight) {
-        const size_t bytes = text_bytes(s, at);
-        if (import_cell_read(s->text + at, bytes, &value) == IMPORT_TEXT) {
-            import_table_text(s->t, import_table_column(s->t, name, length), s->text + at, bytes);
+    } else if ((separator == '=' && is_tight) || is_comma_number(s, at, word)) {
+        if (import_cell_read(s->text + at, word, &value) == IMPORT_TEXT) {
+            import_table_text(s->t, import_table_column(s->t, name, length), s->text + at, word);
         }
-        s->at = at + bytes;
+        s->at = at + word;
     }
 }
 
@@ -289,11 +308,12 @@ static void scan_worded_part(scan *s, size_t begin, size_t end)
     const size_t used = at < end && is_blank(s->text[at - (at > 0)])
                             ? import_cell_prefix(s->text + at, end - at, &value)
                             : 0;
-    if (s->word_count > 0 && used > 0) {
-        const size_t length = join_words(s, 0, name);
-        if (length > 0) {
-            put_number(s, name, length, value, at, used);
-        }
+    const size_t word = at < end ? text_bytes(s, at) : 0;
+    const size_t length = s->word_count > 0 ? join_words(s, 0, name) : 0;
+    if (length > 0 && used > 0) {
+        put_number(s, name, length, value, at, used);
+    } else if (length > 0 && is_comma_number(s, at, word)) {
+        import_table_text(s->t, import_table_column(s->t, name, length), s->text + at, word);
     }
 }
 
@@ -328,7 +348,8 @@ static int scan_worded(scan *s, size_t at)
     put_number(s, s->text + name, name_bytes, value, at, used);
     for (size_t begin = next + 1; begin <= s->bytes;) {
         size_t end = begin;
-        while (end < s->bytes && s->text[end] != ',' && s->text[end] != '|') {
+        while (end < s->bytes && (s->text[end] != ',' || import_cell_is_inner_comma(s->text, s->bytes, end)) &&
+               s->text[end] != '|') {
             end++;
         }
         scan_worded_part(s, begin, end);

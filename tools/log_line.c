@@ -205,6 +205,16 @@ static size_t key_end(const char *text, size_t bytes, size_t at)
     return end > at ? end : at + 1;
 }
 
+/* A number that goes on behind a comma is left out, which is counted. Returns 1 when it is one. */
+static int note_comma(log_line *line, const char *text, size_t bytes, size_t at)
+{
+    size_t end = at;
+    while (end < bytes && ((text[end] >= '0' && text[end] <= '9') || text[end] == '.' || text[end] == '-')) end++;
+    if (end >= bytes || !import_cell_is_inner_comma(text, bytes, end)) return 0;
+    leave_out(line, "a number with a comma in it is left out");
+    return 1;
+}
+
 /* Reads the value behind a separator. Returns where reading goes on. */
 static size_t read_value(log_line *line, const char *text, size_t bytes, size_t at, const char *key, size_t key_bytes)
 {
@@ -214,6 +224,7 @@ static size_t read_value(log_line *line, const char *text, size_t bytes, size_t 
     if (take_time(line, key, key_bytes, text + at, word - at)) return word;
     size_t used = import_cell_prefix(text + at, bytes - at, &value);
     if (used == 0) {
+        if (note_comma(line, text, bytes, at)) return word;
         /* nan:HEX16 is ours alone. */
         if (!number_parse_double(text + at, word - at, &value)) return at;
         used = word - at;
@@ -262,6 +273,7 @@ static void parse_worded_part(log_line *line, const char *text, size_t bytes)
         at = skip_blanks(text, bytes, at);
         size_t used = name_bytes > 0 && at < bytes ? import_cell_prefix(text + at, bytes - at, &value) : 0;
         if (used > 0) add_value(line, name, name_bytes, value, text + at, used);
+        else if (name_bytes > 0) note_comma(line, text, bytes, at);
         if (used > 0 || at >= bytes || !is_key_start(text[at])) return;
         size_t end = key_end(text, bytes, at);
         if (name_bytes + (end - at) + 1 > sizeof name) return;
@@ -286,7 +298,9 @@ static int parse_worded(log_line *line, const char *text, size_t bytes)
     if (used == 0 || next >= bytes || memchr(":,|", text[next], 3) == NULL) return 0;
     add_value(line, text, name_bytes, value, text + at, used);
     for (size_t begin = next + 1, end; begin < bytes; begin = end + 1) {
-        for (end = begin; end < bytes && text[end] != ',' && text[end] != '|';) end++;
+        end = begin;
+        while (end < bytes && text[end] != '|' && (text[end] != ',' || import_cell_is_inner_comma(text, bytes, end)))
+            end++;
         parse_worded_part(line, text + begin, end - begin);
     }
     return 1;

@@ -196,6 +196,12 @@ import_text ':::MLLOG {"time_ms": 1683423394976, "event_type": "POINT_IN_TIME", 
 check_equal "JSON in free text" 'eval_accuracy@7/1683423394976000000=0.5 loss@7=2' "$(points | flat)"
 import_text "{'loss': 2.4, 'learning_rate': 5e-05, 'epoch': 0.1}\n{'loss': 2.3, 'learning_rate': 4e-05, 'epoch': 0.2}\n" a.log
 check_match "a printed Python dict" 'loss@0=2.4.*loss@1=2.3' "$(points | flat)"
+import_text 'step=1 loss=0,693 acc=1\nstep=2 loss: 0,5 acc: 2\nstep 3: loss 1,25, acc 3\n' a.log
+check_equal "a number with a decimal comma is no number" 'acc@1=1 acc@2=2 acc@3=3' "$(points | flat)"
+check_match "which is counted and said" 'left out 3 cells of text.*loss' "$err"
+import_text 'step=1 loss=nan:7ff8000000000001 acc: nan:7ff8000000000002\ntrainer.py:77: x:1\n' a.log
+check_equal "NaN with their bits, as export and tail write them" \
+    'acc@1=nan:7ff8000000000002 loss@1=nan:7ff8000000000001 x@1=1' "$(points | sort | flat)"
 import_text 'model=gpt2 step=1 loss=2\nmodel=gpt2 step=2 loss=1\n' a.log
 check_equal "text that never changes is a param" gpt2 "$(param model)"
 import_text 'nothing here\nat all\n' a.log

@@ -79,6 +79,10 @@ printf '{"step": 1, "a": 1, "a": 2}\n' | record --name twice
 check_equal "of a repeated key the last value counts" $'1\t2' "$(query twice)"
 
 # ---- bad input ----
+printf 'step=1 loss=0,693 acc=1\nstep 2: loss 1,25, acc 2\n' | record --name comma
+check_equal "a number with a decimal comma is no number" $'step\tacc\n1\t1\n2\t2' "$("$STEPLOG" query comma 2>&1)"
+check_match "the first is told" 'line 1: a number with a comma' "$(cat "$TMP/err")"
+check_match "and all are counted" '2 lines or names were not' "$(cat "$TMP/err")"
 printf '{"step": 1, "x": 1}\n{"step": 2, "x"\n{bad}\nstep=3 x=3\n' | record --name bad
 check_equal "lines that are not JSON are passed over" $'1\t1\n3\t3' "$(query bad)"
 check_match "and the first is named" 'line 2: not JSON at byte' "$(cat "$TMP/err")"
