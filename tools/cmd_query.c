@@ -29,7 +29,8 @@ static const args_option option_table[] = {
 static const args_usage usage = {
     "query", "[options] RUN [SERIES...]",
     "Prints the points of a run: a row for each step, a column for each series, gaps marked ('-' in a\n"
-    "table, an empty cell in TSV and CSV, no key in JSON). Without SERIES: all of them.\n"
+    "table, an empty cell in TSV and CSV, no key in JSON). Without SERIES: all of them. A metric named as a\n"
+    "column of the row itself (step; time, attempt where shown) has its labels: step{rank=0}.\n"
     "A TIME is 2026-01-31T12:00:00Z, @1700000000 or -10m. Means of points with a NaN are NaN; min and\n"
     "max pass over NaN. Exit code 1 when no row matched, or when something could not be read.",
     option_table,
@@ -319,7 +320,11 @@ static int print_query(session *s, const steplog_id *run, const query_options *o
     char id[STEPLOG_ID_TEXT_BYTES];
     int code = out_open(&o, options->table.output);
     if (code != TOOL_YES) return code;
-    select_name *names = select_series_names(s, series, count);
+    const char *taken[3] = {"step"};
+    size_t taken_count = 1;
+    if (options->has_time) taken[taken_count++] = "time";
+    if (options->view.flags & STEPLOG_VIEW_ALL_ATTEMPTS) taken[taken_count++] = "attempt";
+    select_name *names = select_series_names(s, series, count, taken, taken_count);
     q.t = table_new(&o, options->table.format, !options->table.is_headless, "points");
     steplog_id_format(run, id);
     table_json_member(q.t, "run", id);

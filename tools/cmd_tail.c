@@ -30,7 +30,8 @@ static const args_usage usage = {
     "tail", "[options] [RUN] [SERIES...]",
     "Prints the last rows of a run (default @latest), a line each: step=120 loss=0.25 lr=0.001. With -f\n"
     "it follows the run through the end of its writers and their restart, until interrupted; and waits\n"
-    "for the first run when the store holds none.",
+    "for the first run when the store holds none. A metric named as what the line has of its own (step;\n"
+    "time and attempt with --jsonl, time with -t) has its labels: step{rank=0}.",
     option_table,
     "steplog tail\n"
     "steplog tail -f @latest loss 'grad*'\n"
@@ -71,7 +72,15 @@ static int is_wanted(const tail *t, const steplog_series_info *info)
     return 0;
 }
 
-/* Names columns that appeared. Whether a name is unique may change with the next one, so the labels always show. */
+/* Whether a line has a name for something of its own: a second one would hide it. */
+static int is_taken(const tail *t, const char *name, size_t bytes)
+{
+    static const char *const taken[] = {"step", "time", "attempt"};
+    return select_is_taken(name, bytes, taken, t->options->is_jsonl ? 3 : t->options->has_time ? 2 : 1);
+}
+
+/* Names columns that appeared. Whether a name is unique may change with the next one, so the labels always show, but
+ * for a rank of 0 that is not needed. */
 static void add_columns(tail *t, const steplog_cursor *cursor, size_t count)
 {
     if (count <= t->column_count) return;
@@ -82,7 +91,7 @@ static void add_columns(tail *t, const steplog_cursor *cursor, size_t count)
         steplog_series series;
         if (steplog_cursor_series(cursor, t->column_count, &series) == STEPLOG_OK)
             steplog_reader_series(t->s.reader, series, &info, NULL);
-        char *labels = print_labels(&info, 0);
+        char *labels = print_labels(&info, info.label_count == 0 && is_taken(t, info.name, info.name_bytes));
         size_t label_bytes = labels ? strlen(labels) : 0;
         column->name_bytes = info.name_bytes + label_bytes;
         column->name = xmalloc(column->name_bytes);

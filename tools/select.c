@@ -230,7 +230,15 @@ static select_name column_name(const steplog_series_info *info, int has_labels)
     return name;
 }
 
-select_name *select_series_names(session *s, const steplog_series *series, size_t count)
+int select_is_taken(const char *name, size_t bytes, const char *const *taken, size_t taken_count)
+{
+    for (size_t i = 0; i < taken_count; i++)
+        if (strlen(taken[i]) == bytes && memcmp(taken[i], name, bytes) == 0) return 1;
+    return 0;
+}
+
+select_name *select_series_names(session *s, const steplog_series *series, size_t count, const char *const *taken,
+                                 size_t taken_count)
 {
     named_series *sorted = xcalloc(count, sizeof *sorted);
     select_name *names = xcalloc(count, sizeof *names);
@@ -244,6 +252,7 @@ select_name *select_series_names(session *s, const steplog_series *series, size_
     for (size_t i = 0; i < count; i++) {
         int is_shared = (i > 0 && compare_names(&sorted[i - 1], &sorted[i]) == 0) ||
                         (i + 1 < count && compare_names(&sorted[i], &sorted[i + 1]) == 0);
+        is_shared |= select_is_taken(sorted[i].info.name, sorted[i].info.name_bytes, taken, taken_count);
         names[sorted[i].place] = column_name(&sorted[i].info, is_shared);
     }
     free(sorted);

@@ -46,9 +46,13 @@ typedef struct select_name {
     size_t bytes;
 } select_name;
 
-/* Names series as columns: the metric alone where that is unique in the list, else with all labels: "loss{rank=1}".
- * Returns count names; free with select_free_names(). */
-select_name *select_series_names(session *s, const steplog_series *series, size_t count);
+/* Names series as columns: the metric alone where that is unique in the list and not among the names taken, else with
+ * all labels: "loss{rank=1}". Returns count names; free with select_free_names(). */
+select_name *select_series_names(session *s, const steplog_series *series, size_t count, const char *const *taken,
+                                 size_t taken_count);
+
+/* Whether a name is one of those taken: by the step, the time, the attempt of the row itself. */
+int select_is_taken(const char *name, size_t bytes, const char *const *taken, size_t taken_count);
 void select_free_names(select_name *names, size_t count);
 
 /* Tells whether a series is one that a selector means ("loss", "val/?{rank=0}"): for series that appear while a

@@ -24,6 +24,16 @@ check_equal "a step without a value of a metric has an empty cell" $'1\t99.5\t' 
 check_equal "a glob finds series" $'step\tval/acc' "$(query base 'val/*' | head -1)"
 check_equal "a sparse series has only its steps" 10 "$(query base val/acc --no-header | wc -l | tr -d ' ')"
 
+printf '{"iter": 4, "step": 40, "time": 5, "attempt": 6, "loss": 7}\n' | record --name own --step-key iter
+check_match "a metric named as a column of the row has its label" '"step": 4, .*"step.rank=0.": 40[,}]' "$(query own --jsonl)"
+check_match "in JSON too" '"step": 4, .*"step.rank=0.": 40[,}]' "$(query own --json)"
+check_match "a name that no column has stays" '"time": 5' "$(query own --jsonl)"
+check_match "and gets its label where one has it" '"time": "20.*"attempt": 1.*"attempt.rank=0.": 6.*"time.rank=0.": 5' \
+    "$(query own --jsonl --time --attempts)"
+check_match "so it is with tail" '"step": 4, "time": "20.*"attempt": 1.*"attempt.rank=0.": 6.*"step.rank=0.": 40, "time.rank=0.": 5' \
+    "$("$STEPLOG" tail own --jsonl)"
+check_match "and its text" '^step=4 attempt=6 loss=7 step.rank=0.=40 time=5$' "$("$STEPLOG" tail own)"
+
 # ---- which rows ----
 check_equal "--step is half-open" $'5\t95.5\n6\t94.5' "$(query base loss --step 5:7 --no-header)"
 check_equal "--step A: goes to the end" $'98\t2.5\n99\t1.5' "$(query base loss --step 98: --no-header)"
