@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+volatile sig_atomic_t import_stop;
+
 enum { CHUNK_BYTES = 1 << 16 };
 
 static int fail(const import_input *input, const char *what, int os_errno)
@@ -31,7 +33,12 @@ static int spool(import_input *input)
         return fail(input, "making a temporary copy of", errno);
     }
     for (;;) {
-        const ssize_t got = read(input->fd, chunk, sizeof chunk);
+        const ssize_t got = import_stop ? 0 : read(input->fd, chunk, sizeof chunk);
+        if (import_stop) {
+            fclose(copy);
+            print_note("stopped while reading '%s'; nothing of it is recorded", input->path);
+            return TOOL_IO;
+        }
         if (got < 0 && errno == EINTR) {
             continue;
         }

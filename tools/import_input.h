@@ -2,12 +2,16 @@
 #ifndef STEPLOG_IMPORT_INPUT_H
 #define STEPLOG_IMPORT_INPUT_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define IMPORT_HEAD_BYTES (1u << 20)      /* how much of a file decides its format and its step column */
 #define IMPORT_LINE_BYTES_MAX (16u << 20) /* longer lines are passed over */
 #define IMPORT_WHOLE_BYTES_MAX (64u << 20) /* of a file that is one JSON text */
+
+/* Set by a signal handler: the import stops after the row, or the piece of a pipe, that it is at. */
+extern volatile sig_atomic_t import_stop;
 
 typedef struct import_input {
     const char *path;

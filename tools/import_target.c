@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-volatile sig_atomic_t import_stop;
-
 static char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static char *format_text(const char *format, ...)

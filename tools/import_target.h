@@ -6,8 +6,6 @@
 #include "import_resume.h"
 #include "import_rows.h"
 
-#include <signal.h>
-
 /* The runs of the store that were imported, by their keys. */
 typedef struct import_runs {
     struct import_run {
@@ -75,8 +73,5 @@ int import_target_row(void *context, const import_table *t, const import_row *ro
  * Closes the writer. Returns 0, or an exit code. */
 int import_target_finish(import_target *g, int is_whole);
 void import_target_clear(import_target *g);
-
-/* Set by a signal handler: the import stops after the row it is at. */
-extern volatile sig_atomic_t import_stop;
 
 #endif

@@ -383,6 +383,31 @@ check_exit "so is an unknown format" 2 "$STEPLOG" import --format xml a.csv
 fresh
 printf 'step,loss\n1,0.5\n' | "$STEPLOG" import -q - 2> err
 check_equal "a pipe can be imported" 'loss@1=0.5' "$(points | flat)"
+mkfifo held
+for signal in INT TERM; do
+    fresh
+    # A shell's background jobs have SIGINT ignored: Python gives it its usual effect again.
+    python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$STEPLOG" import -q - < held 2> err &
+    child=$!
+    exec 9> held
+    printf 'step,loss\n1,0.5\n' >&9
+    for _ in $(seq 200); do
+        [ -e "$STEPLOG_DIR/STEPLOG" ] && break
+        sleep 0.05
+    done
+    sleep 0.3
+    kill -$signal $child
+    (sleep 10; kill -KILL $child 2> /dev/null) &
+    watchdog=$!
+    wait $child
+    check_equal "SIG$signal ends an import that waits for a pipe" 4 $?
+    { kill $watchdog; wait $watchdog; } 2> /dev/null
+    exec 9>&-
+    check_match "which says so" 'stopped while reading' "$(cat err)"
+    check_equal "and records nothing" 0 "$(points 2> /dev/null | wc -l)"
+done
 printf '{"log_history": [{"step": 1, "loss": 2' > trainer_state.json
 check_exit "a truncated trainer_state.json cannot be read" 4 "$STEPLOG" import trainer_state.json
 check "help has examples" "$STEPLOG" import --help
