@@ -22,7 +22,8 @@ static const args_usage usage = {
     "[options]",
     "Seals what killed writers left, merges segments into few large ones, frees what was removed\n"
     "more than 24 hours ago. Readers and writers go on meanwhile; Ctrl-C stops it safely. Exit code\n"
-    "1: a damaged file was left as it is.",
+    "1: damage was met, and the file left as it is. Files that need no merging are not read: `verify`\n"
+    "reads every byte.",
     options,
     "steplog compact\n"
     "steplog -C /data/runs compact --now\n"};

@@ -184,8 +184,7 @@ static int plot_runs(const plot_options *from, args *a, const out_file *o)
     code = plot_store_find(&store, &s, &from->store, a->operands[0], a->operands + 1, a->operand_count - 1);
     if (code == TOOL_YES) code = draw_store(&store, from, o);
     plot_store_clear(&store);
-    print_damage(s.reader);
-    return session_close(&s, code);
+    return session_close(&s, session_check_damage(&s, code));
 }
 
 static int plot_standard_input(const plot_options *from, const out_file *o)

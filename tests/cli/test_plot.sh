@@ -137,3 +137,20 @@ check_match "and draws a line there" '┊' "$out"
 check_match "ranks are curves of their own" '^b loss[{]rank=1[}] .* max 150 at 149' "$out"
 check_match "one rank can be chosen" 'max 149 at 149' "$("$STEPLOG" plot job 'loss{rank=0}')"
 check_match "each step is drawn once" 'min 0 at 0 ' "$("$STEPLOG" plot job 'loss{rank=0}')"
+
+# ---- damage ----
+awk 'BEGIN { print "step,loss"; for (i = 0; i < 5000; i++) print i "," i / 7 }' > damaged.csv
+export STEPLOG_DIR=$TMP/damaged
+"$STEPLOG" import -q damaged.csv
+"$STEPLOG" compact > /dev/null
+check "a sound store is drawn" "$STEPLOG" plot @latest loss
+python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(2000)
+    byte = file.read(1)
+    file.seek(2000)
+    file.write(bytes([byte[0] ^ 255]))' "$(find "$STEPLOG_DIR/seg" -name '*.seg')"
+check_match "what a damaged one still has is drawn" 'loss' "$("$STEPLOG" plot @latest loss 2> err)"
+check_match "damage is said" 'damaged:' "$(cat err)"
+check_exit "and is exit code 1" 1 "$STEPLOG" plot @latest loss
