@@ -27,6 +27,17 @@ void aggregate_add(aggregate *a, double value)
     double sum = a->sum + value;
     if (isfinite(sum)) a->carry += fabs(a->sum) >= fabs(value) ? (a->sum - sum) + value : (value - sum) + a->sum;
     a->sum = sum;
+    a->scaled_sum += value * 0x1p-64;
+}
+
+/* Where the sum of finite values is too large for a double the mean comes from the scaled one, which is less exact:
+ * nothing is lost of values so large. */
+static double mean_of(const aggregate *a)
+{
+    const double count = (double)a->count;
+    if (isfinite(a->sum)) return (a->sum + a->carry) / count;
+    const int is_finite = a->nan_count == 0 && isfinite(a->min) && isfinite(a->max);
+    return is_finite ? a->scaled_sum / count * 0x1p64 : a->sum / count;
 }
 
 double aggregate_value(const aggregate *a, aggregate_kind kind)
@@ -37,7 +48,7 @@ double aggregate_value(const aggregate *a, aggregate_kind kind)
     case AGGREGATE_MAX: return is_empty ? a->last : a->max;
     case AGGREGATE_LAST: return a->last;
     case AGGREGATE_COUNT: return (double)a->count;
-    default: return (isfinite(a->sum) ? a->sum + a->carry : a->sum) / (double)a->count;
+    default: return mean_of(a);
     }
 }
 

@@ -20,6 +20,7 @@ extern const char *const aggregate_names[AGGREGATE_KIND_COUNT + 1]; /* NULL-ende
 typedef struct aggregate {
     uint64_t count, nan_count;
     double sum, carry; /* compensated */
+    double scaled_sum; /* of the values times 2^-64: cannot overflow */
     double min, max, last;
 } aggregate;
 

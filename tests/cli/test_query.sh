@@ -59,6 +59,10 @@ check_equal "--agg count counts points, not rows" $'0\t10\t1' "$(query base loss
 check_equal "several aggregates are several columns" $'step\tloss:min\tloss:max' "$(query base loss --every 50 --agg min,max | head -1)"
 check_equal "a stretch begins at a multiple, below zero too" $'90\t1.5' "$(query base loss --step 95: --every 30 --agg min --no-header)"
 check_equal "a mean with a NaN is NaN" $'0\tnan' "$(query odd x --step :3 --every 10 --no-header)"
+printf 'step=0 x=1.7e308 y=1e308 z=inf\nstep=1 x=1.7e308 y=1.5e308 z=1.7e308\nstep=2 x=-1.7e308 y=1e308 z=1\n' | record --name huge
+check_equal "a mean does not overflow" $'0\t1.7e+308\t1.25e+308' "$(query huge x y --step :2 --every 10 --no-header)"
+check_equal "nor where the sum comes back" $'0\t5.666666666666667e+307' "$(query huge x --every 10 --no-header)"
+check_equal "an infinity stays one" $'0\tinf' "$(query huge z --every 10 --no-header)"
 check_equal "min and max pass over NaN" $'0\t-0' "$(query odd x --step :3 --every 10 --agg max --no-header)"
 check_exit "--agg without --every is a usage error" 2 "$STEPLOG" query base --agg min
 check_exit "an unknown aggregate is a usage error" 2 "$STEPLOG" query base --every 5 --agg median
