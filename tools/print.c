@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +268,37 @@ static FILE *open_temporary(const char *path, char **temporary)
     return NULL;
 }
 
+/* ---- a signal that ends the tool takes the temporary file along ---- */
+
+static const int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const char *volatile signal_temporary;
+
+static void on_end_signal(int number)
+{
+    const char *path = signal_temporary;
+    if (path) unlink(path);
+    raise(number); /* SA_RESETHAND: with its usual effect, once this returns */
+}
+
+static void guard_temporary(const char *path)
+{
+    struct sigaction action = {.sa_handler = on_end_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)}, before;
+    sigemptyset(&action.sa_mask);
+    signal_temporary = path;
+    for (size_t i = 0; i < sizeof end_signals / sizeof end_signals[0]; i++)
+        if (sigaction(end_signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            sigaction(end_signals[i], &action, NULL);
+}
+
+static void release_temporary(void)
+{
+    struct sigaction before;
+    for (size_t i = 0; i < sizeof end_signals / sizeof end_signals[0]; i++)
+        if (sigaction(end_signals[i], NULL, &before) == 0 && before.sa_handler == on_end_signal)
+            signal(end_signals[i], SIG_DFL);
+    signal_temporary = NULL;
+}
+
 int out_open(out_file *o, const char *path)
 {
     struct stat st;
@@ -285,6 +317,7 @@ int out_open(out_file *o, const char *path)
         char *real = realpath(path, NULL);
         o->path = real ? real : xstrdup(path);
         o->file = open_temporary(o->path, &o->temporary);
+        if (o->file) guard_temporary(o->temporary);
     }
     if (o->file == NULL) {
         print_error("cannot write '%s': %s", path, strerror(errno));
@@ -332,6 +365,7 @@ int out_close(out_file *o, int exit_code)
         print_error("cannot write '%s': %s", o->path ? o->path : "output", error ? strerror(error) : "write error");
         exit_code = TOOL_IO;
     }
+    if (o->temporary) release_temporary();
     free(o->path);
     free(o->temporary);
     memset(o, 0, sizeof *o);

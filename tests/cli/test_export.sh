@@ -62,3 +62,24 @@ STEPLOG_DIR=$TMP/again "$STEPLOG" import -q back.csv
 check_equal "what export wrote import reads, bit for bit" \
     "$("$STEPLOG" export first | sed 1d | rev | cut -d, -f1,3 | rev | sort)" \
     "$("$STEPLOG" -C "$TMP/again" export | sed 1d | rev | cut -d, -f1,3 | rev | sort)"
+
+# ---- ended by a signal ----
+mkdir ended
+awk 'BEGIN { print "step,a,b,c"; for (i = 0; i < 200000; i++) print i "," i / 7 "," i / 3 "," i / 11 }' > many.csv
+"$STEPLOG" -C ended/store import -q many.csv
+for signal in INT TERM HUP; do
+    python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$STEPLOG" -C ended/store export -o ended/o.csv &
+    child=$!
+    for _ in $(seq 500); do
+        [ -n "$(find ended -name 'o.csv.part-*')" ] && break
+        sleep 0.01
+    done
+    kill -$signal $child
+    wait $child 2> /dev/null
+    code=$?
+    check_equal "SIG$signal ends an export" 1 "$((code > 128 || code == 0))"
+    check_equal "and leaves no half file" "" "$(find ended -name 'o.csv.part-*')"
+    rm -f ended/o.csv
+done
