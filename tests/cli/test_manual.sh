@@ -45,3 +45,8 @@ printf 'step,loss,lr\n1,2,3\n2,1,3\n' > a.csv
 "$STEPLOG" -C store import --run first-run a.csv > /dev/null 2>&1
 check_equal "completion knows the runs of the store" "first-run" "$(complete_line steplog -C store query fir)"
 check_equal "completion knows the series of a run" "loss" "$(complete_line steplog -C store plot first-run lo)"
+check_equal "also of one given with '='" "first-run" "$(complete_line steplog --store = store query fir)"
+check_equal "as one word too" "first-run" "$(complete_line steplog --store=store query fir)"
+check_equal "or below the home directory" "first-run" "$(HOME=$PWD complete_line steplog -C '~/store' query fir)"
+check_equal "other options with '=' are no operands" "loss" \
+    "$(complete_line steplog plot -C store --smooth = 0.5 first-run lo)"
