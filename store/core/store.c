@@ -311,6 +311,7 @@ steplog_status steplog_reader_open(steplog_store *s, steplog_reader **out, stepl
     if (out) *out = NULL;
     if (!s || !out) return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_open: an argument is NULL");
     sl_read_context context = sl_store_read_context(s);
+    context.is_view = 1;
     context.closed = reader_closed;
     context.store = s;
     SL_TRY(sl_reader_new(&context, out, err));

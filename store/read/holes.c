@@ -3,7 +3,8 @@
  * A listing finds every record that was there when it began. What is written meanwhile it may find in part: a writer
  * goes on into a file that was passed over as a spare, or was not listed, and from there into one that was still to be
  * looked at. So a number is missing when an earlier listing found a later one of its incarnation already. Else the
- * files are listed once more, and of what came during that as well nothing from the first missing number on is shown.
+ * files are listed once more, and of what came during that as well a view shows nothing from the first missing number
+ * on.
  *
  * Only incarnations that have logs are looked at: others do not move. */
 #include "read/reader.h"

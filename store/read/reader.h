@@ -40,7 +40,7 @@ typedef struct sl_incarnation {
     int is_visible;       /* its attempt is in force */
     int64_t visible_end;  /* in the default view: steps below this (when visible_is_bounded) */
     int visible_is_bounded;
-    uint64_t listed_end; /* holes.c: from this number on nothing is shown; 0: everything is */
+    uint64_t listed_end; /* holes.c: from this number on a view shows nothing; 0: everything */
 } sl_incarnation;
 
 /* A tombstone in force. */
@@ -131,6 +131,7 @@ typedef struct sl_read_context {
     steplog_id host_id, boot_id;
     int is_local; /* locks and host ids mean something on this file system */
     int is_mapping; /* files are mapped */
+    int is_view;    /* for showing: holes.c hides. What moves or removes records has to know of all that a file holds */
     void (*closed)(void *store);
     void *store;
 } sl_read_context;

@@ -360,7 +360,7 @@ static int index_files(steplog_reader *r)
                                 .start_time_ns = log->header.created_time_ns};
         if (!add_source(know_incarnation(r, &fresh), &(sl_source){.log = log})) return 0;
     }
-    for (size_t i = 0; i < r->holes.count; i++) {
+    for (size_t i = 0; r->context.is_view && i < r->holes.count; i++) {
         sl_incarnation *incarnation = find_incarnation(r, &r->holes.items[i].id);
         if (incarnation) incarnation->listed_end = r->holes.items[i].shown_end;
     }

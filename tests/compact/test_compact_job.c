@@ -1,6 +1,8 @@
 /* Compaction: a file that it can not read whole is never given up. */
 #include "steplog.h"
 
+#include "compact/compact_job.h"
+#include "core/store.h"
 #include "os/os.h"
 #include "support/made_segment.h"
 #include "support/sim_os.h"
@@ -12,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -419,4 +422,105 @@ Test(compact_job, a_block_of_other_numbers_than_its_entry_says_is_no_block_of_ro
         }
         kit_store_close(store);
     }
+}
+
+/* ---- a listing that can not be trusted ---- */
+
+enum { PARTS_MAX = 16, PART_ROWS = 3000 };
+
+typedef struct part {
+    char path[128];
+    uint8_t *data;
+    uint64_t bytes;
+} part;
+
+static part segments[PARTS_MAX], logs[PARTS_MAX];
+static size_t segment_count, log_count;
+
+static void keep(part *kept, size_t *count, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(kept[i].path, path) == 0) return;
+    cr_assert_lt(*count, PARTS_MAX);
+    part *fresh = &kept[(*count)++];
+    snprintf(fresh->path, sizeof fresh->path, "%s", path);
+    fresh->data = malloc((size_t)bytes);
+    fresh->bytes = bytes;
+    memcpy(fresh->data, data, (size_t)bytes);
+}
+
+static void keep_segment(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)context;
+    if (strstr(path, ".seg")) keep(segments, &segment_count, path, data, bytes);
+}
+
+static void keep_log(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)context;
+    if (strstr(path, ".log")) keep(logs, &log_count, path, data, bytes);
+}
+
+static sim *listed_machine;
+static sl_os_table listing_table;
+static const sl_os_table *listing_under;
+static int log_listings;
+
+static void put(const part *back) { sim_put_file(listed_machine, back->path, back->data, back->bytes); }
+
+/* The second listing finds one segment more. */
+static int open_dir_and_put_fifth(int dir, const char *name)
+{
+    if (strcmp(name, "log") == 0 && ++log_listings == 2) put(&segments[4]);
+    return listing_under->open_dir(dir, name);
+}
+
+/* What comes in the middle of a listing behind a number that is missing is in no view yet. Compaction does not take it
+ * for something that others hold. */
+Test(compact_job, what_a_listing_finds_behind_a_new_hole_is_kept)
+{
+    listed_machine = sim_new(11);
+    sim_use(listed_machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    int64_t step = 0;
+    while (segment_count < 5) {
+        for (int i = 0; i < PART_ROWS; i++, step++) {
+            kit_log(writer, "loss", step, 1);
+            if (segment_count == 3 && log_count == 0 && i == PART_ROWS / 8) sim_each_file(listed_machine, keep_log, NULL);
+        }
+        OK(steplog_store_tick(store, 10000, &kit_error));
+        sim_each_file(listed_machine, keep_segment, NULL);
+    }
+    kit_writer_close(writer);
+    kit_store_close(store);
+    sim_each_file(listed_machine, keep_segment, NULL);
+    for (size_t i = 0; i < segment_count; i++) sim_remove_file(listed_machine, segments[i].path);
+    /* The second is missing, and all from the middle of the fourth on, whose beginning a log holds. */
+    put(&segments[0]);
+    put(&segments[2]);
+    for (size_t i = 0; i < log_count; i++) put(&logs[i]);
+    store = kit_store("store", STEPLOG_NO_THREAD, 65536);
+    listing_under = sl_os;
+    listing_table = *listing_under;
+    listing_table.open_dir = open_dir_and_put_fifth;
+    sl_os = &listing_table;
+    sl_read_context context = sl_store_read_context(store);
+    sl_compact_request request = {.now_ns = sl_os->wall_time_ns()};
+    steplog_compact_result result = {.size_bytes = sizeof result};
+    OK(sl_compact_segments(&context, &request, &result, &kit_error));
+    sl_os = listing_under;
+    cr_assert(log_listings >= 2 && result.files_before == 3, "%d listings, %d files", log_listings,
+              (int)result.files_before);
+    for (size_t i = 0; i < segment_count; i++)
+        if (i != 0 && i != 2 && i != 4) put(&segments[i]);
+    kit_rows rows = kit_read_store("store", &run, "loss", 0);
+    cr_assert_eq((int64_t)rows.row_count, step, "%d rows of %d", (int)rows.row_count, (int)step);
+    kit_rows_free(&rows);
+    kit_store_close(store);
+    for (size_t i = 0; i < segment_count; i++) free(segments[i].data);
+    for (size_t i = 0; i < log_count; i++) free(logs[i].data);
+    sim_use(NULL);
+    sim_free(listed_machine);
 }
