@@ -298,7 +298,9 @@ typedef struct steplog_view {
 
 /* A batch of rows, lent until the next call on the cursor. In step order the columns
  * are a union: each step once, unless a series has several points at it; the n-th of
- * one series stands beside the n-th of another. */
+ * one series stands beside the n-th of another. Of a step with more rows than fit a
+ * batch, those that come later do not go into rows that were given: what a series still
+ * has then stands beside what the others still have. */
 typedef struct steplog_batch {
     size_t row_count;
     size_t column_count;               /* one for each series of the cursor, in its order */

@@ -418,7 +418,9 @@ static int join(steplog_cursor *c, const sl_piece *piece)
         uint32_t place = (uint32_t)place_of(c, column);
         while (b->row_count <= place) describe_row(b, b->row_count++, piece, from);
         sl_batch_put(b, place, column, value);
-        if (c->seen_at[column] != c->stamp) c->seen_count[column] = 0;
+        /* A column that had fewer points than rows were given goes on with the rows of this batch. */
+        if (c->seen_at[column] != c->stamp || c->seen_count[column] < c->step_given)
+            c->seen_count[column] = c->step_given;
         c->seen_at[column] = c->stamp;
         c->seen_count[column]++;
     }

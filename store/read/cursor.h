@@ -59,7 +59,7 @@ struct steplog_cursor {
     int has_step;
     int64_t step;
     uint64_t *seen_at;     /* by column: when it was counted */
-    uint64_t *seen_count;  /* how many points of the step it had */
+    uint64_t *seen_count;  /* of the rows of the step, in earlier batches too, how many it has passed */
     uint64_t stamp;        /* of the step */
     uint64_t step_given;   /* rows of this step in earlier batches */
     uint32_t step_row;     /* where its rows begin in this batch */
