@@ -84,6 +84,21 @@ static steplog_status add_piece(log_pass *p, const sl_origin *origin)
     return STEPLOG_OK;
 }
 
+/* The walk came upon something that is no record, where rows were. WAIT when the log is another one by now; IO or no
+ * memory; OK when it is damage: that is told of, and the rows are passed over. */
+static steplog_status take_trouble(log_pass *p, const sl_log_item *item, const sl_log_stretch *stretch)
+{
+    sl_log *log = p->log;
+    const int is_no_memory = item->kind == SL_ITEM_ERROR && !item->os_errno;
+    if (!is_no_memory && !sl_log_is_still_itself(log)) return STEPLOG_WAIT;
+    if (item->kind == SL_ITEM_ERROR) return sl_log_failed(log, item, p->wanted->err);
+    if (item->kind == SL_ITEM_DAMAGE)
+        sl_log_report(log, item->offset, item->bytes, item->what);
+    else
+        sl_log_report(log, item->offset, stretch->offset_end - item->offset, "log ends before rows that were there");
+    return STEPLOG_OK;
+}
+
 static steplog_status take_stretch(log_pass *p, const sl_log_stretch *stretch, const sl_origin *origin)
 {
     sl_log *log = p->log;
@@ -93,11 +108,9 @@ static steplog_status take_stretch(log_pass *p, const sl_log_stretch *stretch, c
     sl_log_replay(log, stretch->offset, stretch->sequence, &stretch->base, &walk);
     while (walk.offset < stretch->offset_end && status == STEPLOG_OK) {
         sl_log_walk_next(&walk, &item);
-        if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR ||
-            (item.kind == SL_ITEM_DAMAGE && !sl_log_is_still_itself(log))) {
-            status = sl_log_is_still_itself(log) ? STEPLOG_OK : STEPLOG_WAIT;
-            break;
-        }
+        if (item.kind == SL_ITEM_END || item.kind == SL_ITEM_ERROR || item.kind == SL_ITEM_DAMAGE)
+            status = take_trouble(p, &item, stretch);
+        if (item.kind == SL_ITEM_END) break;
         if (item.kind != SL_ITEM_ROW && item.kind != SL_ITEM_POINT) continue;
         /* There were 1024 at most when they were counted; what they are now is for whoever writes there to say. */
         if (p->list.steps.count == SL_CHUNK_ROWS_MAX) status = add_piece(p, origin);

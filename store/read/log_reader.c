@@ -47,6 +47,18 @@ static void report(sl_log *log, uint64_t offset, uint64_t bytes, const char *wha
     sl_damage_add(log->damage, &finding);
 }
 
+void sl_log_report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what)
+{
+    report(log, offset, bytes, what, 0);
+}
+
+steplog_status sl_log_failed(const sl_log *log, const sl_log_item *item, steplog_error *err)
+{
+    if (item->os_errno)
+        return sl_fail_os(err, item->os_errno, (int64_t)item->offset, "cannot read log '%s'", log->name);
+    return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+}
+
 /* One of the two headers is damaged and the other one counts: nothing is missing, has_damage stays as it is. */
 static void report_header(sl_log *log)
 {
@@ -289,10 +301,7 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
         sl_point_base base = log->walk.base;
         sl_log_walk_next(&log->walk, &item);
         if (item.kind == SL_ITEM_END) break;
-        if (item.kind == SL_ITEM_ERROR)
-            return item.os_errno
-                       ? sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", log->name)
-                       : sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+        if (item.kind == SL_ITEM_ERROR) return sl_log_failed(log, &item, err);
         if (item.kind == SL_ITEM_DAMAGE) {
             if (!sl_log_is_still_itself(log)) return STEPLOG_OK;
             report(log, item.offset, item.bytes, item.what, 0);
@@ -355,10 +364,10 @@ steplog_status sl_log_fact(sl_log *log, const sl_log_text *text, sl_buffer *out,
     int is_good = item.kind == SL_ITEM_TEXT && item.record_kind == SL_RECORD_FACT && item.sequence == text->sequence;
     steplog_status status = STEPLOG_OK;
     if (is_good) sl_buffer_put(out, item.content, item.content_bytes);
-    if (out->is_out_of_memory || (item.kind == SL_ITEM_ERROR && !item.os_errno))
+    if (out->is_out_of_memory)
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
     else if (item.kind == SL_ITEM_ERROR)
-        status = sl_fail_os(err, item.os_errno, (int64_t)item.offset, "cannot read log '%s'", log->name);
+        status = sl_log_failed(log, &item, err);
     else if (!is_good)
         status = lost_text(log, text, "a fact", err);
     sl_log_walk_free(&walk);

@@ -78,6 +78,12 @@ int sl_log_is_still_itself(sl_log *log);
 /* Starts a second walk at a stretch, over the same dictionary. Free it with sl_log_walk_free(). */
 void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_point_base *base, sl_log_walk *walk);
 
+/* What a walk that gave SL_ITEM_ERROR is told as. */
+steplog_status sl_log_failed(const sl_log *log, const sl_log_item *item, steplog_error *err);
+
+/* Tells of damage that a second walk came upon; what the first one told of is not told twice. */
+void sl_log_report(sl_log *log, uint64_t offset, uint64_t bytes, const char *what);
+
 /* Reads a fact again, whole, into out. CORRUPT or MISSING (the log is gone) otherwise. */
 steplog_status sl_log_fact(sl_log *log, const sl_log_text *text, sl_buffer *out, steplog_error *err);
 

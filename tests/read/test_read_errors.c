@@ -1,0 +1,182 @@
+/* Reads and allocations that fail under a pass: rows are all there, or the caller is told. */
+#include "steplog.h"
+
+#include "os/os.h"
+#include "support/fail_memory.h"
+#include "support/fail_os.h"
+#include "support/store_kit.h"
+#include "support/temp_dir.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SEALED = 3000, LOGGED = 2500, ALL = SEALED + LOGGED };
+
+static steplog_store *store;
+static steplog_writer *open_writer;
+static steplog_id run;
+
+/* One rank is sealed, the other one is being written. */
+static void begin(void)
+{
+    store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *first = kit_writer(store, "run", 0, 1);
+    run = kit_run_of(first);
+    open_writer = kit_writer(store, "run", 1, 1);
+    for (int step = 0; step < SEALED; step++) kit_log(first, "x", step, step);
+    for (int step = 0; step < LOGGED; step++) kit_log(open_writer, "x", step, step);
+    kit_writer_close(first);
+}
+
+static void end(void)
+{
+    kit_writer_close(open_writer);
+    kit_store_close(store);
+}
+
+static uint64_t count_points(const steplog_batch *batch)
+{
+    uint64_t count = 0;
+    for (size_t column = 0; column < batch->column_count; column++)
+        for (size_t row = 0; row < batch->row_count; row++)
+            count += batch->present[column][row / 64] >> (row % 64) & 1;
+    return count;
+}
+
+/* What a pass gives while one allocation or read after the other fails: every point, or an error. arm(0) lets all pass. */
+static void fail_one_by_one(void (*arm)(uint64_t at), uint64_t (*count)(void), const steplog_view *view, uint64_t wanted)
+{
+    for (uint64_t at = 1;; at++) {
+        steplog_reader *reader = kit_reader(store);
+        steplog_cursor *cursor = NULL;
+        steplog_batch batch;
+        steplog_run_info info = {.size_bytes = sizeof info};
+        uint64_t points = 0;
+        OK(steplog_reader_run_by_id(reader, &run, &info, &kit_error));
+        arm(at);
+        steplog_status status = steplog_cursor_open_matching(reader, &run, "x", view, &cursor, NULL);
+        while (status >= 0 && (status = steplog_cursor_next(cursor, &batch, 0, NULL)) == STEPLOG_OK)
+            points += count_points(&batch);
+        int is_done = count() < at;
+        arm(0);
+        if (status == STEPLOG_END) {
+            cr_assert_eq(points, wanted, "call %llu failed: %llu of %llu points, and no word", (unsigned long long)at,
+                         (unsigned long long)points, (unsigned long long)wanted);
+        } else {
+            cr_assert(status == STEPLOG_NOMEM || status == STEPLOG_IO, "%d", status);
+        }
+        steplog_cursor_close(cursor);
+        steplog_reader_close(reader);
+        if (is_done) return;
+    }
+}
+
+static void arm_memory(uint64_t at) { test_memory_fail(at, 0); }
+static void arm_reads(uint64_t at) { test_os_fail(TEST_OS_READ, at, EIO, 0); }
+
+/* 1000 steps, at 500 of which both ranks have a point. */
+static const steplog_view last = {.size_bytes = sizeof last, .last_count = 1000};
+
+Test(read_errors, no_memory_is_told)
+{
+    begin();
+    fail_one_by_one(arm_memory, test_memory_count, NULL, ALL);
+    fail_one_by_one(arm_memory, test_memory_count, &last, 1500);
+    test_memory_restore();
+    end();
+}
+
+Test(read_errors, a_read_that_failed_is_told)
+{
+    begin();
+    fail_one_by_one(arm_reads, test_os_count, NULL, ALL);
+    fail_one_by_one(arm_reads, test_os_count, &last, 1500);
+    test_os_restore();
+    end();
+}
+
+Test(read_errors, m4_and_removal_tell_too)
+{
+    begin();
+    for (int which = 0; which < 2; which++) {
+        void (*arm)(uint64_t) = which ? arm_reads : arm_memory;
+        for (uint64_t at = 1, is_done = 0; !is_done; at++) {
+            steplog_reader *reader = kit_reader(store);
+            steplog_series series = kit_series(reader, &run, "x{rank=1}");
+            steplog_m4 out;
+            arm(at);
+            steplog_status status = steplog_reader_m4(reader, series, NULL, 1, &out, NULL, NULL, NULL);
+            is_done = (which ? test_os_count() : test_memory_count()) < at;
+            arm(0);
+            if (status == STEPLOG_OK) cr_assert_eq(out.count, (uint64_t)LOGGED);
+            cr_assert(status == STEPLOG_OK || status == (which ? STEPLOG_IO : STEPLOG_NOMEM), "%d", status);
+            steplog_reader_close(reader);
+        }
+        for (uint64_t at = 1, is_done = 0; !is_done; at++) {
+            steplog_remove_options options = {
+                .size_bytes = sizeof options, .run = run, .selector = "x{rank=1}", .is_dry_run = 1};
+            steplog_remove_result result = {.size_bytes = sizeof result};
+            arm(at);
+            steplog_status status = steplog_remove(store, &options, &result, NULL);
+            is_done = (which ? test_os_count() : test_memory_count()) < at;
+            arm(0);
+            if (status == STEPLOG_OK) cr_assert_eq(result.point_count, (uint64_t)LOGGED);
+        }
+        test_memory_restore();
+        test_os_restore();
+    }
+    end();
+}
+
+/* Its writer was killed; then somebody cuts the log short while a reader has it open. */
+static void cut(int is_synced)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    pid_t child = fork();
+    if (child == 0) {
+        steplog_store *its = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | STEPLOG_FORCE_PWRITE, 1 << 20);
+        steplog_writer *writer = kit_writer(its, "run", 0, 1);
+        for (int step = 0; step < LOGGED; step++) kit_log(writer, "x", step, step);
+        if (is_synced) OK(steplog_writer_sync(writer, &kit_error));
+        _exit(0);
+    }
+    int how;
+    cr_assert(child > 0 && waitpid(child, &how, 0) == child && how == 0);
+    store = kit_store(path, STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+    steplog_reader *reader = kit_reader(store);
+    steplog_id ids[1];
+    size_t found;
+    OK(steplog_reader_find_runs(reader, "@latest", ids, 1, &found, &kit_error));
+    kit_rows whole = kit_read(reader, ids, "x", NULL);
+    cr_assert_eq(whole.row_count, (size_t)LOGGED);
+    kit_no_damage(reader);
+    glob_t logs;
+    cr_assert_eq(glob(test_path(path, "log/*"), 0, NULL, &logs), 0);
+    for (size_t i = 0; i < logs.gl_pathc; i++) cr_assert_eq(truncate(logs.gl_pathv[i], 40000), 0);
+    globfree(&logs);
+    steplog_cursor *cursor = NULL;
+    steplog_batch batch;
+    uint64_t points = 0;
+    steplog_status status = steplog_cursor_open_matching(reader, ids, "x", NULL, &cursor, NULL);
+    while (status >= 0 && (status = steplog_cursor_next(cursor, &batch, 0, NULL)) == STEPLOG_OK)
+        points += count_points(&batch);
+    cr_assert(points > 0 && points < LOGGED);
+    size_t told = 0;
+    for (size_t i = 0; i < steplog_reader_damage_count(reader); i++) {
+        steplog_damage damage = {.size_bytes = sizeof damage};
+        OK(steplog_reader_damage(reader, i, &damage));
+        told += !damage.is_notice && damage.has_run;
+    }
+    cr_assert(told > 0, "%llu of %d points, and no word", (unsigned long long)points, LOGGED);
+    kit_rows_free(&whole);
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+}
+
+Test(read_errors, a_log_cut_short_is_damage) { cut(0); }
+Test(read_errors, a_synced_log_cut_short_is_damage) { cut(1); }
