@@ -535,7 +535,15 @@ steplog_status steplog_cursor_next(steplog_cursor *c, steplog_batch *out, int32_
         return status;
     }
     do {
-        status = next_batch(c, err);
+        /* Rows that were taken when it failed are gone: what comes behind them must not look like all there is. */
+        if (c->failed == STEPLOG_OK) {
+            status = next_batch(c, &c->failure);
+            if (status < 0) c->failed = status;
+        }
+        if (c->failed < 0) {
+            if (err) *err = c->failure;
+            return c->failed;
+        }
         if (status != STEPLOG_OK) return status;
         uint32_t skip = c->skip < c->batch.row_count ? (uint32_t)c->skip : c->batch.row_count;
         if (skip) drop_rows(&c->batch, skip);

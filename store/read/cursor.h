@@ -64,6 +64,8 @@ struct steplog_cursor {
     uint64_t step_given;   /* rows of this step in earlier batches */
     uint32_t step_row;     /* where its rows begin in this batch */
     uint32_t carried;      /* so many rows from step_row on were not given: the next batch begins with them */
+    steplog_status failed; /* 0, or what it answers from now on, with this error */
+    steplog_error failure;
     sl_follow *follow;
 };
 
