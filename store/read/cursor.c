@@ -128,18 +128,26 @@ static int is_empty_view(const steplog_view *view)
            (view->has_begin && view->has_end && view->step_begin >= view->step_end);
 }
 
+#define SNAPSHOTS_MAX 100
+
+static steplog_status logs_too_fast(steplog_error *err)
+{
+    return sl_fail(err, STEPLOG_IO, -1, "logs change faster than they can be read");
+}
+
 /* Collects the pieces, taking the snapshot again when a log went away under it. */
 static steplog_status collect(steplog_cursor *c, const sl_piece_view *view, steplog_error *err)
 {
-    for (int tries = 0; tries < 100; tries++) {
+    for (int tries = 0; tries < SNAPSHOTS_MAX; tries++) {
         sl_pieces_free(&c->set);
         c->set = (sl_piece_set){.is_arrival_order = (c->view.flags & STEPLOG_VIEW_ARRIVAL_ORDER) != 0};
         steplog_status status = sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, view, &c->set,
                                                   err);
         if (status != STEPLOG_WAIT) return status;
         SL_TRY(sl_snapshot_take(c->reader, err));
+        c->snapshots_taken++;
     }
-    return sl_fail(err, STEPLOG_IO, -1, "logs change faster than they can be read");
+    return logs_too_fast(err);
 }
 
 static void restart(steplog_cursor *c)
@@ -165,14 +173,15 @@ static steplog_status count_rows(steplog_cursor *c, const sl_piece_view *view, u
 }
 
 /* A view of the last n rows: looks back further until there are enough, then passes over what is too much. Rows in the
- * order of arrival may have any steps: all of them are looked at. */
-static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_error *err)
+ * order of arrival may have any steps: all of them are looked at. WAIT when what was counted is another snapshot than
+ * what was collected: there may be other rows in it. */
+static steplog_status try_last(steplog_cursor *c, sl_piece_view view, steplog_error *err)
 {
     uint64_t wanted = c->view.last_count, slack = 1, count = 0;
     const int is_arrival = (c->view.flags & STEPLOG_VIEW_ARRIVAL_ORDER) != 0;
     sl_piece_view back = view;
     SL_TRY(collect(c, &view, err));
-    sl_merge_init(&c->merge, &c->set); /* sorts */
+    restart(c); /* sorts */
     for (int is_all = 0;; slack *= 8) {
         uint64_t rows = 0;
         size_t at = is_arrival ? 0 : c->set.pieces.count, node = is_arrival ? 0 : c->set.nodes.count;
@@ -195,10 +204,21 @@ static steplog_status open_last(steplog_cursor *c, sl_piece_view view, steplog_e
         SL_TRY(collect(c, &view, err));
         restart(c);
     }
+    const uint64_t counted_in = c->snapshots_taken;
     SL_TRY(collect(c, &back, err));
     restart(c);
     c->skip = count > wanted ? count - wanted : 0;
-    return STEPLOG_OK;
+    return c->snapshots_taken == counted_in ? STEPLOG_OK : STEPLOG_WAIT;
+}
+
+static steplog_status open_last(steplog_cursor *c, const sl_piece_view *view, steplog_error *err)
+{
+    for (int tries = 0; tries < SNAPSHOTS_MAX; tries++) {
+        steplog_status status = try_last(c, *view, err);
+        if (status != STEPLOG_WAIT) return status;
+        c->skip = 0;
+    }
+    return logs_too_fast(err);
 }
 
 static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, const steplog_series *series, size_t count,
@@ -228,7 +248,7 @@ static steplog_status open_cursor(steplog_reader *r, const steplog_id *run, cons
         else if (is_empty_view(&c->view))
             sl_merge_init(&c->merge, &c->set);
         else if (c->view.last_count)
-            status = open_last(c, wanted, err);
+            status = open_last(c, &wanted, err);
         else if ((status = collect(c, &wanted, err)) >= 0)
             restart(c);
     }

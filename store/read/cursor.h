@@ -54,6 +54,7 @@ struct steplog_cursor {
     sl_piece_set set;
     sl_merge merge;
     sl_batch_arrays batch;
+    uint64_t snapshots_taken; /* because a log went away under it */
     uint64_t skip; /* rows to pass over first: a view of the last n */
     /* the step that is being joined */
     int has_step;
