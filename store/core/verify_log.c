@@ -90,6 +90,12 @@ static void report_slot(log_check *c, uint64_t at, int is_other_whole, const cha
         damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, what);
 }
 
+/* Each number up to the mark's takes a record before its offset. */
+static uint64_t sequence_max(const log_check *c, const sl_log_mark *mark)
+{
+    return c->header.first_sequence - 1 + (mark->offset - SL_LOG_HEADER_BYTES) / (SL_RECORD_HEAD_BYTES + 8);
+}
+
 static void check_slots(log_check *c)
 {
     uint64_t largest = 0;
@@ -105,6 +111,9 @@ static void check_slots(log_check *c)
                            mark.offset > c->header.capacity_bytes || mark.counter == 0))
             damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
                    "mark slot passes its check but its offset or counter is impossible");
+        else if (found == 1 && mark.sequence > sequence_max(c, &mark))
+            damage(c, (int64_t)at, SL_LOG_SLOT_BYTES,
+                   "mark slot passes its check but its sequence is more than the log can hold before its offset");
         if (found == 1 && mark.counter == largest)
             damage(c, (int64_t)at, SL_LOG_SLOT_BYTES, "both mark slots have the same counter");
         if (found == 1 && mark.counter > largest) {

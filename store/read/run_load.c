@@ -161,7 +161,8 @@ static int add_declared_lost(const sl_incarnation *i, sl_ranges *out)
     return 1;
 }
 
-/* The first number that is missing and not durable: where the prefix ends. 0 when there is no memory. */
+/* The first number that is missing and not durable: where the prefix ends. 0 when there is no memory: it is above
+ * durable, which is not the largest number there is. */
 static uint64_t prefix_end(const sl_incarnation *i, uint64_t durable)
 {
     uint64_t missing = sl_ranges_first_missing(&i->covered, durable + 1);
@@ -205,6 +206,7 @@ static int apply_prefix_rule(sl_incarnation *i)
         }
     }
     i->durable_sequence = durable;
+    if (durable == UINT64_MAX) return 1; /* no number is above it: so some mark says */
     uint64_t missing = prefix_end(i, durable);
     if (missing == 0) return 0;
     if (missing >= last) return 1;

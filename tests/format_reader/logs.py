@@ -89,6 +89,8 @@ def read_log(path, data, report):
     mark = choose_slot(path, data, 512, key, 24, report)
     gap = choose_slot(path, data, 1536, key, 48, report)
     log = Log(path, header, *((u64(mark, 8), u64(mark, 16)) if mark else (HEADER_BYTES, 0)))
+    if mark and log.mark_sequence > header.first_sequence - 1 + max(log.mark_offset - HEADER_BYTES, 0) // 24:
+        report.damage(path, 512, "the mark's sequence %d is more than the log can hold" % log.mark_sequence)
     if gap:
         log.gap = Gap(u64(gap, 8), i64(gap, 16), i64(gap, 24), i64(gap, 32), i64(gap, 40))
     Walk(log, data, key, report).go()

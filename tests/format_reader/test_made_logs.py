@@ -144,6 +144,14 @@ class logs_made_by_the_page(temporary_stores):
         blobs = [r for i in store.incarnations.values() for r in i.records.values() if r.data is not None]
         self.assertEqual([picture], [blob.data for blob in blobs])
 
+    def test_a_mark_of_the_largest_number_hides_nothing(self):
+        log = self.full_log()
+        log.add(2, 5, struct.pack("<qqd", 1, 100, 1.5))
+        log.slot(1024, struct.pack("<QQQ", 1, 4096 + len(log.records), 2**64 - 1) + bytes(32))
+        path = self.store_of(log)
+        self.assertEqual([(1, "m5/ü", 1, "100", 1.5)], self.points(path))
+        self.assertIn("more than the log can hold", str(read_store(path).report.findings))
+
     def test_an_open_gap_takes_its_numbers_from_the_slot(self):
         log = self.full_log()
         log.add_text(4, 0, fact_body(7, "refused"))
