@@ -61,7 +61,7 @@ typedef struct steplog_remove_options {
     steplog_id run;
     const char *selector; /* which series; NULL: the run whole, facts and blobs too */
     int has_begin, has_end;
-    int64_t step_begin, step_end; /* with has_begin or has_end: only points in [begin, end) */
+    int64_t step_begin, step_end; /* with has_begin or has_end: only points in [begin, end); an end of INT64_MAX is none */
     int is_dry_run;               /* only count */
 } steplog_remove_options;
 

@@ -97,7 +97,7 @@ static int is_row_removed(const job *j, const sl_run *run, const steplog_id *inc
         const sl_tombstone *t = &run->tombstones.items[i];
         if (t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation))
             continue;
-        if (!t->has_steps || (step >= t->step_begin && step < t->step_end)) return 1;
+        if (!t->has_steps || sl_removal_has_step(t->step_begin, t->step_end, step)) return 1;
     }
     return 0;
 }
@@ -109,7 +109,7 @@ static int is_value_removed(const job *j, const sl_run *run, const steplog_id *i
         const sl_tombstone *t = &run->tombstones.items[i];
         if (!t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation))
             continue;
-        if (t->has_steps && (step < t->step_begin || step >= t->step_end)) continue;
+        if (t->has_steps && !sl_removal_has_step(t->step_begin, t->step_end, step)) continue;
         if (t->metric_bytes == bytes && memcmp(t->metric, name, bytes) == 0) return 1;
     }
     return 0;
@@ -532,7 +532,8 @@ static int holds_removed(const job *j, const sl_segment *segment)
                 for (uint32_t g = 0; g < entry->group_count; g++) {
                     const sl_group_entry *group = &segment->groups.items[entry->group_first + g];
                     if (tombstone->has_steps &&
-                        (group->step_max < tombstone->step_begin || group->step_min >= tombstone->step_end))
+                        (group->step_max < tombstone->step_begin ||
+                         (group->step_min >= tombstone->step_end && tombstone->step_end < INT64_MAX)))
                         continue;
                     return 1;
                 }

@@ -60,7 +60,7 @@ static steplog_status count_points(removal *r, const steplog_series *series, siz
     steplog_view view = {.size_bytes = sizeof view,
                          .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER,
                          .has_begin = r->options->has_begin,
-                         .has_end = r->options->has_end,
+                         .has_end = r->options->has_end && r->options->step_end < INT64_MAX,
                          .step_begin = r->options->step_begin,
                          .step_end = r->options->step_end};
     steplog_cursor *cursor = NULL;

@@ -207,7 +207,7 @@ static int is_step_wanted(const steplog_view *view, int64_t step)
 static int covers(const sl_tombstone *t, const followed *f, const sl_log_item *item)
 {
     return item->sequence <= t->sequence_last && sl_id_equal(&t->incarnation, &f->id) &&
-           (!t->has_steps || (item->step >= t->step_begin && item->step < t->step_end));
+           (!t->has_steps || sl_removal_has_step(t->step_begin, t->step_end, item->step));
 }
 
 static int is_row_removed(const sl_run *run, const followed *f, const sl_log_item *item)

@@ -50,7 +50,7 @@ typedef struct sl_tombstone {
     const char *metric; /* NULL: all */
     uint32_t metric_bytes;
     int has_steps;
-    int64_t step_begin, step_end;
+    int64_t step_begin, step_end; /* as sl_removal_has_step() says */
     int64_t time_ns;
     int is_whole; /* neither metric nor steps: facts and blobs too */
 } sl_tombstone;

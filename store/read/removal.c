@@ -47,7 +47,7 @@ static size_t find_free(size_t *next, size_t at)
 
 static int is_span(const sl_removal *removal, const sl_removed *item)
 {
-    return item->has_steps && item->step_begin < item->step_end && item->sequence_last > removal->sequence_last;
+    return item->has_steps && sl_removal_has_step(item->step_begin, item->step_end, item->step_begin) && item->sequence_last > removal->sequence_last;
 }
 
 /* Items are of one output, from the largest number down. */
@@ -60,7 +60,7 @@ static int make_spans(sl_removal *removal, const sl_removed *items, size_t count
     for (size_t i = 0; i < count && is_good; i++) {
         if (!is_span(removal, &items[i])) continue;
         steps[step_count++] = items[i].step_begin;
-        steps[step_count++] = items[i].step_end;
+        if (items[i].step_end < INT64_MAX) steps[step_count++] = items[i].step_end;
     }
     if (step_count) qsort(steps, step_count, sizeof *steps, compare_steps);
     for (size_t i = 0; i < step_count; i++)
@@ -68,20 +68,21 @@ static int make_spans(sl_removal *removal, const sl_removed *items, size_t count
     for (size_t i = 0; i <= unique && is_good; i++) next[i] = i;
     for (size_t i = 0; i < count && unique; i++) {
         if (!is_span(removal, &items[i])) continue;
-        size_t end = find_step(steps, unique, items[i].step_end);
+        size_t end = items[i].step_end < INT64_MAX ? find_step(steps, unique, items[i].step_end) : unique;
         for (size_t at = find_free(next, find_step(steps, unique, items[i].step_begin)); at < end;
              at = find_free(next, at)) {
             painted[at] = items[i].sequence_last;
             next[at] = at + 1;
         }
     }
-    for (size_t at = 0; at + 1 < unique && is_good; at++) {
+    for (size_t at = 0; at < unique && is_good; at++) {
+        const int64_t step_last = at + 1 < unique ? steps[at + 1] - 1 : INT64_MAX;
         sl_removal_span *last = removal->spans.count ? &removal->spans.items[removal->spans.count - 1] : NULL;
         if (!painted[at]) continue;
-        if (last && last->step_end == steps[at] && last->sequence_last == painted[at])
-            last->step_end = steps[at + 1];
+        if (last && last->step_last == steps[at] - 1 && last->sequence_last == painted[at])
+            last->step_last = step_last;
         else
-            is_good = SL_VEC_PUSH(&removal->spans, (sl_removal_span){steps[at], steps[at + 1], painted[at]});
+            is_good = SL_VEC_PUSH(&removal->spans, (sl_removal_span){steps[at], step_last, painted[at]});
     }
     sl_free(steps);
     sl_free(next);
@@ -125,10 +126,10 @@ const sl_removal *sl_removals_of(const sl_removals *removals, uint32_t output)
 int sl_removal_covers(const sl_removal *removal, int64_t step, uint64_t sequence)
 {
     if (sequence <= removal->sequence_last) return 1;
-    size_t low = 0, high = removal->spans.count; /* the first that ends behind the step */
+    size_t low = 0, high = removal->spans.count; /* the first that does not end before the step */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (removal->spans.items[middle].step_end <= step)
+        if (removal->spans.items[middle].step_last < step)
             low = middle + 1;
         else
             high = middle;

@@ -6,16 +6,22 @@
 
 #define SL_ALL_OUTPUTS UINT32_MAX
 
+/* The steps of a tombstone: half-open, and an end of INT64_MAX is none (FORMAT.md 12.2). */
+static inline int sl_removal_has_step(int64_t step_begin, int64_t step_end, int64_t step)
+{
+    return step >= step_begin && (step < step_end || step_end == INT64_MAX);
+}
+
 /* One tombstone of a writer: of whole rows, or of the metric that is one column of the pass. */
 typedef struct sl_removed {
     uint32_t output; /* or SL_ALL_OUTPUTS */
     int has_steps;   /* 0: all steps */
-    int64_t step_begin, step_end; /* half-open */
+    int64_t step_begin, step_end; /* as sl_removal_has_step() says */
     uint64_t sequence_last;
 } sl_removed;
 
 typedef struct sl_removal_span {
-    int64_t step_begin, step_end; /* half-open */
+    int64_t step_begin, step_last; /* both included */
     uint64_t sequence_last;
 } sl_removal_span;
 

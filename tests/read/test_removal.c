@@ -21,11 +21,13 @@ Test(removal, nothing_removes_nothing)
     sl_removals_clear(&none);
 }
 
+/* FORMAT.md 12.2: an end of INT64_MAX is none. */
 Test(removal, the_ends_of_the_range_of_steps_are_steps)
 {
-    sl_removed items[] = {{0, 1, INT64_MIN, -5, 10}, {0, 1, 5, INT64_MAX, 20}, {0, 1, 7, 7, 99}, {0, 1, 9, 8, 99}};
+    sl_removed items[] = {{0, 1, INT64_MIN, -5, 10}, {0, 1, 5, INT64_MAX, 20}, {0, 1, 7, 7, 99},
+                          {0, 1, 9, 8, 99},          {0, 1, INT64_MAX, INT64_MAX, 30}, {3, 1, 0, INT64_MAX - 1, 30}};
     sl_removals removals = {0};
-    cr_assert(sl_removals_make(items, 4, &removals));
+    cr_assert(sl_removals_make(items, 6, &removals));
     cr_assert(is_removed(&removals, 0, INT64_MIN, 10));
     cr_assert(is_removed(&removals, 0, -6, 10));
     cr_assert_not(is_removed(&removals, 0, -6, 11));
@@ -33,7 +35,11 @@ Test(removal, the_ends_of_the_range_of_steps_are_steps)
     cr_assert_not(is_removed(&removals, 0, 4, 1));
     cr_assert(is_removed(&removals, 0, 5, 20));
     cr_assert(is_removed(&removals, 0, INT64_MAX - 1, 20));
-    cr_assert_not(is_removed(&removals, 0, INT64_MAX, 1));
+    cr_assert_not(is_removed(&removals, 0, INT64_MAX - 1, 21));
+    cr_assert(is_removed(&removals, 0, INT64_MAX, 30));
+    cr_assert_not(is_removed(&removals, 0, INT64_MAX, 31));
+    cr_assert(is_removed(&removals, 3, INT64_MAX - 2, 30));
+    cr_assert_not(is_removed(&removals, 3, INT64_MAX - 1, 30));
     cr_assert_not(is_removed(&removals, 0, 7, 21));
     cr_assert_not(is_removed(&removals, 1, 7, 1));
     sl_removals_clear(&removals);
@@ -51,7 +57,9 @@ Test(removal, any_set_removes_what_one_of_it_removes)
             items[i] = (sl_removed){.output = outputs[test_random_below(&random, OUTPUTS)],
                                     .has_steps = test_random_below(&random, 12) != 0,
                                     .step_begin = (int64_t)test_random_below(&random, STEPS) - STEPS / 2,
-                                    .step_end = (int64_t)test_random_below(&random, STEPS) - STEPS / 2,
+                                    .step_end = test_random_below(&random, 9)
+                                                    ? (int64_t)test_random_below(&random, STEPS) - STEPS / 2
+                                                    : INT64_MAX,
                                     .sequence_last = test_random_below(&random, SEQUENCES)};
             copies[i] = items[i];
         }
@@ -63,7 +71,9 @@ Test(removal, any_set_removes_what_one_of_it_removes)
                     int expected = 0;
                     for (size_t i = 0; i < count && !expected; i++)
                         expected = items[i].output == outputs[o] && sequence <= items[i].sequence_last &&
-                                   (!items[i].has_steps || (step >= items[i].step_begin && step < items[i].step_end));
+                                   (!items[i].has_steps ||
+                                    (step >= items[i].step_begin &&
+                                     (step < items[i].step_end || items[i].step_end == INT64_MAX)));
                     cr_assert_eq(is_removed(&removals, outputs[o], step, sequence), expected);
                 }
         sl_removals_clear(&removals);
