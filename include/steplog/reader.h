@@ -373,12 +373,14 @@ typedef struct steplog_m4 {
 /* Reduces a series to buckets of equal step width.
  *
  * view          its step range is what the buckets divide; where it has no begin or
- *               end, the series' own range is used. NULL: the default view of all.
+ *               end, it is that of the series' own first or last point. NULL: the
+ *               default view of all.
  * pixel_count   1 to 65536 buckets.
  * out           receives pixel_count buckets.
  * begin, end    receive the range divided, [*begin, *end); may be NULL.
  *
  * Bucket i holds the steps s with floor((s - begin) * pixel_count / (end - begin)) == i.
+ * A point at step INT64_MAX, which no end is behind, counts as if it were at the step before.
  * When nothing finite is in a bucket, value[2] and value[3] are NaN.
  *
  * Returns OK; MISSING when the view holds no point; MISUSE; IO; NOMEM.

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 
+#include <stdlib.h>
+
 typedef struct pass {
     sl_m4 m4;
     sl_piece_set *set;
@@ -223,10 +225,14 @@ static steplog_status reduce(pass *p)
     while (status >= 0 && !is_last(p, m->next, m->next_node))
         status = sl_merge_node_is_next(m) ? take_node(p) : take_pieces(p);
     sl_merge_free(m);
+    return status;
+}
+
+static void free_pass(pass *p)
+{
     sl_rows_free(p->rows);
     sl_table_view_free(&p->stats);
     sl_table_view_free(&p->node_stats);
-    return status;
 }
 
 static steplog_status collect(steplog_reader *r, const steplog_id *run, steplog_series series,
@@ -243,21 +249,132 @@ static steplog_status collect(steplog_reader *r, const steplog_id *run, steplog_
     return sl_fail(err, STEPLOG_IO, -1, "logs change faster than they can be read");
 }
 
-static void widen(int64_t step_min, int64_t step_max, int64_t *first, int64_t *last, int *is_empty)
+/* ---- the series' own range ---- */
+
+/* A piece or a node, by where it may begin, or may end: then the steps are ~, so that they go the other way. */
+typedef struct bound {
+    int64_t key;
+    size_t index;
+    int is_node;
+} bound;
+
+typedef SL_VEC(bound) bound_list;
+
+typedef struct border {
+    int is_last, is_found;
+    int64_t key; /* of the first point that was found, or of the last one */
+} border;
+
+static int compare_bounds(const void *a, const void *b)
 {
-    if (*is_empty || step_min < *first) *first = step_min;
-    if (*is_empty || step_max > *last) *last = step_max;
-    *is_empty = 0;
+    int64_t x = ((const bound *)a)->key, y = ((const bound *)b)->key;
+    return x < y ? -1 : x > y;
 }
 
-/* The range of steps that the blocks may hold points in. */
-static void find_range(const sl_piece_set *set, int64_t *first, int64_t *last, int *is_empty)
+static int64_t key_of(const border *b, int64_t first, int64_t last) { return b->is_last ? ~last : first; }
+
+/* The points of something are from first to last. */
+static void find_point(border *b, int64_t first, int64_t last)
 {
-    *is_empty = 1;
+    const int64_t key = key_of(b, first, last);
+    if (!b->is_found || key < b->key) b->key = key;
+    b->is_found = 1;
+}
+
+/* What statistics say, where they can be true. 0: the values have to be read. */
+static int take_border(border *b, uint64_t count, int64_t first, int64_t last, int64_t step_min, int64_t step_max)
+{
+    if (count && (first < step_min || last > step_max || first > last)) return 0;
+    if (count) find_point(b, first, last);
+    return 1;
+}
+
+static steplog_status find_in_piece(pass *p, const sl_piece *piece, border *b)
+{
+    const sl_origin *origin = piece->origin;
+    sl_stats_entry stats;
+    uint32_t run;
+    if (piece->rows) { /* of a log: they are the series' */
+        find_point(b, piece->step_min, piece->step_max);
+        return STEPLOG_OK;
+    }
+    if (is_plain_piece(piece)) {
+        const uint64_t from = (uint64_t)piece->entry.step_min;
+        const uint8_t *in = find_stats(p, origin, SL_TABLE_STATS, origin->group.stats_first, piece->chunk,
+                                       origin->group.chunk_count, &run);
+        if (in && sl_stats_entry_decode(in, &stats) && stats.value_count != SL_STATS_NONE &&
+            take_border(b, stats.value_count, (int64_t)(from + stats.first_distance),
+                        (int64_t)(from + stats.last_distance), piece->step_min, piece->step_max))
+            return STEPLOG_OK;
+    }
+    sl_piece decoded = *piece;
+    steplog_status status = sl_piece_decode(p->set, &decoded, NULL, 0, p->err);
+    for (uint32_t row = 0; status >= 0 && row < decoded.rows->row_count; row++)
+        if (sl_rows_has_any(decoded.rows, row)) find_point(b, decoded.rows->steps[row], decoded.rows->steps[row]);
+    sl_piece_release_rows(p->set, &decoded);
+    return status;
+}
+
+static steplog_status find_in_node(pass *p, const sl_piece_node *node, border *b)
+{
+    sl_piece_set *set = p->set;
+    const sl_group_entry *group = &node->origin->group;
+    sl_node_stats_entry stats;
+    uint32_t run;
+    if (node->is_whole && (node->entry.flags & SL_NODE_IS_ASCENDING)) {
+        const uint8_t *in = find_stats(p, node->origin, SL_TABLE_NODE_STATS, group->node_stats_first, node->node,
+                                       sl_node_count(group->chunk_count), &run);
+        if (in && sl_node_stats_entry_decode(in, &stats) && stats.value_count != SL_NODE_STATS_NONE &&
+            take_border(b, stats.value_count, stats.first_step, stats.last_step, node->step_min, node->step_max))
+            return STEPLOG_OK;
+    }
+    const size_t before = set->pieces.count;
+    steplog_status status = sl_node_expand(set, node, p->err);
+    for (size_t i = before; i < set->pieces.count && status >= 0; i++) {
+        const sl_piece piece = set->pieces.items[i];
+        if (!b->is_found || key_of(b, piece.step_min, piece.step_max) < b->key) status = find_in_piece(p, &piece, b);
+    }
+    set->pieces.count = before; /* the pass will expand it when it comes there */
+    return status;
+}
+
+/* Finds the first point, or the last one: looks at what may hold it in the order in which that may begin, until nothing
+ * may begin before what was found. Nearly always that is one look into the statistics. */
+static steplog_status find_border(pass *p, border *b)
+{
+    const sl_piece_set *set = p->set;
+    bound_list bounds = {0};
+    steplog_status status = STEPLOG_OK;
+    if (!SL_VEC_RESERVE(&bounds, set->pieces.count + set->nodes.count))
+        return sl_fail(p->err, STEPLOG_NOMEM, -1, "no memory to read points");
     for (size_t i = 0; i < set->pieces.count; i++)
-        widen(set->pieces.items[i].step_min, set->pieces.items[i].step_max, first, last, is_empty);
+        bounds.items[bounds.count++] =
+            (bound){key_of(b, set->pieces.items[i].step_min, set->pieces.items[i].step_max), i, 0};
     for (size_t i = 0; i < set->nodes.count; i++)
-        widen(set->nodes.items[i].step_min, set->nodes.items[i].step_max, first, last, is_empty);
+        bounds.items[bounds.count++] = (bound){key_of(b, set->nodes.items[i].step_min, set->nodes.items[i].step_max), i, 1};
+    if (bounds.count) qsort(bounds.items, bounds.count, sizeof *bounds.items, compare_bounds);
+    for (size_t i = 0; i < bounds.count && status >= 0 && (!b->is_found || bounds.items[i].key < b->key); i++) {
+        const size_t index = bounds.items[i].index;
+        status = bounds.items[i].is_node ? find_in_node(p, &set->nodes.items[index], b)
+                                         : find_in_piece(p, &set->pieces.items[index], b);
+    }
+    SL_VEC_FREE(&bounds);
+    return status;
+}
+
+/* Finds the sides that the view does not give: MISSING when there is no point. */
+static steplog_status find_range(pass *p, const steplog_view *view, int64_t *first, int64_t *last)
+{
+    border begin = {0}, end = {.is_last = 1};
+    const int has_begin = view && view->has_begin, has_end = view && view->has_end;
+    if (!has_begin) SL_TRY(find_border(p, &begin));
+    if (!has_end && (has_begin || begin.is_found)) SL_TRY(find_border(p, &end));
+    if ((!has_begin && !begin.is_found) || (!has_end && !end.is_found))
+        return sl_fail(p->err, STEPLOG_MISSING, -1, "the view holds no point");
+    if (!has_begin) *first = begin.key;
+    if (!has_end) *last = ~end.key;
+    if (*last < *first) *last = *first; /* an index that lies */
+    return STEPLOG_OK;
 }
 
 steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const steplog_view *view, size_t pixel_count,
@@ -278,20 +395,16 @@ steplog_status steplog_reader_m4(steplog_reader *r, steplog_series series, const
         return sl_fail(err, STEPLOG_MISSING, -1, "the view holds no step");
     sl_piece_set set;
     SL_TRY(collect(r, &run, series, &wanted, &set, err));
-    int64_t first = 0, last = 0;
-    int is_empty;
-    steplog_status status = STEPLOG_OK;
-    find_range(&set, &first, &last, &is_empty);
-    if (is_empty) status = sl_fail(err, STEPLOG_MISSING, -1, "the view holds no point");
+    int64_t first = wanted.step_begin, last = wanted.step_last;
+    pass p = {.set = &set, .err = err};
+    steplog_status status = find_range(&p, view, &first, &last);
     if (status >= 0) {
-        pass p = {.set = &set, .err = err};
-        if (view && view->has_begin) first = wanted.step_begin;
-        if (view && view->has_end) last = wanted.step_last;
         sl_m4_init(&p.m4, out, pixel_count, first, last);
         status = reduce(&p);
-        if (begin) *begin = first;
-        if (end) *end = last == INT64_MAX ? INT64_MAX : last + 1;
+        if (begin) *begin = p.m4.begin;
+        if (end) *end = p.m4.last + 1;
     }
+    free_pass(&p);
     sl_pieces_free(&set);
     if (status < 0) return status;
     for (size_t i = 0; i < pixel_count; i++)

@@ -8,6 +8,9 @@
 void sl_m4_init(sl_m4 *m4, steplog_m4 *buckets, size_t count, int64_t begin, int64_t last)
 {
     *m4 = (sl_m4){.buckets = buckets, .bucket_count = count, .begin = begin, .last = last, .first_distance = 1};
+    m4->has_largest = last == INT64_MAX;
+    if (m4->last == INT64_MAX) m4->last--;
+    if (m4->begin > m4->last) m4->begin = m4->last;
     for (size_t i = 0; i < count; i++) buckets[i] = (steplog_m4){.value = {0, 0, NAN, NAN}};
 }
 
@@ -21,6 +24,7 @@ static unsigned __int128 begin_of(const sl_m4 *m4, size_t bucket)
 
 steplog_m4 *sl_m4_select(sl_m4 *m4, int64_t step)
 {
+    if (step == INT64_MAX && m4->has_largest) step = m4->last;
     if (step < m4->begin || step > m4->last) return NULL;
     uint64_t at = (uint64_t)step - (uint64_t)m4->begin;
     if (!m4->bucket || at < m4->first_distance || at > m4->last_distance) {

@@ -9,7 +9,8 @@
 typedef struct sl_m4 {
     steplog_m4 *buckets;
     size_t bucket_count;
-    int64_t begin, last; /* of all buckets, both included */
+    int64_t begin, last; /* of all buckets, both included: last is below INT64_MAX, so that an end can be told */
+    int has_largest;     /* the step INT64_MAX counts as if it were last */
     /* the bucket that was used last: steps begin + first_distance to begin + last_distance */
     steplog_m4 *bucket;
     uint64_t first_distance, last_distance;
