@@ -63,9 +63,10 @@ typedef struct steplog_run_info {
     uint32_t attempt_count; /* attempts seen, replaced and undone ones too */
     int has_steps;          /* some row was recorded */
     int64_t step_first;     /* smallest step of any attempt */
-    int64_t step_last;      /* largest step of the default view, by row */
+    int64_t step_last;      /* no step of the default view is larger: of an attempt that a rewind cuts, the one
+                               before the cut, whether a row has it or not; step_first when the view is empty */
     int64_t time_first_ns;  /* earliest known wall time, or STEPLOG_TIME_NONE */
-    int64_t time_last_ns;   /* latest known wall time of a row or record */
+    int64_t time_last_ns;   /* latest known wall time of a row; where none has one, of a record of the history */
     uint64_t row_count;     /* of all attempts */
     uint64_t point_count;   /* of all attempts */
     uint64_t series_count;
@@ -305,8 +306,9 @@ typedef struct steplog_batch {
     size_t row_count;
     size_t column_count;               /* one for each series of the cursor, in its order */
     const int64_t *steps;
-    const int64_t *times_ns;           /* STEPLOG_TIME_NONE where unknown; of the first present column */
-    const uint32_t *attempts;          /* of the first present column */
+    const int64_t *times_ns;           /* STEPLOG_TIME_NONE where unknown; where recorded rows are joined, of the one
+                                          that is first by (parent's first, attempt, incarnation, sequence) */
+    const uint32_t *attempts;          /* of that row */
     const uint32_t *writers;           /* index for steplog_reader_writer() of the run, likewise */
     const uint64_t *sequences;         /* likewise */
     const double *const *values;       /* values[column][row]; 0 where not present */

@@ -151,6 +151,7 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
                               .parent = run->parent,
                               .parent_attempt = run->parent_attempt,
                               .parent_step = run->parent_step};
+    int has_last = 0;
     for (size_t n = 0; n < run->incarnations.count; n++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
         if (i->flags & SL_WRITER_IS_FACTS_ONLY) continue;
@@ -165,19 +166,21 @@ static steplog_status describe_run(steplog_reader *r, sl_run *run, steplog_run_i
         if (i->time_max_ns != STEPLOG_TIME_NONE && i->time_max_ns > out->time_last_ns)
             out->time_last_ns = i->time_max_ns;
         if (i->row_count == 0) continue;
-        int64_t step_last = i->visible_is_bounded && i->visible_end <= i->step_max && i->visible_end > INT64_MIN
-                                ? i->visible_end - 1
-                                : i->step_max;
         if (!out->has_steps || i->step_min < out->step_first) out->step_first = i->step_min;
-        if (i->is_visible && (!out->has_steps || step_last > out->step_last)) out->step_last = step_last;
         out->has_steps = 1;
+        if (!i->is_visible || (i->visible_is_bounded && i->visible_end <= i->step_min)) continue;
+        int64_t step_last = i->visible_is_bounded && i->visible_end <= i->step_max ? i->visible_end - 1 : i->step_max;
+        if (!has_last || step_last > out->step_last) out->step_last = step_last;
+        has_last = 1;
     }
+    if (!has_last) out->step_last = out->step_first;
+    int64_t event_last_ns = STEPLOG_TIME_NONE;
     for (size_t n = 0; n < run->events.count; n++) {
         const sl_event *event = &run->events.items[n];
         out->gap_count += event->fact.kind == STEPLOG_EVENT_GAP;
-        if (out->time_last_ns == STEPLOG_TIME_NONE && event->fact.time_ns > out->time_last_ns)
-            out->time_last_ns = event->fact.time_ns;
+        if (event->fact.time_ns > event_last_ns) event_last_ns = event->fact.time_ns;
     }
+    if (out->time_last_ns == STEPLOG_TIME_NONE) out->time_last_ns = event_last_ns;
     size_t count;
     SL_TRY(sl_reader_series_count(r, run, &count, err));
     out->series_count = count;
