@@ -25,8 +25,14 @@ extern "C" {
  *
  * Returns OK; IO; NOMEM. On failure *out is NULL. Files of a later format version are left
  * out, and a notice names them.
+ *
+ * Segments that are compacted away while it is open can still be read. Of up to 128 the
+ * descriptors are kept; a file beyond these is mapped, and read with pread while it has its
+ * name. Only where that can not be done, in a process with no mappings left or beyond 16384
+ * segments, calls that read it answer IO with os_errno ESTALE: refresh, and open the cursor
+ * again.
  * Threads: callable from any; a reader serves one thread at a time.
- * Cost: one open file for each segment and each live log. */
+ * Cost: one open file or mapping for each segment and each live log. */
 STEPLOG_API steplog_status steplog_reader_open(steplog_store *store, steplog_reader **out, steplog_error *err);
 
 /* Takes in what was recorded since. Series handles stay good; strings and arrays

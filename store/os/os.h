@@ -63,6 +63,8 @@ typedef struct sl_os_table {
     int (*map)(int fd, uint64_t bytes, int is_writable, void **out); /* shared; a writable one is not inherited by fork
                                                                          (MADV_DONTFORK) */
     int (*unmap)(void *address, uint64_t bytes);
+    int64_t (*read_map)(const void *address, void *buffer, size_t bytes); /* copies out of a mapping; may be short. What the
+                                                                             disk can not give is -EIO, and no SIGBUS */
     int (*sync_map)(void *address, uint64_t bytes);                 /* msync(MS_SYNC); address page-aligned */
     int (*wipe_on_fork_page)(void **out);                           /* an anonymous page that a child sees zeroed */
     /* locks: open-file-description locks on the first byte */

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -500,6 +501,15 @@ static int posix_unmap(void *address, uint64_t bytes)
     return result_of(munmap(address, (size_t)bytes));
 }
 
+/* The kernel copies: where it meets a page that can not be read it says so, and ends nobody. */
+static int64_t posix_read_map(const void *address, void *buffer, size_t bytes)
+{
+    struct iovec to = {buffer, bytes}, from = {(void *)(uintptr_t)address, bytes};
+    ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+    if (got < 0) return errno == EFAULT ? -EIO : -errno;
+    return got || !bytes ? got : -EIO;
+}
+
 static int posix_sync_map(void *address, uint64_t bytes)
 {
     if (bytes > PTRDIFF_MAX) return -EINVAL;
@@ -587,6 +597,7 @@ const sl_os_table sl_os_posix = {
     .file_system = posix_file_system,
     .map = posix_map,
     .unmap = posix_unmap,
+    .read_map = posix_read_map,
     .sync_map = posix_sync_map,
     .wipe_on_fork_page = posix_wipe_on_fork_page,
     .lock = posix_lock,

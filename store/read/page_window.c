@@ -5,7 +5,6 @@
 #include "read/page_window.h"
 
 #include "format/value_codec.h"
-#include "os/os.h"
 #include "read/segment_reader.h"
 
 void sl_page_window_free(sl_page_window *w)
@@ -26,15 +25,13 @@ static void damage(sl_page_item *item, uint64_t bytes, const char *what)
  * be unreadable: then only those are read. 0 on failure, told in item. */
 static int load(sl_page_window *w, sl_segment *s, uint64_t offset, uint64_t needed, uint64_t wanted, sl_page_item *item)
 {
-    int fd = sl_segment_descriptor(s);
     w->segment = NULL;
-    item->os_errno = fd < 0 ? -fd : 0;
     if (wanted < needed) wanted = needed;
     if (wanted > s->file_bytes - offset) wanted = s->file_bytes - offset;
     item->kind = SL_PAGE_ITEM_ERROR;
-    if (fd < 0 || !sl_vec_reserve((void **)&w->data, &w->capacity, (size_t)wanted + SL_DECODE_SLACK_BYTES, 1)) return 0;
-    int64_t got = sl_os_read(fd, w->data, (size_t)wanted, offset);
-    if (got < 0 && wanted > needed) got = sl_os_read(fd, w->data, (size_t)needed, offset);
+    if (!sl_vec_reserve((void **)&w->data, &w->capacity, (size_t)wanted + SL_DECODE_SLACK_BYTES, 1)) return 0;
+    int64_t got = sl_segment_read(s, w->data, (size_t)wanted, offset);
+    if (got < 0 && wanted > needed) got = sl_segment_read(s, w->data, (size_t)needed, offset);
     if (got < 0) {
         item->os_errno = (int)-got;
         return 0;

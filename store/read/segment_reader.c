@@ -15,13 +15,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Closes the descriptor; the file stays within reach. */
+static void set_aside(sl_segment *s)
+{
+    void *map;
+    if (!s->map && !s->kept_map && s->open_segments->kept_map_count < SL_KEPT_MAPS_MAX &&
+        sl_os->map(s->fd, s->file_bytes, 0, &map) == 0) {
+        s->kept_map = map;
+        s->open_segments->kept_map_count++;
+    }
+    sl_os->close(s->fd);
+    s->fd = -1;
+}
+
 int sl_segment_descriptor(sl_segment *s)
 {
     if (s->fd >= 0) return s->fd;
     sl_segment **place = &s->open_segments->held[s->open_segments->next];
     if (*place) {
-        sl_os->close((*place)->fd);
-        (*place)->fd = -1;
+        set_aside(*place);
         *place = NULL;
     }
     int fd = sl_os->open(s->store_dir, s->name, SL_OS_READ);
@@ -41,10 +53,35 @@ static void close_descriptor(sl_segment *s)
     s->fd = -1;
 }
 
+static void unmap(sl_segment *s)
+{
+    if (s->map) sl_os->unmap((void *)(uintptr_t)s->map, s->file_bytes);
+    if (!s->kept_map) return;
+    sl_os->unmap((void *)(uintptr_t)s->kept_map, s->file_bytes);
+    s->open_segments->kept_map_count--;
+}
+
+static int64_t read_map(const sl_segment *s, const uint8_t *map, uint8_t *buffer, size_t bytes, uint64_t offset)
+{
+    size_t done = 0;
+    if (offset > s->file_bytes) return 0;
+    if (bytes > s->file_bytes - offset) bytes = (size_t)(s->file_bytes - offset);
+    while (done < bytes) {
+        int64_t got = sl_os->read_map(map + offset + done, buffer + done, bytes - done);
+        if (got < 0) return got;
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}
+
 int64_t sl_segment_read(void *segment, void *buffer, size_t bytes, uint64_t offset)
 {
-    int fd = sl_segment_descriptor(segment);
-    return fd < 0 ? fd : sl_os_read(fd, buffer, bytes, offset);
+    sl_segment *s = segment;
+    int fd = sl_segment_descriptor(s);
+    if (fd >= 0) return sl_os_read(fd, buffer, bytes, offset);
+    const uint8_t *map = s->map ? s->map : s->kept_map;
+    if (map) return read_map(s, map, buffer, bytes, offset);
+    return fd == -ENOENT ? -ESTALE : fd;
 }
 
 static sl_page_walk *aim(sl_page_walk *walk, sl_segment *s)
@@ -359,7 +396,7 @@ void sl_segment_release(sl_segment *s)
 {
     if (!s || --s->reference_count > 0) return;
     close_descriptor(s);
-    if (s->map) sl_os->unmap((void *)(uintptr_t)s->map, s->file_bytes);
+    unmap(s);
     sl_segment_names_free(s);
     for (unsigned i = 0; i < SL_FACTS_HELD_MAX; i++)
         if (s->open_segments->facts[i].of == s) drop_facts(&s->open_segments->facts[i]);

@@ -33,8 +33,11 @@ typedef struct sl_writer_check {
 
 /* What the segments of one reader share, so that a store of many costs no more than one of few; all zero in the
  * beginning. A store may have more files than a process may have descriptors, so the one opened longest ago is closed when
- * there are too many, and opened again by name when it is read. */
+ * there are too many, and opened again by name when it is read. Compaction may take that name away: so a file is mapped
+ * before it is closed, and read out of the mapping when it can not be opened any more. Of mappings, too, a process has
+ * not any number; a file beyond that is gone when its name is. */
 #define SL_OPEN_SEGMENTS_MAX 128u
+#define SL_KEPT_MAPS_MAX 16384u
 /* Pages of facts that stay in memory: the facts of many short runs stand in one page, compressed, and those of one run in
  * several segments. */
 #define SL_FACTS_HELD_MAX 16u
@@ -48,6 +51,7 @@ typedef struct sl_facts_page {
 typedef struct sl_open_segments {
     struct sl_segment *held[SL_OPEN_SEGMENTS_MAX];
     unsigned next;
+    unsigned kept_map_count;
     int is_mapping; /* the pages of chunks, columns and long tables are used where they are mapped */
     sl_page_walk pages;          /* for reading single pages: sl_segment_pages() */
     sl_facts_page facts[SL_FACTS_HELD_MAX]; /* one a segment */
@@ -65,6 +69,7 @@ typedef struct sl_segment {
     int fd; /* -1 while it is closed */
     uint64_t file_bytes, file_key;
     const uint8_t *map; /* the whole file, or NULL */
+    const uint8_t *kept_map; /* likewise, of a file that was closed: sl_segment_read() */
     sl_segment_header header;
     sl_trailer trailer;
     int is_rebuilt;  /* tables were damaged: chunks are in memory */
@@ -87,13 +92,14 @@ typedef SL_VEC(sl_chunk_entry) sl_chunk_list;
  * nothing can be read. dir is the store's. damage gets what was met, now and later. */
 steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, sl_damage_list *damage,
                                sl_open_segments *open_segments, sl_segment **out, steplog_error *err);
-/* The descriptor, opened if need be, or a negative errno: -ENOENT when the file was compacted away meanwhile. */
+/* The descriptor, opened if need be, or a negative errno: -ENOENT when the file was compacted away meanwhile. Whoever only
+ * reads calls sl_segment_read(). */
 int sl_segment_descriptor(sl_segment *segment);
 void sl_segment_retain(sl_segment *segment);
 void sl_segment_release(sl_segment *segment); /* NULL is a no-op */
 /* Once no segment is left that shares it. */
 void sl_open_segments_free(sl_open_segments *shared);
-/* As sl_page_read; the context is the segment. */
+/* As sl_page_read; the context is the segment. -ESTALE: it was compacted away, and nothing kept it. */
 int64_t sl_segment_read(void *segment, void *buffer, size_t bytes, uint64_t offset);
 /* For reading single pages of this segment: what one lends is there until the next call for any segment of the reader.
  * Whoever met a long one gives its memory back: sl_page_walk_trim(). */

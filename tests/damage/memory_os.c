@@ -331,6 +331,12 @@ static int memory_unmap(void *address, uint64_t bytes)
     return 0;
 }
 
+static int64_t memory_read_map(const void *address, void *buffer, size_t bytes)
+{
+    memcpy(buffer, address, bytes);
+    return (int64_t)bytes;
+}
+
 static int memory_sync_map(void *address, uint64_t bytes)
 {
     (void)address, (void)bytes;
@@ -435,6 +441,7 @@ static const sl_os_table table = {
     .file_system = memory_file_system,
     .map = memory_map,
     .unmap = memory_unmap,
+    .read_map = memory_read_map,
     .sync_map = memory_sync_map,
     .wipe_on_fork_page = memory_wipe_on_fork_page,
     .lock = memory_lock,

@@ -520,6 +520,27 @@ Test(os_map, shares_its_bytes_with_the_file)
     sl_os->close(dir);
 }
 
+/* What a plain look at a page that the file does not have would end the process with. */
+Test(os_map, is_copied_out_of_without_a_signal)
+{
+    const char *path;
+    int dir = new_directory(&path);
+    int fd = new_file(dir, "a");
+    cr_assert_eq(sl_os->allocate(fd, 8192), 0);
+    cr_assert_eq(sl_os_write_full(fd, "mapped", 6, 0), 0);
+    void *map;
+    char bytes[6];
+    cr_assert_eq(sl_os->map(fd, 8192, 0, &map), 0);
+    cr_assert_eq(sl_os->unlink(dir, "a"), 0);
+    cr_assert_eq(sl_os->read_map(map, bytes, 6), 6);
+    cr_assert_arr_eq(bytes, "mapped", 6);
+    cr_assert_eq(sl_os->truncate(fd, 0), 0);
+    cr_assert_eq(sl_os->read_map((const char *)map + 4096, bytes, 6), -EIO);
+    cr_assert_eq(sl_os->unmap(map, 8192), 0);
+    sl_os->close(fd);
+    sl_os->close(dir);
+}
+
 static int is_mapped_in_child(void *address)
 {
     unsigned char resident;

@@ -390,6 +390,12 @@ static sim_map *map_of(const void *address)
     sim_broken("an address that is not mapped");
 }
 
+static int64_t do_read_map(const void *address, void *buffer, size_t bytes)
+{
+    memcpy(buffer, address, bytes);
+    return (int64_t)bytes;
+}
+
 static int do_sync_map(void *address, uint64_t bytes)
 {
     int is_done, failure = begin(SIM_SYNC, SITE, &is_done);
@@ -634,6 +640,7 @@ static const sl_os_table table = {
     .file_system = do_file_system,
     .map = do_map,
     .unmap = do_unmap,
+    .read_map = do_read_map,
     .sync_map = do_sync_map,
     .wipe_on_fork_page = do_wipe_on_fork_page,
     .lock = do_lock,
