@@ -322,7 +322,11 @@ static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_er
 {
     while (c->batch.row_count < c->batch.rows_max) {
         sl_piece *piece;
-        SL_TRY(sl_merge_top(&f->merge, &piece, err));
+        steplog_status status = sl_merge_top(&f->merge, &piece, err);
+        if (status < 0) { /* the merge has left out what it could not decode: it is collected again */
+            leave_segments(f);
+            return status;
+        }
         if (!piece) {
             leave_segments(f);
             if (f->segments_end > f->next_sequence) f->next_sequence = f->segments_end;
@@ -358,13 +362,15 @@ static steplog_status enter_segments(steplog_cursor *c, followed *f, const sl_ra
                           .without_logs = 1,
                           .sequence_from = f->next_sequence,
                           .only_incarnation = &f->id};
+    steplog_status status = STEPLOG_OK;
     f->set = (sl_piece_set){.is_arrival_order = 1};
     f->segments_end = sl_ranges_first_missing(held, f->next_sequence);
     f->is_in_segments = 1;
     if (c->series.count)
-        SL_TRY(sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, &view, &f->set, err));
+        status = sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, &view, &f->set, err);
     sl_merge_init(&f->merge, &f->set);
-    return STEPLOG_OK;
+    if (status < 0) leave_segments(f);
+    return status;
 }
 
 static void enter_log(followed *f, sl_log *log)
