@@ -112,8 +112,9 @@ static steplog_status add_columns(steplog_cursor *c, steplog_error *err)
         if (known == c->series.count && !SL_VEC_PUSH(&c->series, list[i])) status = no_memory(err);
     }
     sl_free(list);
-    if (status >= 0 && c->series.count > before) {
-        status = sl_batch_grow(&c->batch, c->series.count, err);
+    if (status >= 0 && c->series.count > before) status = sl_batch_grow(&c->batch, c->series.count, err);
+    if (status < 0) c->series.count = before; /* the batch has no room for more; they are new again next time */
+    if (c->series.count > before) {
         for (size_t n = 0; n < c->follow->writers.count; n++)
             c->follow->writers.items[n]->map.count = 0; /* look names up again */
         /* Segment pieces were collected for the old columns. */

@@ -104,3 +104,36 @@ static void check_each_failure(uint32_t flags, long *left)
 }
 
 IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row) { check_each_failure(flags, &allocation_left); }
+
+/* Memory fails while a metric that is new becomes a column. */
+IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row_of_a_new_metric)
+{
+    enum { ROWS = 100 };
+    prepare();
+    has_failed = 1;
+    for (long at = 1; has_failed; at++) {
+        uint8_t seen[1 + ROWS] = {0};
+        size_t count = 0;
+        steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags,
+                                         65536);
+        steplog_writer *writer = kit_writer(store, "run", 0, 0);
+        const steplog_id run = kit_run_of(writer);
+        kit_log(writer, "m", 0, 0);
+        steplog_reader *reader = kit_reader(store);
+        steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+        steplog_cursor *cursor;
+        OK(steplog_cursor_open_matching(reader, &run, "*", &view, &cursor, &kit_error));
+        follow(cursor, seen, 1);
+        for (int64_t step = 1; step <= ROWS; step++) kit_log(writer, "n", step, (double)step);
+        has_failed = 0;
+        allocation_left = at;
+        follow(cursor, seen, 1 + ROWS);
+        allocation_left = 0;
+        for (size_t step = 0; step <= ROWS; step++) count += seen[step];
+        cr_expect(count == 1 + ROWS, "failure %ld: %zu rows of %d came", at, count, 1 + ROWS);
+        steplog_cursor_close(cursor);
+        steplog_reader_close(reader);
+        kit_writer_close(writer);
+        kit_store_close(store);
+    }
+}
