@@ -360,7 +360,8 @@ STEPLOG_API steplog_status steplog_cursor_series(const steplog_cursor *cursor, s
  * Damaged blocks are passed over and listed (steplog_reader_damage()).
  *
  * Returns OK with at least one row; END; WAIT (only with FOLLOW); IO; NOMEM. Without
- * FOLLOW a cursor that failed answers the same from then on: open another one.
+ * FOLLOW a cursor that failed answers the same from then on: open another one. With
+ * FOLLOW no row is lost: call again.
  * Threads: the reader's. Cost: decodes about one block for each series. */
 STEPLOG_API steplog_status steplog_cursor_next(steplog_cursor *cursor, steplog_batch *out, int32_t wait_ms,
                                                steplog_error *err);

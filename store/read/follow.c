@@ -40,6 +40,9 @@ struct sl_follow {
     int has_selector;
     int has_more; /* the snapshot may hold rows behind the end of the logs that are read now */
     int must_list;
+    int must_list_first; /* the last call failed: what it looked for may be elsewhere, or not be known yet */
+    steplog_status status; /* what the next call tells: the last one had rows to give */
+    steplog_error why;
     int64_t listed_ns;    /* when the last listing ended */
     int64_t list_cost_ns; /* what it took */
     size_t turn; /* which writer is asked first */
@@ -481,14 +484,19 @@ static steplog_status follow_writer(steplog_cursor *c, followed *f, int may_move
     return STEPLOG_OK;
 }
 
-/* One look at every writer; the batch is empty before. */
+/* One look at every writer; the batch is empty before. Where some fail: what the first one says. The rows of the others,
+ * and those that came before the failure, are in the batch and are not given again. */
 static steplog_status look(steplog_cursor *c, int may_move, steplog_error *err)
 {
     sl_follow *follow = c->follow;
-    for (size_t n = 0; n < follow->writers.count && c->batch.row_count < c->batch.rows_max; n++)
-        SL_TRY(follow_writer(c, follow->writers.items[(follow->turn + n) % follow->writers.count], may_move, err));
+    steplog_status first = STEPLOG_OK;
+    for (size_t n = 0; n < follow->writers.count && c->batch.row_count < c->batch.rows_max; n++) {
+        followed *f = follow->writers.items[(follow->turn + n) % follow->writers.count];
+        steplog_status status = follow_writer(c, f, may_move, first < 0 ? NULL : err);
+        if (first >= 0) first = status;
+    }
     if (follow->writers.count) follow->turn = (follow->turn + 1) % follow->writers.count;
-    return STEPLOG_OK;
+    return first < 0 ? first : STEPLOG_OK;
 }
 
 /* Whether the store is to be listed now. What a listing costs bounds how often it is made. */
@@ -502,21 +510,42 @@ static int is_listing_due(const sl_follow *follow, int has_listed, int64_t now)
                                                                           : LIST_INTERVAL_NS);
 }
 
+static steplog_status tell(sl_follow *follow, steplog_error *err)
+{
+    steplog_status status = follow->status;
+    follow->status = STEPLOG_OK;
+    if (err) *err = follow->why;
+    return status;
+}
+
 steplog_status sl_follow_next(steplog_cursor *c, int32_t wait_ms, steplog_error *err)
 {
+    if (c->follow->status < 0) return tell(c->follow, err);
     int64_t start = sl_os->monotonic_time_ns();
     int has_listed = 0;
     sl_batch_start(&c->batch);
+    if (c->follow->must_list_first) {
+        SL_TRY(list_again(c, err));
+        c->follow->must_list_first = 0;
+        has_listed = 1;
+    }
     for (;;) {
-        SL_TRY(look(c, c->follow->has_more, err));
-        if (c->batch.row_count) return STEPLOG_OK;
+        steplog_status status = look(c, c->follow->has_more, &c->follow->why);
+        if (status < 0) {
+            c->follow->must_list_first = 1;
+            c->follow->status = status;
+            if (!c->batch.row_count) return tell(c->follow, err);
+        }
+        if (c->batch.row_count) return STEPLOG_OK; /* they count as given */
         c->follow->has_more = 0;
         int64_t now = sl_os->monotonic_time_ns();
         int is_due = is_listing_due(c->follow, has_listed, now);
         int is_over = wait_ms >= 0 && now - start >= (int64_t)wait_ms * 1000000;
         if (is_over && (!is_due || has_listed)) return STEPLOG_WAIT;
         if (is_due) {
+            c->follow->must_list_first = 1; /* if it fails */
             SL_TRY(list_again(c, err));
+            c->follow->must_list_first = 0;
             has_listed = 1;
         } else if (now - start > SPIN_NS) {
             sl_os->sleep_ns(SLEEP_NS);

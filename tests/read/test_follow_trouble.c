@@ -104,6 +104,7 @@ static void check_each_failure(uint32_t flags, long *left)
 }
 
 IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row) { check_each_failure(flags, &allocation_left); }
+IN_BOTH_MODES(follow_trouble, a_read_for_once_costs_no_row) { check_each_failure(flags, &read_left); }
 
 /* Memory fails while a metric that is new becomes a column. */
 IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row_of_a_new_metric)
