@@ -16,6 +16,7 @@
 #define SLEEP_NS 200000
 
 enum { MAP_UNKNOWN = 0, MAP_NONE = 1, MAP_FIRST = 2 }; /* then: output column + MAP_FIRST */
+#define MAP_FAILED UINT32_MAX /* out of memory */
 
 typedef struct followed {
     steplog_id id;
@@ -179,12 +180,13 @@ static uint32_t find_column(const steplog_cursor *c, const followed *f, const sl
     return MAP_NONE;
 }
 
-/* Where a metric goes. A name that the selector wants and that has no column yet: MAP_UNKNOWN, and a listing is due. */
+/* Where a metric goes. A name that the selector wants and that has no column yet: MAP_UNKNOWN, and a listing is due. Only
+ * the first call for a name may be MAP_FAILED. */
 static uint32_t column_of(steplog_cursor *c, followed *f, uint32_t name_place)
 {
     uint32_t unknown = MAP_UNKNOWN;
     while (f->map.count <= name_place)
-        if (!SL_VEC_PUSH(&f->map, unknown)) return MAP_NONE;
+        if (!SL_VEC_PUSH(&f->map, unknown)) return MAP_FAILED;
     uint32_t *place = &f->map.items[name_place];
     if (*place != MAP_UNKNOWN) return *place;
     const sl_dictionary_name *name = &f->log->dictionary.names.items[name_place];
@@ -237,7 +239,8 @@ static int is_value_present(const sl_log_item *item, uint32_t m)
     return !item->presence || (sl_load64(item->presence + m / 64 * 8) >> (m % 64) & 1);
 }
 
-/* Adds a row of a log to the batch, without what was removed. 0: it has to wait for a listing; nothing was added. */
+/* Adds a row of a log to the batch, without what was removed. 1; 0: it has to wait for a listing; -1: out of memory. Then
+ * nothing was added. */
 static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl_log_item *item)
 {
     sl_batch_arrays *b = &c->batch;
@@ -255,7 +258,9 @@ static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl
         /* A metric that no row had a value of yet is no series: a listing would not make it one. */
         if (!is_value_present(item, m)) continue;
         uint32_t place = schema ? schema->places[m] : point_place;
-        if (!is_value_removed(run, f, item, place) && column_of(c, f, place) == MAP_UNKNOWN) return 0;
+        if (is_value_removed(run, f, item, place)) continue;
+        uint32_t column = column_of(c, f, place);
+        if (column == MAP_UNKNOWN || column == MAP_FAILED) return column == MAP_FAILED ? -1 : 0;
     }
     if (!is_step_wanted(&c->view, item->step)) return 1;
     const uint8_t *at = item->values;
@@ -308,12 +313,13 @@ static steplog_status follow_log(steplog_cursor *c, followed *f, steplog_error *
             f->next_sequence = f->walk.next_sequence; /* damage: passed over, reported by the snapshot */
             continue;
         }
-        if ((item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) && item.sequence >= f->next_sequence &&
-            !emit_item(c, run, f, &item)) {
+        int is_due = (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) && item.sequence >= f->next_sequence;
+        int done = is_due ? emit_item(c, run, f, &item) : 1;
+        if (done <= 0) {
             f->walk.offset = offset;
             f->walk.next_sequence = sequence;
             f->walk.base = base;
-            return STEPLOG_OK;
+            return done < 0 ? no_memory(err) : STEPLOG_OK;
         }
         if (f->walk.next_sequence > f->next_sequence) f->next_sequence = f->walk.next_sequence;
     }

@@ -12,15 +12,17 @@
 
 enum { SEALED = 3000, LIVE = 2000 };
 
-/* Which of the next calls fails; 0: none. */
-static long allocation_left, read_left;
+/* Which of the next calls fails, and how many behind it; 0: none. */
+static long allocation_left, read_left, more_left;
 static int has_failed;
 static int64_t clock_ns;
 static sl_os_table table;
 
 static int fails(long *left)
 {
-    if (!*left || --*left) return 0;
+    if (!*left) return 0;
+    if (*left > 1) return --*left, 0;
+    if (--more_left <= 0) *left = 0;
     return has_failed = 1;
 }
 
@@ -73,7 +75,7 @@ static int follow(steplog_cursor *cursor, uint8_t *seen, int64_t step_end)
 }
 
 /* One failure after the other, of a follower of sealed rows and of live ones. */
-static void check_each_failure(uint32_t flags, long *left)
+static void check_each_failure(uint32_t flags, long *left, long length)
 {
     prepare();
     steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
@@ -92,6 +94,7 @@ static void check_each_failure(uint32_t flags, long *left)
         OK(steplog_cursor_open_matching(reader, &run, "m", &view, &cursor, &kit_error));
         has_failed = 0;
         *left = at;
+        more_left = length;
         follow(cursor, seen, SEALED + LIVE);
         *left = 0;
         for (size_t step = 0; step < SEALED + LIVE; step++) count += seen[step];
@@ -103,8 +106,9 @@ static void check_each_failure(uint32_t flags, long *left)
     kit_store_close(store);
 }
 
-IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row) { check_each_failure(flags, &allocation_left); }
-IN_BOTH_MODES(follow_trouble, a_read_for_once_costs_no_row) { check_each_failure(flags, &read_left); }
+IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row) { check_each_failure(flags, &allocation_left, 1); }
+IN_BOTH_MODES(follow_trouble, memory_twice_costs_no_row) { check_each_failure(flags, &allocation_left, 2); }
+IN_BOTH_MODES(follow_trouble, a_read_for_once_costs_no_row) { check_each_failure(flags, &read_left, 1); }
 
 /* Memory fails while a metric that is new becomes a column. */
 IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row_of_a_new_metric)
@@ -128,6 +132,7 @@ IN_BOTH_MODES(follow_trouble, memory_for_once_costs_no_row_of_a_new_metric)
         for (int64_t step = 1; step <= ROWS; step++) kit_log(writer, "n", step, (double)step);
         has_failed = 0;
         allocation_left = at;
+        more_left = 1;
         follow(cursor, seen, 1 + ROWS);
         allocation_left = 0;
         for (size_t step = 0; step <= ROWS; step++) count += seen[step];
