@@ -39,6 +39,11 @@ STEPLOG_API steplog_status steplog_reader_open(steplog_store *store, steplog_rea
  * lent by the reader before this call do not. Cursors opened before keep their view,
  * except those opened with STEPLOG_VIEW_FOLLOW.
  *
+ * Other calls do the same where they have to, so what was lent ends with them too:
+ * steplog_cursor_next() of a cursor with FOLLOW, any time; steplog_cursor_open(),
+ * steplog_cursor_open_matching() and steplog_reader_m4() when a log that they read was
+ * sealed meanwhile. Names and labels of series stay good until the reader is closed.
+ *
  * Returns as steplog_reader_open(); on failure the reader stays as it was.
  * Threads: the reader's. Cost: what is new. */
 STEPLOG_API steplog_status steplog_reader_refresh(steplog_reader *reader, steplog_error *err);
@@ -328,6 +333,8 @@ typedef struct steplog_batch {
  * view           NULL is the default view.
  * out            receives the cursor; give it back with steplog_cursor_close().
  *
+ * Ends what the reader has lent, as a refresh does, when it has to take one.
+ *
  * Returns OK; MISUSE; IO; NOMEM. Threads: the reader's.
  * Cost: the index of these series; no points are read yet. */
 STEPLOG_API steplog_status steplog_cursor_open(steplog_reader *reader, const steplog_series *series, size_t count,
@@ -357,7 +364,8 @@ STEPLOG_API steplog_status steplog_cursor_series(const steplog_cursor *cursor, s
  * wait_ms  with FOLLOW: how long to wait for something new; 0 not at all, negative for
  *          ever. Otherwise ignored.
  *
- * Damaged blocks are passed over and listed (steplog_reader_damage()).
+ * Damaged blocks are passed over and listed (steplog_reader_damage()). With FOLLOW each
+ * call may end what the reader has lent, as a refresh does.
  *
  * Returns OK with at least one row; END; WAIT (only with FOLLOW); IO; NOMEM. Without
  * FOLLOW a cursor that failed answers the same from then on: open another one. With
@@ -390,7 +398,8 @@ typedef struct steplog_m4 {
  *
  * Bucket i holds the steps s with floor((s - begin) * pixel_count / (end - begin)) == i.
  * A point at step INT64_MAX, which no end is behind, counts as if it were at the step before.
- * When nothing finite is in a bucket, value[2] and value[3] are NaN.
+ * When nothing finite is in a bucket, value[2] and value[3] are NaN. Ends what the reader
+ * has lent, as a refresh does, when it has to take one.
  *
  * Returns OK; MISSING when the view holds no point; MISUSE; IO; NOMEM.
  * Threads: the reader's. Cost: block headers, and the blocks at bucket edges. */
