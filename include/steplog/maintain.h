@@ -42,7 +42,8 @@ STEPLOG_API steplog_status steplog_run_rewind_undo(steplog_store *store, const s
                                                    steplog_error *err);
 
 /* Makes a new run that begins as another did: it sees the parent's points, as its highest
- * attempt stands now, below a step. Later rewinds of the parent do not change it.
+ * attempt stands now, below a step. Later rewinds of the parent do not change it. Where the
+ * fork is itself rewound below that step, or resumed, it sees the parent's points below that.
  *
  * step      first step that the fork logs itself.
  * run_key   for the fork; NULL gives it a random id.

@@ -42,22 +42,22 @@ int sl_wanted_find(const sl_wanted *w, uint64_t key_hash, const char *name, uint
     return 0;
 }
 
-static int key_is_wanted(const sl_wanted *w, uint64_t key_hash)
+/* first: the first series of the key. */
+static int key_is_wanted(const sl_wanted *w, uint64_t key_hash, uint32_t *first)
 {
-    uint32_t index;
     size_t probe = 0;
-    return sl_hash_map_find(&w->by_key, sl_scramble(key_hash), &probe, &index);
+    return sl_hash_map_find(&w->by_key, sl_scramble(key_hash), &probe, first);
 }
 
 /* 1, or 0 when out of memory. */
 static int index_series(sl_wanted *w)
 {
-    for (uint32_t i = 0; i < w->count; i++) {
+    for (uint32_t i = 0, first; i < w->count; i++) {
         const sl_series *series = wanted_series(w, i);
         if (w->count > FEW_SERIES &&
             !sl_hash_map_add(&w->by_name, hash_name(series->key_hash, series->name, series->name_bytes), i))
             return 0;
-        if (!key_is_wanted(w, series->key_hash) && !sl_hash_map_add(&w->by_key, sl_scramble(series->key_hash), i))
+        if (!key_is_wanted(w, series->key_hash, &first) && !sl_hash_map_add(&w->by_key, sl_scramble(series->key_hash), i))
             return 0;
     }
     return 1;
@@ -309,8 +309,8 @@ static steplog_status collect_segment(sl_wanted *w, const sl_incarnation *i, con
 
 /* ---- runs ---- */
 
-/* The last step that is seen of an incarnation; 0 when none is. */
-static int step_limit(const sl_wanted *w, const sl_window *window, int is_bounded, int64_t bound, int64_t *step_last)
+/* The last step that is seen of an incarnation; 0 when none is. bound: where what its forks log begins, or NULL. */
+static int step_limit(const sl_wanted *w, const sl_window *window, const int64_t *bound, int64_t *step_last)
 {
     *step_last = w->view.step_last;
     if (!w->view.all_attempts) {
@@ -320,15 +320,31 @@ static int step_limit(const sl_wanted *w, const sl_window *window, int is_bounde
             if (window->step_end - 1 < *step_last) *step_last = window->step_end - 1;
         }
     }
-    if (is_bounded) {
-        if (bound == INT64_MIN) return 0;
-        if (bound - 1 < *step_last) *step_last = bound - 1;
+    if (bound) {
+        if (*bound == INT64_MIN) return 0;
+        if (*bound - 1 < *step_last) *step_last = *bound - 1;
     }
     return *step_last >= w->view.step_begin;
 }
 
-static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int is_bounded,
-                                  int64_t bound, int depth)
+/* Lowers the bounds to where a fork takes over from its parent: its step, and what its attempts say. */
+static steplog_status lower_bounds(sl_wanted *w, const sl_run *fork, uint32_t attempt_max, uint64_t lamport_max)
+{
+    uint64_t *keys = sl_alloc(w->count * sizeof *keys);
+    if (!w->bounds && (w->bounds = sl_alloc(w->count * sizeof *w->bounds)) != NULL)
+        for (size_t i = 0; i < w->count; i++) w->bounds[i] = INT64_MAX;
+    int is_good = keys && w->bounds;
+    for (size_t i = 0; i < w->count && is_good; i++) {
+        keys[i] = wanted_series(w, i)->key_hash;
+        w->bounds[i] = earlier_of(w->bounds[i], fork->parent_step);
+    }
+    if (is_good && !w->view.all_attempts)
+        is_good = sl_run_lower_to_cuts(w->reader, fork, attempt_max, lamport_max, keys, w->count, w->bounds);
+    sl_free(keys);
+    return is_good ? STEPLOG_OK : no_memory(w->err);
+}
+
+static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int depth)
 {
     SL_TRY(sl_run_load(w->reader, run, w->err));
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
@@ -340,8 +356,9 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
         const uint32_t index = run->incarnations.items[n], writer = depth ? UINT32_MAX : w->writer_numbers[index];
         const sl_incarnation *i = &w->reader->incarnations.items[index];
         int64_t step_last;
-        if (i->row_count == 0 || !key_is_wanted(w, i->key_hash) ||
-            !step_limit(w, &windows[n], is_bounded, bound, &step_last))
+        uint32_t first;
+        if (i->row_count == 0 || !key_is_wanted(w, i->key_hash, &first) ||
+            !step_limit(w, &windows[n], depth ? &w->bounds[first] : NULL, &step_last))
             continue;
         if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
         if (depth && i->attempt > attempt_max) continue;
@@ -363,8 +380,8 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
         return status;
     sl_run *parent = sl_reader_run(w->reader, &run->parent);
     if (!parent) return STEPLOG_OK;
-    int64_t parent_bound = is_bounded && bound < run->parent_step ? bound : run->parent_step;
-    return collect_run(w, parent, run->parent_attempt, run->parent_lamport, 1, parent_bound, depth + 1);
+    SL_TRY(lower_bounds(w, run, attempt_max, lamport_max));
+    return collect_run(w, parent, run->parent_attempt, run->parent_lamport, depth + 1);
 }
 
 /* Says which number each writer of a run has for the public. */
@@ -390,7 +407,8 @@ steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, co
     sl_run *run = sl_reader_run(r, run_id);
     if (!run) return STEPLOG_OK;
     steplog_status status = index_series(&w) ? number_writers(&w, run) : no_memory(err);
-    if (status >= 0) status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0, 0, 0);
+    if (status >= 0) status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0);
+    sl_free(w.bounds);
     sl_free(w.writer_numbers);
     sl_hash_map_free(&w.by_name);
     sl_hash_map_free(&w.by_key);

@@ -216,6 +216,10 @@ typedef struct sl_window {
 /* The windows of a run's incarnations (in the order of run->incarnations) in the default view, as seen with attempts
  * up to attempt_max and history up to lamport_max. windows has run->incarnations.count places. 1, or 0 when out of memory. */
 int sl_run_windows(steplog_reader *reader, const sl_run *run, uint32_t attempt_max, uint64_t lamport_max, sl_window *windows);
+/* Lowers each bound to the smallest cut that rewinds and resume steps of the run, a fork, seen likewise, make for its key.
+ * 1, or 0 when out of memory. */
+int sl_run_lower_to_cuts(steplog_reader *reader, const sl_run *run, uint32_t attempt_max, uint64_t lamport_max,
+                         const uint64_t *key_hashes, size_t count, int64_t *bounds);
 /* The highest attempt in force, 0 for none. count: how many there are; UINT32_MAX when out of memory. */
 uint32_t sl_run_highest_attempt(steplog_reader *reader, const sl_run *run, uint32_t *count);
 uint32_t sl_run_largest_attempt_number(steplog_reader *reader, const sl_run *run);

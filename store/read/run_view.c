@@ -3,7 +3,8 @@
  * The cut of an attempt for a series (its rank and labels) is the step from which on it replaces the attempts before
  * it: the smallest of its rewinds and of the resume steps of its writers of that series; when that series did not come
  * back, the smallest resume step of any of its writers; when nothing was said, the first step that it logged. A point
- * is shown when its step is below the cuts of all later attempts that are in force.
+ * is shown when its step is below the cuts of all later attempts that are in force. What
+ * rewinds and resume steps say in a fork cuts its parent likewise; the first step that it logged does not.
  *
  * Histories may be long (or made to be): everything is sorted once. The cuts that an attempt makes where a series did
  * not come back are kept in a tree of minima; the others hang on the series, each with the smallest cut from it on. */
@@ -42,6 +43,7 @@ typedef struct history {
     const sl_run *run;
     uint32_t attempt_max;
     uint64_t lamport_max;
+    int without_first; /* cuts are only what was said */
     SL_VEC(undone_place) undone; /* sorted */
     SL_VEC(attempt) attempts;    /* by number */
     SL_VEC(comeback) comebacks;  /* by key, then attempt */
@@ -204,7 +206,7 @@ static cut cut_of(const history *h, const attempt *a, const cut *resume, const c
     if (a->number > h->attempt_max || !is_in_force(a)) return c;
     c = a->rewind;
     lower_to(&c, resume);
-    if (!c.is_set) c = *first;
+    if (!c.is_set && !h->without_first) c = *first;
     return c;
 }
 
@@ -327,6 +329,21 @@ int sl_run_windows(steplog_reader *r, const sl_run *run, uint32_t attempt_max, u
         if (exists && !is_in_force(&h.attempts.items[own])) continue;
         cut c = least_cut(&h, i->key_hash, own + (size_t)exists);
         windows[n] = (sl_window){.is_visible = 1, .has_end = c.is_set, .step_end = c.step};
+    }
+    free_history(&h);
+    return is_good;
+}
+
+int sl_run_lower_to_cuts(steplog_reader *r, const sl_run *run, uint32_t attempt_max, uint64_t lamport_max,
+                         const uint64_t *key_hashes, size_t count, int64_t *bounds)
+{
+    history h = {
+        .reader = r, .run = run, .attempt_max = attempt_max, .lamport_max = lamport_max, .without_first = 1};
+    int is_good = load_attempts(&h) && add_writers(&h) && make_tree(&h);
+    if (is_good) settle_comebacks(&h);
+    for (size_t n = 0; n < count && is_good; n++) {
+        cut c = least_cut(&h, key_hashes[n], 0);
+        if (c.is_set && c.step < bounds[n]) bounds[n] = c.step;
     }
     free_history(&h);
     return is_good;

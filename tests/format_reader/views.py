@@ -118,7 +118,8 @@ class View:
             if fork.kind == FORK and fork.target is not None and fork.target not in seen + (run,):
                 end = fork.steps[1] if fork.steps else UNBOUNDED[1]
                 parent = self.default_points(fork.target, fork.parent_attempt, fork.number, seen + (run,))
-                points += [(depth + 1, point) for depth, point in parent if point.step < end]
+                points += [(depth + 1, point) for depth, point in parent
+                           if point.step < end and line.shows_of_parent(point, point.step)]
         for incarnation in self.writers.get(run, ()):
             if attempt_max is not None and incarnation.writer.attempt > attempt_max:
                 continue
@@ -147,19 +148,29 @@ class Line:
         return writer.attempt in self.in_force and all(
             step < self.cut(a, writer) for a in self.in_force if a > writer.attempt)
 
+    def shows_of_parent(self, series, step):
+        """series: whatever has a rank and labels."""
+        return all(step < min(self.find_said_steps(a, series), default=2**63) for a in self.in_force)
+
     def cut(self, attempt, writer):
         key = (attempt, writer.rank, writer.labels)
         if key not in self.cuts:
             self.cuts[key] = self.find_cut(attempt, writer)
         return self.cuts[key]
 
-    def find_cut(self, attempt, writer):
+    def writers_of(self, attempt, series):
+        """Those of its rank and labels, if there are such writers, else all."""
         every = [i for i in self.writers if i.writer.attempt == attempt]
-        same = [i for i in every if (i.writer.rank, i.writer.labels) == (writer.rank, writer.labels)]
+        return [i for i in every if (i.writer.rank, i.writer.labels) == (series.rank, series.labels)] or every
+
+    def find_said_steps(self, attempt, series):
         steps = list(self.resumes.get(attempt, ()))
-        steps += [i.writer.resume_step for i in same or every if i.writer.flags & RESUME]
+        return steps + [i.writer.resume_step for i in self.writers_of(attempt, series) if i.writer.flags & RESUME]
+
+    def find_cut(self, attempt, writer):
+        steps = self.find_said_steps(attempt, writer)
         if not steps:
-            steps = [row.step for i in same or every for row in i.rows.values()]
+            steps = [row.step for i in self.writers_of(attempt, writer) for row in i.rows.values()]
         return min(steps, default=2**63)
 
 

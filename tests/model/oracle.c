@@ -170,14 +170,20 @@ static int may_be_freed(const oracle *o, int run)
 /* A removed row counts as logged until a compaction leaves it out (FORMAT.md 12.4); whether one has is not known. */
 static int cut_is_unclear;
 
-/* 0: it cuts nothing. */
-static int cut_of(const oracle *o, int run, uint32_t attempt, uint32_t group, size_t before, int64_t *cut)
+static int has_group_in(const oracle *o, int run, uint32_t attempt, uint32_t group)
 {
-    int has_cut = 0, has_group = 0;
+    int has_group = 0;
     for (size_t w = 0; w < o->writer_count; w++) {
         const model_writer *x = &o->writers[w];
         has_group |= x->run == run && x->attempt == attempt && x->state == STATE_IS && group_of(x) == group;
     }
+    return has_group;
+}
+
+/* What rewinds and resume steps say. 0: nothing. */
+static int said_cut_of(const oracle *o, int run, uint32_t attempt, uint32_t group, size_t before, int64_t *cut)
+{
+    int has_cut = 0, has_group = has_group_in(o, run, attempt, group);
     for (size_t i = 0; i < o->count; i++)
         if (is_rewind_to(o, i, run, attempt, before) && rewind_in_force(o, i, before))
             lower(cut, &has_cut, o->records[i].step);
@@ -187,9 +193,15 @@ static int cut_of(const oracle *o, int run, uint32_t attempt, uint32_t group, si
             (!has_group || group_of(x) == group))
             lower(cut, &has_cut, x->resume_step);
     }
-    if (has_cut) return 1;
+    return has_cut;
+}
+
+/* 0: it cuts nothing. */
+static int cut_of(const oracle *o, int run, uint32_t attempt, uint32_t group, size_t before, int64_t *cut)
+{
+    if (said_cut_of(o, run, attempt, group, before, cut)) return 1;
     int64_t kept_cut = 0;
-    int has_kept = 0;
+    int has_cut = 0, has_kept = 0, has_group = has_group_in(o, run, attempt, group);
     for (size_t i = 0; i < o->count; i++) {
         const record *r = &o->records[i];
         if (r->kind != REC_ROW || r->run != run || r->state != STATE_IS) continue;
@@ -245,6 +257,10 @@ static void collect(collector *c, int run, uint32_t attempt_max, size_t before, 
     const record *fork = fork_of(o, run);
     if (!fork) return;
     int64_t parent_bound = is_bounded && bound < fork->step_end ? bound : fork->step_end;
+    for (uint32_t a = 0; a <= limit && !c->all_attempts; a++) {
+        int64_t said;
+        if (in_force[a] && said_cut_of(o, run, a, c->group, before, &said) && said < parent_bound) parent_bound = said;
+    }
     collect(c, (int)fork->target, fork->attempt, (size_t)(fork - o->records), 1, parent_bound, depth + 1);
 }
 

@@ -450,3 +450,44 @@ IN_BOTH_MODES(view, a_random_union_agrees_with_a_plain_list)
     free(model);
     kit_store_close(store);
 }
+
+static void log_line(steplog_store *store, const char *key, uint32_t rank, uint32_t attempt, int64_t from, int64_t to,
+                     double base)
+{
+    steplog_writer *writer = kit_writer(store, key, rank, attempt);
+    for (int64_t step = from; step < to; step++) kit_log(writer, "loss", step, base + (double)step);
+    kit_writer_close(writer);
+}
+
+/* What a fork says of a step holds for what it has from its parents too. */
+IN_BOTH_MODES(views, of_a_fork_that_is_rewound_below_its_step_are_one_line)
+{
+    steplog_store *store = kit_store(new_path(), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    const steplog_view all = {.size_bytes = sizeof all, .flags = STEPLOG_VIEW_ALL_ATTEMPTS};
+    steplog_writer *writer = kit_writer(store, "run", 0, 1);
+    steplog_id run = kit_run_of(writer), fork, second;
+    kit_writer_close(writer);
+    for (uint32_t rank = 0; rank < 2; rank++) log_line(store, "run", rank, 1, 0, 6, 10 * rank);
+    OK(steplog_run_fork(store, &run, 5, "fork", NULL, &fork, &kit_error));
+    log_line(store, "fork", 0, 0, 5, 8, 100);
+    cr_assert_str_eq(line_of(store, &fork, "loss{rank=0}", NULL), "0=0 1=1 2=2 3=3 4=4 5=105 6=106 7=107");
+    cr_assert_str_eq(line_of(store, &fork, "loss{rank=1}", NULL), "0=10 1=11 2=12 3=13 4=14");
+    uint32_t attempt;
+    OK(steplog_run_rewind(store, &fork, 3, &attempt, &kit_error));
+    log_line(store, "fork", 0, attempt, 3, 5, 1000);
+    cr_assert_str_eq(line_of(store, &fork, "loss{rank=0}", NULL), "0=0 1=1 2=2 3=1003 4=1004");
+    cr_assert_str_eq(line_of(store, &fork, "loss{rank=1}", NULL), "0=10 1=11 2=12");
+    cr_assert_str_eq(line_of(store, &fork, "loss{rank=0}", &all),
+                     "0=0 1=1 2=2 3=3 3=1003 4=4 4=1004 5=105 6=106 7=107");
+    /* A fork of the fork sees that rewind, whatever becomes of it later, and has its own. */
+    OK(steplog_run_fork(store, &fork, 4, "second", NULL, &second, &kit_error));
+    OK(steplog_run_rewind_undo(store, &fork, &attempt, &kit_error));
+    cr_assert_str_eq(line_of(store, &fork, "loss{rank=0}", NULL), "0=0 1=1 2=2 3=3 4=4 5=105 6=106 7=107");
+    cr_assert_str_eq(line_of(store, &second, "loss{rank=0}", NULL), "0=0 1=1 2=2 3=1003");
+    cr_assert_str_eq(line_of(store, &second, "loss{rank=1}", NULL), "0=10 1=11 2=12");
+    OK(steplog_run_rewind(store, &second, 1, &attempt, &kit_error));
+    log_line(store, "second", 0, attempt, 1, 3, 2000);
+    cr_assert_str_eq(line_of(store, &second, "loss{rank=0}", NULL), "0=0 1=2001 2=2002");
+    cr_assert_str_eq(line_of(store, &run, "loss{rank=0}", NULL), "0=0 1=1 2=2 3=3 4=4 5=5");
+    kit_store_close(store);
+}
