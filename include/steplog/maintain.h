@@ -50,7 +50,8 @@ STEPLOG_API steplog_status steplog_run_rewind_undo(steplog_store *store, const s
  * name      of the fork; NULL none.
  * out       receives the fork's id.
  *
- * Returns OK; MISSING; MISUSE when run_key names a run that exists; IO; FULL; NOMEM. */
+ * Returns OK; MISSING; MISUSE when run_key names a run that exists; LIMIT when the run has
+ * STEPLOG_FORK_DEPTH_MAX above it already; IO; FULL; NOMEM. */
 STEPLOG_API steplog_status steplog_run_fork(steplog_store *store, const steplog_id *run, int64_t step,
                                             const char *run_key, const char *name, steplog_id *out,
                                             steplog_error *err);

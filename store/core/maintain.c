@@ -224,8 +224,7 @@ static steplog_status copy_bytes(merging *m, sl_segment *segment, int to)
     uint8_t *buffer = sl_alloc(1u << 18);
     steplog_status status = buffer ? STEPLOG_OK : sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge stores");
     for (uint64_t at = 0; status == STEPLOG_OK && at < segment->file_bytes;) {
-        int fd = sl_segment_descriptor(segment);
-        int64_t got = fd < 0 ? fd : sl_os_read(fd, buffer, 1u << 18, at);
+        int64_t got = sl_segment_read(segment, buffer, 1u << 18, at);
         int e = got <= 0 ? (got < 0 ? (int)got : -EIO) : sl_os_write_full(to, buffer, (size_t)got, at);
         if (e < 0) status = sl_fail_os(m->err, -e, (int64_t)at, "cannot copy '%s'", segment->name);
         at += got > 0 ? (uint64_t)got : 0;

@@ -507,6 +507,17 @@ steplog_status steplog_run_rewind_undo(steplog_store *s, const steplog_id *id, u
     return sl_store_record(s, id, taken_back, &undo, 1, err);
 }
 
+/* Views show no more ancestors than that. */
+static steplog_status check_depth(steplog_reader *r, sl_run *run, steplog_error *err)
+{
+    for (unsigned depth = 0; run && run->has_parent; depth++) {
+        if (depth + 1 >= STEPLOG_FORK_DEPTH_MAX)
+            return sl_fail(err, STEPLOG_LIMIT, -1, "a fork has at most %d runs above it", STEPLOG_FORK_DEPTH_MAX);
+        if ((run = sl_reader_run(r, &run->parent)) != NULL) SL_TRY(sl_run_load(r, run, err));
+    }
+    return STEPLOG_OK;
+}
+
 steplog_status steplog_run_fork(steplog_store *s, const steplog_id *id, int64_t step, const char *run_key,
                                 const char *name, steplog_id *out, steplog_error *err)
 {
@@ -535,6 +546,7 @@ steplog_status steplog_run_fork(steplog_store *s, const steplog_id *id, int64_t 
     steplog_status status = run ? lamport_after(r, run, &lamport, err)
                                 : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
     if (status >= 0 && run->is_hidden) status = sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    if (status >= 0) status = check_depth(r, run, err);
     if (status >= 0 && run_key && sl_reader_run(r, &fork_id))
         status = sl_fail(err, STEPLOG_MISUSE, -1, "run key '%s' names a run that exists", run_key);
     if (status >= 0) {

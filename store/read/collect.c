@@ -376,7 +376,7 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
         }
     }
     sl_free(windows);
-    if (status != STEPLOG_OK || !run->has_parent || depth >= SL_FORK_DEPTH_MAX || w->view.only_incarnation)
+    if (status != STEPLOG_OK || !run->has_parent || depth >= STEPLOG_FORK_DEPTH_MAX || w->view.only_incarnation)
         return status;
     sl_run *parent = sl_reader_run(w->reader, &run->parent);
     if (!parent) return STEPLOG_OK;

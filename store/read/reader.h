@@ -252,7 +252,6 @@ uint64_t sl_key_hash(uint32_t rank, const steplog_pair *labels, size_t label_cou
 typedef steplog_status (*sl_name_callback)(void *context, sl_incarnation *incarnation, const char *name, uint32_t bytes);
 steplog_status sl_incarnation_names(sl_incarnation *incarnation, sl_name_callback callback, void *context,
                                     steplog_error *err);
-#define SL_FORK_DEPTH_MAX 16 /* forks of forks are followed this far */
 /* All series that match, sorted; *out is the caller's to free. None is not an error here. */
 steplog_status sl_reader_find(steplog_reader *reader, const steplog_id *run, const sl_selector *selector, steplog_series **out,
                               size_t *count, steplog_error *err);

@@ -162,7 +162,7 @@ static steplog_status find_in_run(steplog_reader *r, sl_run *run, sl_name_callba
         if (i->row_count == 0 || sl_run_is_removed(run, &i->id, last)) continue;
         SL_TRY(sl_incarnation_names(i, callback, context, err));
     }
-    sl_run *parent = run->has_parent && depth < SL_FORK_DEPTH_MAX ? sl_reader_run(r, &run->parent) : NULL;
+    sl_run *parent = run->has_parent && depth < STEPLOG_FORK_DEPTH_MAX ? sl_reader_run(r, &run->parent) : NULL;
     return parent ? find_in_run(r, parent, callback, context, depth + 1, err) : STEPLOG_OK;
 }
 

@@ -589,3 +589,27 @@ Test(dump, names_fields_of_every_file)
     OK(steplog_dump(path, NULL, 0, count_item, &count, &kit_error));
     cr_assert(count > 20);
 }
+
+Test(maintain, forks_of_forks_show_all_that_is_above_them_or_are_refused)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run0", 0, 0);
+    steplog_id run = kit_run_of(writer), fork;
+    kit_log(writer, "loss", 0, 0);
+    kit_writer_close(writer);
+    for (int depth = 1; depth <= STEPLOG_FORK_DEPTH_MAX; depth++) {
+        char key[16];
+        snprintf(key, sizeof key, "run%d", depth);
+        OK(steplog_run_fork(store, &run, depth, key, NULL, &fork, &kit_error));
+        writer = kit_writer(store, key, 0, 0);
+        run = kit_run_of(writer);
+        kit_log(writer, "loss", depth, depth);
+        kit_writer_close(writer);
+    }
+    GIVES(LIMIT, steplog_run_fork(store, &run, STEPLOG_FORK_DEPTH_MAX + 1, "deeper", NULL, &fork, &kit_error));
+    kit_rows rows = kit_read_store(path, &run, "loss", 0);
+    cr_assert_eq(rows.row_count, STEPLOG_FORK_DEPTH_MAX + 1, "%d rows", (int)rows.row_count);
+    kit_rows_free(&rows);
+    kit_store_close(store);
+}
