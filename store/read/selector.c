@@ -34,8 +34,11 @@ static steplog_status parse_labels(const char *text, size_t at, sl_selector *out
         if (!text[end])
             return sl_fail(err, STEPLOG_MISUSE, (int64_t)end, "selector '%s': expected '}' at its end", text);
         steplog_pair pair = {sl_copy_bytes(text + at, equal - at), sl_copy_bytes(text + equal + 1, end - equal - 1)};
-        if (!pair.key || !pair.value || !SL_VEC_PUSH(&out->labels, pair))
+        if (!pair.key || !pair.value || !SL_VEC_PUSH(&out->labels, pair)) {
+            sl_free((void *)(uintptr_t)pair.key);
+            sl_free((void *)(uintptr_t)pair.value);
             return sl_fail(err, STEPLOG_NOMEM, -1, "no memory for a selector");
+        }
         at = text[end] == ',' ? end + 1 : end;
     }
     if (text[at + 1])
