@@ -15,6 +15,7 @@
 
 /* Lines are joined while a quoted field is open, up to this. */
 #define RECORD_BYTES_MAX (1u << 20)
+#define OPEN_LINES_MAX 64 /* of a record that is still being written */
 
 typedef struct field {
     size_t begin, bytes;
@@ -65,7 +66,8 @@ static void follow_quotes(csv *c, const char *text, size_t bytes)
 
 /* The record's quote is open where the lines end. Where only the head ends, or the last line has no end, the rest is
  * still to be read or written: there is no record yet. Else it is a stray quote, and the first line stands alone; what
- * follows it may still be the rest of a field, so the head has nothing of it. Returns 1, or 0: no record. */
+ * follows it may still be the rest of a field, so the head has nothing of it. So it is behind many lines: no program
+ * is in the middle of such a field, and they would all be left. Returns 1, or 0: no record. */
 static int end_open_record(csv *c, int is_head)
 {
     c->is_done = is_head;
@@ -74,7 +76,7 @@ static int end_open_record(csv *c, int is_head)
     }
     import_tally_add(&c->file->unparsable, c->line);
     c->file->unparsable_reason = "a quote that is not closed";
-    if (c->file->input.is_unterminated) {
+    if (c->file->input.is_unterminated && c->file->input.line - c->line <= OPEN_LINES_MAX) {
         c->file->unparsable_reason = "a quote that is not closed before the file ends: the rest is left for later";
         c->is_done = 1;
         return 0;
