@@ -123,6 +123,12 @@ typedef struct record {
     size_t gone_at, back_at; /* it was lost, and a merged copy brought it back: so many records there were then */
 } record;
 
+/* Whether a step is in the range of a removal; an end of INT64_MAX is none. */
+static inline int is_in_removal(const record *removal, int64_t step)
+{
+    return step >= removal->step && (step < removal->step_end || removal->step_end == INT64_MAX);
+}
+
 typedef struct model_writer {
     steplog_writer *handle;
     int session, run;

@@ -56,7 +56,7 @@ static uint8_t left_by(const record *r, const record *removal, uint8_t mask)
 {
     if (!mask && !removal->has_steps)
         return r->kind == REC_UNDO || r->kind == REC_REMOVAL || r->kind == REC_UNREMOVE ? r->seen : 0;
-    if (r->kind != REC_ROW || (removal->has_steps && (r->step < removal->step || r->step >= removal->step_end)))
+    if (r->kind != REC_ROW || (removal->has_steps && !is_in_removal(removal, r->step)))
         return r->seen;
     return mask ? r->seen & (uint8_t)~mask : 0;
 }

@@ -25,7 +25,7 @@ static void check_missing(player *p, int run, const record *selected)
             continue;
         int is_any = !selected || (selected->is_whole && !selected->has_steps);
         if (!is_any && (r->kind != REC_ROW || (!selected->is_whole && !(r->seen & selected->mask)) ||
-                        (selected->has_steps && (r->step < selected->step || r->step >= selected->step_end))))
+                        (selected->has_steps && !is_in_removal(selected, r->step))))
             continue;
         p->wrong = say_wrong("run %d: a call gives MISSING, and record %zu of kind %d is there", run, i, r->kind);
         return;
