@@ -28,7 +28,8 @@ STEPLOG_API steplog_status steplog_run_set_facts(steplog_store *store, const ste
  * step     first step that will be logged again.
  * attempt  receives the number of the new attempt, for steplog_writer_options; may be NULL.
  *
- * Returns OK; MISSING; LIMIT when there is no attempt after the highest; IO; FULL; NOMEM. Threads: any. Cost: one record, synced. */
+ * Returns OK; MISSING; LIMIT when there is no attempt after the highest; IO; FULL; NOMEM.
+ * Threads: any. Cost: one record, synced. */
 STEPLOG_API steplog_status steplog_run_rewind(steplog_store *store, const steplog_id *run, int64_t step,
                                               uint32_t *attempt, steplog_error *err);
 

@@ -44,7 +44,8 @@ STEPLOG_API steplog_status steplog_reader_open(steplog_store *store, steplog_rea
  * steplog_cursor_open_matching() and steplog_reader_m4() when a log that they read was
  * sealed meanwhile. Names and labels of series stay good until the reader is closed.
  *
- * Returns as steplog_reader_open(); on failure the reader stays as it was.
+ * Returns as steplog_reader_open(). On failure the reader stays as it was, but after NOMEM
+ * it may show nothing until a refresh returns OK.
  * Threads: the reader's. Cost: what is new. */
 STEPLOG_API steplog_status steplog_reader_refresh(steplog_reader *reader, steplog_error *err);
 

@@ -55,7 +55,7 @@ typedef struct steplog_named {
 #define STEPLOG_NAME_BYTES_MAX 65536u              /* a metric name, a label, a fact key */
 #define STEPLOG_VALUE_BYTES_MAX 1048576u           /* a fact value */
 #define STEPLOG_BLOB_BYTES_MAX (64u * 1024 * 1024) /* one blob */
-#define STEPLOG_FORK_DEPTH_MAX 16 /* forks of forks: so many runs above one are read */
+#define STEPLOG_FORK_DEPTH_MAX 16                  /* forks of forks: so many runs above one are read */
 #define STEPLOG_ROW_METRICS_MAX 4096u              /* metrics in one schema */
 #define STEPLOG_WRITER_METRICS_MAX 1048576u        /* metrics of one writer */
 #define STEPLOG_WRITER_SCHEMAS_MAX 65536u          /* schemas of one writer */
