@@ -136,7 +136,7 @@ static int is_known(merging *m, const steplog_id *incarnation, const steplog_id 
         is_good = sl_ranges_has_all(&i->covered, held->items[n].begin, held->items[n].end);
     for (size_t s = 0; s < i->sources.count && is_good; s++)
         if (i->sources.items[s].log) is_good = sl_ranges_add_all(&whole, &i->sources.items[s].log->held);
-    is_good = is_good && sl_incarnation_whole(i, held, &whole, NULL) >= 0;
+    is_good = is_good && sl_incarnation_whole(i, held, UINT64_MAX, &whole, NULL) >= 0;
     for (size_t n = 0; n < held->count && is_good; n++)
         is_good = sl_ranges_has_all(&whole, held->items[n].begin, held->items[n].end);
     SL_VEC_FREE(&whole);
@@ -292,13 +292,13 @@ static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offs
     return sl_os_read(((sl_log *)context)->fd, buffer, bytes, offset);
 }
 
-/* The largest number of a writer that is known to be durable. */
-static uint64_t durable_of(steplog_reader *r, const sl_log_header *header)
+/* Up to where the logs of a writer are not cut. */
+static uint64_t uncut_of(steplog_reader *r, const sl_log_header *header)
 {
     sl_run *run = sl_reader_run(r, &header->run);
     if (!run || sl_run_load(r, run, NULL) < 0) return 0;
     const sl_incarnation *i = sl_reader_incarnation(r, &header->incarnation);
-    return i ? i->durable_sequence : 0;
+    return i ? sl_incarnation_uncut(i) : 0;
 }
 
 /* A log of the other store is sealed into this one as it stands; what its writer adds later comes with the next merge. */
@@ -317,7 +317,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
                                       .is_same_boot = log->is_same_boot};
     }
     steplog_status status = sl_seal_logs(&m->store->write, sources, count,
-                                         durable_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
+                                         uncut_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
     sl_free(sources);
     SL_KILL_POINT("merge.logs_copied");
     if (status >= 0 && sealed.is_published) m->result->files_copied += count;

@@ -109,11 +109,31 @@ static int compare_orphans(const void *a, const void *b)
 }
 
 typedef struct known_writer {
-    uint64_t durable_sequence;
+    uint64_t uncut_sequence; /* see sl_incarnation_uncut() */
     int is_sealed;  /* segments hold everything that these logs do, but for what the prefix rule hides */
     int has_damage; /* some of them could not be read whole, or hold what is hidden */
     sl_ranges levels; /* where its segments are */
 } known_writer;
+
+/* Parts of texts that no log has whole, and that segments list as dropped. 1, or 0 when out of memory. */
+static int add_dropped_parts(const sl_incarnation *i, sl_ranges *out)
+{
+    sl_ranges parts = {0}, whole = {0}, rest = {0};
+    int is_good = 1;
+    for (size_t s = 0; s < i->sources.count && is_good; s++) {
+        const sl_log *log = i->sources.items[s].log;
+        if (!log) continue;
+        is_good = sl_ranges_add_all(&parts, &log->parts) && sl_ranges_copy(&rest, &log->held) &&
+                  sl_ranges_subtract(&rest, &log->parts) && sl_ranges_add_all(&whole, &rest);
+    }
+    is_good = is_good && sl_ranges_subtract(&parts, &whole) && sl_ranges_copy(&rest, &parts) &&
+              sl_ranges_subtract(&rest, &i->dropped) && sl_ranges_subtract(&parts, &rest) &&
+              sl_ranges_add_all(out, &parts);
+    SL_VEC_FREE(&parts);
+    SL_VEC_FREE(&whole);
+    SL_VEC_FREE(&rest);
+    return is_good;
+}
 
 /* What the store knows of a writer whose logs were found. */
 static steplog_status look_up(steplog_store *s, const sl_log_header *header, known_writer *out, steplog_error *err)
@@ -124,7 +144,7 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     SL_TRY(sl_store_facts(s, &r, err));
     sl_run *run = sl_reader_run(r, &header->run);
     steplog_status status = run ? sl_run_load(r, run, err) : STEPLOG_OK;
-    const sl_incarnation *i = status >= 0 ? sl_reader_incarnation(r, &header->incarnation) : NULL;
+    const sl_incarnation *i = run && status >= 0 ? sl_reader_incarnation(r, &header->incarnation) : NULL;
     int is_good = 1;
     for (size_t n = 0; i && n < i->sources.count && is_good; n++) {
         const sl_source *source = &i->sources.items[n];
@@ -135,10 +155,12 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     }
     if (i && i->salvageable_count) out->has_damage = 1;
     if (i && is_good) is_good = sl_incarnation_logged(i, &in_logs);
-    if (i && is_good) status = sl_incarnation_whole(i, &in_logs, &in_segments, err);
-    is_good = is_good && sl_ranges_subtract(&in_logs, &in_segments);
+    /* What was dropped and no removal reaches are parts, or a text that an earlier version did not know. */
+    if (i && is_good)
+        status = sl_incarnation_whole(i, &in_logs, sl_run_removed_last(run, &i->id), &in_segments, err);
+    is_good = is_good && (!i || add_dropped_parts(i, &in_segments)) && sl_ranges_subtract(&in_logs, &in_segments);
     if (i) {
-        out->durable_sequence = i->durable_sequence;
+        out->uncut_sequence = sl_incarnation_uncut(i);
         out->is_sealed = in_segments.count > 0 && in_logs.count == 0;
     }
     SL_VEC_FREE(&in_segments);
@@ -159,7 +181,7 @@ static steplog_status seal_anew(steplog_store *s, orphan **group, size_t count, 
                                       .mark_offset = group[i]->mark.offset,
                                       .gap = group[i]->gap,
                                       .is_same_boot = sl_id_equal(&group[i]->header.boot_id, &s->boot_id)};
-    steplog_status status = sl_seal_logs(&s->write, sources, count, known->durable_sequence, out, err);
+    steplog_status status = sl_seal_logs(&s->write, sources, count, known->uncut_sequence, out, err);
     sl_free(sources);
     return status;
 }

@@ -159,6 +159,23 @@ steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *op
     return status;
 }
 
+/* 1 when a segment that a compaction made lists numbers up to last as dropped. Sealing lists parts of texts that were
+ * not completed, and a compaction carries those on. 0 when out of memory, too: a doubt. */
+static int has_freed(const sl_incarnation *i, uint64_t last)
+{
+    sl_ranges held = {0}, dropped = {0};
+    int yes = 0;
+    for (size_t s = 0; s < i->sources.count && !yes; s++) {
+        const sl_source *source = &i->sources.items[s];
+        if (!source->segment || source->segment->level == 0) continue;
+        yes = sl_segment_ranges(source->segment, source->writer, &held, &dropped) &&
+              sl_ranges_has_any(&dropped, 1, last + 1);
+    }
+    SL_VEC_FREE(&held);
+    SL_VEC_FREE(&dropped);
+    return yes;
+}
+
 /* 1 when the bytes that a tombstone covers are known to be freed: numbers are listed as dropped, and no earlier
  * tombstone of that incarnation can be why, as what is removed first is freed first. In doubt 0: to take back a removal
  * of which nothing is left does no harm, to refuse one of which something is left loses that. */
@@ -171,9 +188,7 @@ static int was_freed(const steplog_reader *r, const sl_run *run, size_t index)
     }
     for (size_t k = 0; k < run->incarnations.count; k++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[k]];
-        if (sl_id_equal(&i->id, &tombstone->target) &&
-            sl_ranges_has_any(&i->dropped, 1, tombstone->target_sequence + 1))
-            return 1;
+        if (sl_id_equal(&i->id, &tombstone->target) && has_freed(i, tombstone->target_sequence)) return 1;
     }
     return 0;
 }

@@ -61,7 +61,7 @@ steplog_status sl_store_is_sealed(steplog_store *s, const sl_log_header *log, co
     sl_run *run = sl_reader_run(r, &log->run);
     steplog_status status = run ? sl_run_load(r, run, err) : STEPLOG_OK;
     const sl_incarnation *i = status >= 0 ? sl_reader_incarnation(r, &log->incarnation) : NULL;
-    if (i) status = sl_incarnation_whole(i, numbers, &whole, err);
+    if (i) status = sl_incarnation_whole(i, numbers, sl_run_removed_last(run, &i->id), &whole, err);
     if (i && status >= 0 && !(sl_ranges_copy(&left, numbers) && sl_ranges_subtract(&left, &whole)))
         status = sl_fail(err, STEPLOG_NOMEM, -1, "no memory to look for records");
     *yes = i && status >= 0 && left.count == 0;

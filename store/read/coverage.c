@@ -218,14 +218,24 @@ steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
 
 /* ---- what can be relied on ---- */
 
+static int add_up_to(sl_ranges *out, const sl_ranges *set, uint64_t last)
+{
+    int is_good = 1;
+    for (size_t n = 0; n < set->count && set->items[n].begin <= last && is_good; n++)
+        is_good = sl_ranges_add(out, set->items[n].begin,
+                                set->items[n].end - 1 <= last ? set->items[n].end : last + 1);
+    return is_good;
+}
+
 /* out gains what a segment has of the wanted numbers, readable or dropped on purpose. Its blocks are read only when it
  * has any. */
-static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted, sl_ranges *out, steplog_error *err)
+static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted, uint64_t dropped_last, sl_ranges *out,
+                                steplog_error *err)
 {
     const sl_ranges *broken;
     sl_ranges held = {0}, dropped = {0};
     int is_good = sl_segment_ranges(source->segment, source->writer, &held, &dropped) &&
-                  sl_ranges_add_all(out, &dropped) && intersect(&held, wanted);
+                  add_up_to(out, &dropped, dropped_last) && intersect(&held, wanted);
     steplog_status status = is_good && held.count ? sl_segment_broken(source->segment, source->writer, &broken, err)
                                                   : STEPLOG_OK;
     if (is_good && held.count && status >= 0) is_good = sl_ranges_subtract(&held, broken);
@@ -235,10 +245,10 @@ static steplog_status add_whole(const sl_source *source, const sl_ranges *wanted
     return status;
 }
 
-steplog_status sl_incarnation_whole(const sl_incarnation *i, const sl_ranges *wanted, sl_ranges *out,
-                                    steplog_error *err)
+steplog_status sl_incarnation_whole(const sl_incarnation *i, const sl_ranges *wanted, uint64_t dropped_last,
+                                    sl_ranges *out, steplog_error *err)
 {
     for (size_t s = 0; s < i->sources.count; s++)
-        if (i->sources.items[s].segment) SL_TRY(add_whole(&i->sources.items[s], wanted, out, err));
+        if (i->sources.items[s].segment) SL_TRY(add_whole(&i->sources.items[s], wanted, dropped_last, out, err));
     return STEPLOG_OK;
 }

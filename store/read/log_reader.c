@@ -246,7 +246,8 @@ static void copy_fact_texts(sl_log *log, sl_log_text *text)
     }
 }
 
-static int take_text(sl_log *log, const sl_log_item *item)
+/* One that breaks a rule, or is of a later version, is as one that is not complete. */
+static int take_text(sl_log *log, sl_log_item *item)
 {
     sl_log_text text = {.offset = item->offset,
                         .sequence_at_offset = item->sequence,
@@ -258,12 +259,14 @@ static int take_text(sl_log *log, const sl_log_item *item)
         sl_blob blob;
         if (!sl_blob_decode(item->content, item->content_bytes, &blob, NULL) || blob.data_bytes != item->data_bytes) {
             report(log, item->offset, item->bytes, "blob record breaks a rule", 0);
+            item->kind = SL_ITEM_OTHER;
             return 1;
         }
         text.content = sl_copy_bytes(item->content, item->content_bytes);
     } else {
         if (!sl_fact_decode(item->content, item->content_bytes, &text.fact)) {
             report(log, item->offset, item->bytes, "fact record breaks a rule", 0);
+            item->kind = SL_ITEM_OTHER;
             return 1;
         }
         copy_fact_texts(log, &text);

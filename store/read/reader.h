@@ -180,15 +180,19 @@ int sl_holes_find(steplog_reader *reader, int *has_new);
 steplog_status sl_incarnation_assign(sl_incarnation *incarnation, steplog_error *err);
 
 /* Adds to out which of the wanted numbers its segments hold whole, every block of them read and decoded, or have
- * dropped. */
-steplog_status sl_incarnation_whole(const sl_incarnation *incarnation, const sl_ranges *wanted, sl_ranges *out,
-                                    steplog_error *err);
+ * dropped, as far as up to dropped_last. */
+steplog_status sl_incarnation_whole(const sl_incarnation *incarnation, const sl_ranges *wanted, uint64_t dropped_last,
+                                    sl_ranges *out, steplog_error *err);
 
 /* ---- run_load.c ---- */
 steplog_status sl_run_load(steplog_reader *reader, sl_run *run, steplog_error *err);
 
 /* Adds to out what the logs of an incarnation hold, but for what the prefix rule hides. Of a loaded run. 0: no memory. */
 int sl_incarnation_logged(const sl_incarnation *incarnation, sl_ranges *out);
+
+/* Up to where what can be read of a loaded incarnation is not to be cut when it is sealed: what is known to be durable,
+ * and what the prefix rule shows behind holes that records of lost rows explain. */
+uint64_t sl_incarnation_uncut(const sl_incarnation *incarnation);
 void sl_run_clear(steplog_reader *reader, sl_run *run);
 void sl_incarnation_clear(sl_incarnation *incarnation);
 
@@ -227,6 +231,8 @@ uint32_t sl_run_largest_attempt_number(steplog_reader *reader, const sl_run *run
 /* ---- tombstone.c ---- */
 /* Collects those in force from the events. 1, or 0 when out of memory. */
 int sl_run_make_tombstones(sl_run *run);
+/* The last number of an incarnation that any of them reaches; 0: none does. */
+uint64_t sl_run_removed_last(const sl_run *run, const steplog_id *incarnation);
 /* 1 when a record is covered by a tombstone that takes it whole. */
 int sl_run_is_removed(const sl_run *run, const steplog_id *incarnation, uint64_t sequence);
 /* 1 when one without steps covers a metric of it, or all of it. */

@@ -229,6 +229,12 @@ int sl_incarnation_logged(const sl_incarnation *i, sl_ranges *out)
     return is_good;
 }
 
+uint64_t sl_incarnation_uncut(const sl_incarnation *i)
+{
+    uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
+    return last > i->durable_sequence ? last : i->durable_sequence;
+}
+
 static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
 {
     i->step_min = INT64_MAX;

@@ -69,3 +69,13 @@ int sl_run_is_metric_removed(const sl_run *run, const steplog_id *incarnation, c
 {
     return is_covered(run, incarnation, NULL, 0, sequence) || is_covered(run, incarnation, metric, bytes, sequence);
 }
+
+uint64_t sl_run_removed_last(const sl_run *run, const steplog_id *incarnation)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < run->tombstones.count; i++)
+        if (sl_id_equal(&run->tombstones.items[i].incarnation, incarnation) &&
+            run->tombstones.items[i].sequence_last > last)
+            last = run->tombstones.items[i].sequence_last;
+    return last;
+}

@@ -21,7 +21,7 @@ typedef struct sealing {
     SL_VEC(uint32_t) schema_ordinals;       /* of the log's schemas; UINT32_MAX: not asked yet */
     SL_VEC(uint32_t) point_ordinals;        /* of the schemas of one metric */
     sl_ranges held, parts;                  /* parts: of texts, completed or not */
-    uint64_t durable_sequence, next_number; /* next_number: one above the largest seen */
+    uint64_t uncut_sequence, next_number; /* next_number: one above the largest seen */
     int has_left_text;                      /* the item is not in the segment */
     int is_cut;                             /* a hole that no durable number covers: the prefix ends there */
     double *values;
@@ -180,7 +180,7 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
         }
         if (item.kind == SL_ITEM_DAMAGE) out->damaged_count++;
         if (item.kind != SL_ITEM_DAMAGE && !SL_RECORD_IS_NUMBERED(item.record_kind)) continue;
-        if (item.sequence > s->next_number && s->next_number > s->durable_sequence) s->is_cut = 1;
+        if (item.sequence > s->next_number && s->next_number > s->uncut_sequence) s->is_cut = 1;
         if (s->is_cut) {
             out->salvageable_count++;
             continue;
@@ -230,13 +230,13 @@ static void note_named(sl_named_segment *named, const char *name, int is_named)
 }
 
 static steplog_status seal_once(const sl_write_context *context, const sl_seal_source *sources, size_t count,
-                                uint64_t durable_sequence, sl_seal_result *out, steplog_error *err)
+                                uint64_t uncut_sequence, sl_seal_result *out, steplog_error *err)
 {
     sealing s = {.result = out,
-                 .durable_sequence = durable_sequence,
+                 .uncut_sequence = uncut_sequence,
                  .next_number = count ? sources[0].header.first_sequence : 1};
     /* The logs before the first one may be what the power cut took: that is a hole as any other. */
-    if (durable_sequence < s.next_number) s.next_number = durable_sequence + 1;
+    if (uncut_sequence < s.next_number) s.next_number = uncut_sequence + 1;
     steplog_status status = STEPLOG_OK;
     int has_begun = 0, is_named;
     *out = (sl_seal_result){.sequence_end = 1};
@@ -276,11 +276,11 @@ done:
 }
 
 steplog_status sl_seal_logs(const sl_write_context *context, const sl_seal_source *sources, size_t count,
-                            uint64_t durable_sequence, sl_seal_result *out, steplog_error *err)
+                            uint64_t uncut_sequence, sl_seal_result *out, steplog_error *err)
 {
     steplog_status status = STEPLOG_MISSING;
     for (int turn = 0; turn < SL_PUBLISH_TURNS && status == STEPLOG_MISSING; turn++)
-        status = seal_once(context, sources, count, durable_sequence, out, err);
+        status = seal_once(context, sources, count, uncut_sequence, out, err);
     if (status != STEPLOG_MISSING) return status;
     if (err) err->code = STEPLOG_IO; /* whoever removes them does not stop */
     return STEPLOG_IO;

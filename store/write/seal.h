@@ -30,11 +30,11 @@ typedef struct sl_seal_result {
 
 #define SL_SEAL_ALL_DURABLE UINT64_MAX
 
-/* Seals logs of one incarnation, in ascending order of their first numbers. durable_sequence is what is known to be
- * durable besides their marks: behind the first missing number above it nothing is sealed (FORMAT.md 11). The segment is published, synced, and read back
- * before this returns OK, so that the logs may go. */
+/* Seals logs of one incarnation, in ascending order of their first numbers. Behind the first missing number above
+ * uncut_sequence nothing is sealed (FORMAT.md 11): what is known to be durable, and what a reader of these logs shows.
+ * The segment is published, synced, and read back before this returns OK, so that the logs may go. */
 steplog_status sl_seal_logs(const sl_write_context *context, const sl_seal_source *sources, size_t count,
-                            uint64_t durable_sequence, sl_seal_result *out, steplog_error *err);
+                            uint64_t uncut_sequence, sl_seal_result *out, steplog_error *err);
 
 /* Reads a published file back: OK when every page passes its check. MISSING when it is gone: a compaction elsewhere may
  * have published all of it again, or somebody deleted it. */

@@ -229,8 +229,114 @@ static void keep_broken_text(unsigned kind, size_t at_content)
     end();
 }
 
+/* What an earlier version could not decode its segment lists as dropped: to a version that can, that is no reason to
+ * remove the log. */
+static void keep_text_of_later_version(unsigned kind, size_t at_content)
+{
+    machine = sim_new(7);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (int64_t step = 0; step < 10; step++) kit_log(writer, "m", step, 1);
+    OK(steplog_writer_set_fact(writer, "param.lr", "0.1", &kit_error));
+    OK(steplog_writer_blob(writer, "b", 1, STEPLOG_TIME_NONE, "text/plain", "data", 4, &kit_error));
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    uint64_t bytes;
+    sim_each_file(machine, find_log, NULL);
+    const uint8_t *file = sim_file(machine, log_path[0], &bytes);
+    uint8_t *copy = malloc(bytes);
+    cr_assert(file && copy);
+    memcpy(copy, file, bytes);
+    break_text(kind, at_content);
+    recover(0);
+    cr_assert(is_there(log_path[0]) && segment_count() == 1);
+    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
+    sl_os->close(fd);
+    free(copy);
+    size_t seen = 0;
+    for (int round = 0; round < 3; round++) {
+        store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+        steplog_reader *reader = kit_reader(store);
+        cr_assert_eq(steplog_reader_blob_count(reader, &run), 1, "round %d", round);
+        size_t facts = steplog_reader_event_count(reader, &run);
+        cr_assert(facts > 0 && (round == 0 || facts == seen), "round %d: %d facts, %d before", round, (int)facts,
+                  (int)seen);
+        seen = facts;
+        steplog_reader_close(reader);
+        kit_store_close(store);
+        recover(0);
+        cr_assert(!is_there(log_path[0]), "round %d: the log is still there", round);
+    }
+    end();
+}
+
+Test(recover, a_fact_of_a_later_version_is_sealed_by_it) { keep_text_of_later_version(SL_RECORD_FACT, 0); }
+Test(recover, a_blob_of_a_later_version_is_sealed_by_it) { keep_text_of_later_version(SL_RECORD_BLOB, 16); }
+
 Test(recover, a_log_with_a_fact_that_breaks_a_rule_stays) { keep_broken_text(SL_RECORD_FACT, 0); }
 Test(recover, a_log_with_a_blob_that_breaks_a_rule_stays) { keep_broken_text(SL_RECORD_BLOB, 16); }
+
+/* A writer that has ten rows and a text of three parts is killed, and one part is spoilt. */
+static steplog_id make_broken_part(uint32_t flags, uint64_t at)
+{
+    static char data[150000];
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (char)(kit_bits(kit_value(3, 0, i, 0)) >> 8);
+    machine = sim_new(7);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (int64_t step = 0; step < 10; step++) kit_log(writer, "m", step, 1);
+    OK(steplog_writer_blob(writer, "b", 1, STEPLOG_TIME_NONE, "text/plain", data, sizeof data, &kit_error));
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    sim_set_process(machine, 77);
+    sim_each_file(machine, find_log, NULL);
+    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, "damage", 6, at) == 0);
+    sl_os->close(fd);
+    return run;
+}
+
+/* Its other parts are listed as dropped, and it stays for the damage: that is no reason to seal again. */
+IN_BOTH_MODES(recover, a_log_with_a_text_that_lost_a_part_is_sealed_once)
+{
+    make_broken_part(flags, 100000);
+    for (int round = 0; round < 3; round++) {
+        recover(flags);
+        cr_assert(is_there(log_path[0]), "round %d: the damaged log is gone", round);
+        cr_assert_eq(segment_count(), 1, "round %d: %d segments", round, segment_count());
+    }
+    end();
+}
+
+/* What sealing lists as dropped was not freed by a removal. */
+IN_BOTH_MODES(recover, a_text_that_was_not_completed_does_not_keep_a_removal)
+{
+    steplog_id run = make_broken_part(flags, 150000);
+    recover(flags);
+    cr_assert(!is_there(log_path[0]) && segment_count() == 1);
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &options, &removed, &kit_error));
+    uint64_t restored = 0;
+    OK(steplog_remove_undo(store, &run, &restored, &kit_error));
+    cr_assert_eq(restored, removed.tombstone_count);
+    kit_store_close(store);
+    size_t damaged;
+    kit_rows rows = read_all(&run, &damaged);
+    cr_assert_eq(rows.row_count, 10);
+    kit_rows_free(&rows);
+    end();
+}
 
 static sl_os_table table;
 static const sl_os_table *under;
