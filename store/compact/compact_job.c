@@ -6,11 +6,11 @@
  * of other segments that hold records of it were synced; one with damage stays. */
 #include "compact/compact_job.h"
 
-#include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "compact/blob_copy.h"
 #include "compact/compact_plan.h"
+#include "compact/removed.h"
 #include "read/piece.h"
 #include "write/level_dir.h"
 #include "write/open_block.h"
@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
 
 /* One block of one group of one input, on its way. */
 typedef struct block_source {
@@ -34,6 +33,7 @@ typedef struct block_source {
 typedef struct job {
     steplog_reader *reader;
     const sl_compact_request *request;
+    sl_due due;
     steplog_compact_result *result;
     steplog_error *err;
     uint32_t level;
@@ -83,46 +83,6 @@ static steplog_status tell_progress(job *j)
     return j->request->progress(j->request->progress_context, done, j->total_bytes) ? STEPLOG_END : STEPLOG_OK;
 }
 
-/* ---- removal ---- */
-
-static int is_due(const job *j, const sl_tombstone *t)
-{
-    return (j->request->flags & STEPLOG_COMPACT_NOW) || sl_age_ns(j->request->now_ns, t->time_ns) >= SL_GRACE_NS;
-}
-
-static int is_row_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step,
-                          uint64_t sequence)
-{
-    for (size_t i = 0; i < run->tombstones.count; i++) {
-        const sl_tombstone *t = &run->tombstones.items[i];
-        if (t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation))
-            continue;
-        if (!t->has_steps || sl_removal_has_step(t->step_begin, t->step_end, step)) return 1;
-    }
-    return 0;
-}
-
-static int is_value_removed(const job *j, const sl_run *run, const steplog_id *incarnation, int64_t step,
-                            uint64_t sequence, const char *name, uint32_t bytes)
-{
-    for (size_t i = 0; i < run->tombstones.count; i++) {
-        const sl_tombstone *t = &run->tombstones.items[i];
-        if (!t->metric || sequence > t->sequence_last || !is_due(j, t) || !sl_id_equal(&t->incarnation, incarnation))
-            continue;
-        if (t->has_steps && !sl_removal_has_step(t->step_begin, t->step_end, step)) continue;
-        if (t->metric_bytes == bytes && memcmp(t->metric, name, bytes) == 0) return 1;
-    }
-    return 0;
-}
-
-static int has_due_tombstone(const job *j, const sl_run *run, const steplog_id *incarnation)
-{
-    for (size_t i = 0; i < run->tombstones.count; i++)
-        if (is_due(j, &run->tombstones.items[i]) && sl_id_equal(&run->tombstones.items[i].incarnation, incarnation))
-            return 1;
-    return 0;
-}
-
 /* ---- blocks ---- */
 
 static void lose_block(job *j, const block_source *source)
@@ -161,7 +121,8 @@ static steplog_status copy_block(job *j, const block_source *source)
         /* What can not be decoded is not copied as if it were whole. */
         status = sl_segment_column(segment, &j->chunk, c, values, present, j->err);
         if (status >= 0)
-            sl_stats_make(values, present, j->chunk.head.row_count, axis[SL_PART_STEPS], source->entry.step_min, &stats[c]);
+            sl_stats_make(values, present, j->chunk.head.row_count, axis[SL_PART_STEPS], source->entry.step_min,
+                          &stats[c]);
     }
     if (status >= 0)
         status = sl_segment_writer_block(j->writer, source->ordinal, j->chunk.head.row_count, axis[SL_PART_STEPS],
@@ -202,17 +163,17 @@ static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *
     steplog_status status = rows && values ? decode_all(j, source, rows) : no_memory(j);
     if (status >= 0) status = sl_segment_names(source->segment, source->schema, &names, j->err);
     uint64_t present[STEPLOG_ROW_METRICS_MAX / 64];
-    int has_removed = has_due_tombstone(j, run, &i->id);
+    int has_removed = sl_due_has_any(&j->due, run, &i->id);
     for (uint32_t row = 0; status >= 0 && row < rows->row_count; row++) {
         uint64_t sequence = (uint64_t)rows->sequences[row];
         uint32_t count = 0, removed = 0;
         if (!sl_ranges_has(source->assigned, sequence)) continue;
         memset(present, 0, (columns + 63) / 64 * sizeof *present);
-        int is_removed = has_removed && is_row_removed(j, run, &i->id, rows->steps[row], sequence);
+        int is_removed = has_removed && sl_due_has_row(&j->due, run, &i->id, rows->steps[row], sequence);
         for (uint32_t c = 0; c < columns; c++) {
             if (!(rows->present[(size_t)c * SL_PRESENT_WORDS + row / 64] >> (row % 64) & 1)) continue;
             values[c] = rows->values[(size_t)c * SL_CHUNK_ROWS_MAX + row];
-            if (is_removed || (has_removed && is_value_removed(j, run, &i->id, rows->steps[row], sequence,
+            if (is_removed || (has_removed && sl_due_has_value(&j->due, run, &i->id, rows->steps[row], sequence,
                                                                names->names[c], names->bytes[c]))) {
                 removed++;
                 continue;
@@ -277,8 +238,8 @@ static void look_ahead(job *j, size_t n)
     }
 }
 
-/* Two files that hold the same records under different block borders: each block gives only what is assigned to its file,
- * so blocks interleave without sharing a number. They are closed off from each other by writing them apart. */
+/* Two files that hold the same records under different block borders: each block gives only what is assigned to its
+ * file, so blocks interleave without sharing a number. They are closed off from each other by writing them apart. */
 static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnation *i)
 {
     if (j->blocks.count) qsort(j->blocks.items, j->blocks.count, sizeof *j->blocks.items, compare_blocks);
@@ -291,7 +252,7 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
         if (n && j->blocks.items[n - 1].ordinal != source->ordinal) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         look_ahead(j, n);
-        steplog_status status = is_whole && is_full && !has_due_tombstone(j, run, &i->id) ? copy_block(j, source)
+        steplog_status status = is_whole && is_full && !sl_due_has_any(&j->due, run, &i->id) ? copy_block(j, source)
                                                                                           : add_rows(j, run, i, source);
         SL_KILL_POINT("compact.block_written");
         if (status == STEPLOG_CORRUPT)
@@ -344,25 +305,6 @@ static steplog_status collect_blocks(job *j, const sl_source *source)
 
 /* ---- facts and blobs ---- */
 
-static int is_kept_for_ever(const sl_record_entry *entry)
-{
-    return entry->type == SL_ENTRY_FACT &&
-           (entry->fact_kind == STEPLOG_EVENT_TOMBSTONE || entry->fact_kind == STEPLOG_EVENT_UNDO);
-}
-
-static int is_record_removed(const job *j, const sl_run *run, const steplog_id *incarnation,
-                             const sl_record_entry *entry)
-{
-    if (is_kept_for_ever(entry)) return 0;
-    for (size_t i = 0; i < run->tombstones.count; i++) {
-        const sl_tombstone *t = &run->tombstones.items[i];
-        if (t->is_whole && entry->sequence <= t->sequence_last && is_due(j, t) &&
-            sl_id_equal(&t->incarnation, incarnation))
-            return 1;
-    }
-    return 0;
-}
-
 static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnation *i, const sl_source *source)
 {
     sl_segment *segment = source->segment;
@@ -374,7 +316,7 @@ static steplog_status copy_records(job *j, const sl_run *run, const sl_incarnati
         if (!sl_ranges_has(&source->assigned, entry->sequence)) continue;
         sl_range_pile *pile = &j->dropped;
         steplog_status status = STEPLOG_OK;
-        if (!is_record_removed(j, run, &i->id, entry)) {
+        if (!sl_due_has_record(&j->due, run, &i->id, entry)) {
             pile = &j->held;
             status = sl_segment_record(segment, entry, &prefix, &content, j->err);
             if (status >= 0)
@@ -513,36 +455,6 @@ static steplog_status write_outputs(job *j)
 
 /* ---- the whole ---- */
 
-static int holds_removed(const job *j, const sl_segment *segment)
-{
-    for (uint32_t w = 0; w < segment->writers.count; w++) {
-        const sl_writer_entry *entry = &segment->writers.items[w];
-        sl_run *run = sl_reader_run(j->reader, &entry->run);
-        if (!run || run->tombstones.count == 0 || !has_due_tombstone(j, run, &entry->incarnation)) continue;
-        for (uint32_t n = 0; n < entry->range_count; n++) {
-            const sl_range_entry *range = &segment->ranges.items[entry->range_first + n];
-            if (range->kind != SL_RANGE_HELD) continue;
-            for (size_t t = 0; t < run->tombstones.count; t++) {
-                const sl_tombstone *tombstone = &run->tombstones.items[t];
-                if (!is_due(j, tombstone) || !sl_id_equal(&tombstone->incarnation, &entry->incarnation) ||
-                    range->sequence_begin > tombstone->sequence_last)
-                    continue;
-                if (tombstone->is_whole) return 1;
-                /* By metric or by steps: freed already unless a group may still hold such values. */
-                for (uint32_t g = 0; g < entry->group_count; g++) {
-                    const sl_group_entry *group = &segment->groups.items[entry->group_first + g];
-                    if (tombstone->has_steps &&
-                        (group->step_max < tombstone->step_begin ||
-                         (group->step_min >= tombstone->step_end && tombstone->step_end < INT64_MAX)))
-                        continue;
-                    return 1;
-                }
-            }
-        }
-    }
-    return 0;
-}
-
 static steplog_status choose(job *j)
 {
     size_t count = j->reader->segments.count;
@@ -562,8 +474,9 @@ static steplog_status choose(job *j)
             continue;
         }
         j->inputs[candidates] = segment;
-        files[candidates++] = (sl_compact_file){
-            .level = segment->level, .bytes = segment->file_bytes, .has_removed = holds_removed(j, segment)};
+        files[candidates++] = (sl_compact_file){.level = segment->level,
+                                                .bytes = segment->file_bytes,
+                                                .has_removed = sl_due_has_segment(&j->due, j->reader, segment)};
     }
     size_t picked = sl_compact_pick(files, candidates, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
     if (j->request->has_more) *j->request->has_more = picked == SL_COMPACT_INPUTS_MAX;
@@ -633,7 +546,10 @@ static void free_job(job *j)
 steplog_status sl_compact_segments(const sl_read_context *context, const sl_compact_request *request,
                                    steplog_compact_result *out, steplog_error *err)
 {
-    job j = {.request = request, .result = out, .err = err};
+    job j = {.request = request,
+             .due = {request->now_ns, (request->flags & STEPLOG_COMPACT_NOW) != 0},
+             .result = out,
+             .err = err};
     steplog_status status;
     SL_TRY_DONE(sl_reader_new(context, &j.reader, err));
     for (size_t i = 0; i < j.reader->segments.count; i++) out->bytes_before += j.reader->segments.items[i]->file_bytes;

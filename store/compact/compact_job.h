@@ -5,9 +5,6 @@
 #include "read/reader.h"
 #include "steplog/maintain.h"
 
-/* What was removed can be had back for so long, and no compaction frees it, unless STEPLOG_COMPACT_NOW says so. */
-#define SL_GRACE_NS (24ll * 3600 * 1000000000)
-
 typedef struct sl_compact_request {
     uint32_t flags; /* STEPLOG_COMPACT_* */
     steplog_progress progress;

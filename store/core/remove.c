@@ -7,7 +7,7 @@
 #include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
-#include "compact/compact_job.h"
+#include "compact/removed.h"
 #include "core/store.h"
 #include "read/piece.h"
 
