@@ -455,6 +455,20 @@ static steplog_status write_outputs(job *j)
 
 /* ---- the whole ---- */
 
+/* By their first writer and what it holds: when not all can be merged at once, neighbours are, and blocks do not reach
+ * over the rows of other files. */
+static int compare_segments(const void *a, const void *b)
+{
+    const sl_segment *x = *(sl_segment *const *)a, *y = *(sl_segment *const *)b;
+    if (!x->writers.count || !y->writers.count) return (x->writers.count > 0) - (y->writers.count > 0);
+    const sl_writer_entry *v = &x->writers.items[0], *w = &y->writers.items[0];
+    int order = memcmp(v->incarnation.bytes, w->incarnation.bytes, sizeof v->incarnation.bytes);
+    if (order) return order;
+    uint64_t p = v->range_count ? x->ranges.items[v->range_first].sequence_begin : 0;
+    uint64_t q = w->range_count ? y->ranges.items[w->range_first].sequence_begin : 0;
+    return p < q ? -1 : p > q;
+}
+
 static steplog_status choose(job *j)
 {
     size_t count = j->reader->segments.count;
@@ -473,11 +487,13 @@ static steplog_status choose(job *j)
             j->left_out = segment;
             continue;
         }
-        j->inputs[candidates] = segment;
-        files[candidates++] = (sl_compact_file){.level = segment->level,
-                                                .bytes = segment->file_bytes,
-                                                .has_removed = sl_due_has_segment(&j->due, j->reader, segment)};
+        j->inputs[candidates++] = segment;
     }
+    if (candidates) qsort(j->inputs, candidates, sizeof(sl_segment *), compare_segments);
+    for (size_t i = 0; i < candidates; i++)
+        files[i] = (sl_compact_file){.level = j->inputs[i]->level,
+                                     .bytes = j->inputs[i]->file_bytes,
+                                     .has_removed = sl_due_has_segment(&j->due, j->reader, j->inputs[i])};
     size_t picked = sl_compact_pick(files, candidates, (j->request->flags & STEPLOG_COMPACT_LIGHT) != 0);
     if (j->request->has_more) *j->request->has_more = picked == SL_COMPACT_INPUTS_MAX;
     for (size_t i = 0; i < candidates; i++) {

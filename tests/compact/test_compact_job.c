@@ -2,8 +2,10 @@
 #include "steplog.h"
 
 #include "compact/compact_job.h"
+#include "compact/compact_plan.h"
 #include "core/store.h"
 #include "os/os.h"
+#include "read/reader.h"
 #include "support/made_segment.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
@@ -369,6 +371,50 @@ Test(compact_job, goes_on_until_all_small_files_are_one)
     steplog_reader *reader = kit_reader(store);
     cr_expect_eq(steplog_reader_run_count(reader), RUNS);
     kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+/* What is merged at once lies together: else blocks reach over all that other files hold between their rows. */
+Test(compact_job, merges_neighbours_where_it_can_not_take_all)
+{
+    enum { LOGS = 4 * (SL_COMPACT_INPUTS_MAX + 76), BLOB_BYTES = 60000 }; /* four are sealed at once */
+    static const char zeros[BLOB_BYTES];
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    /* Without a thread appends seal, and only what follows them merges. */
+    steplog_store_options options = {.size_bytes = sizeof options,
+                                     .flags = STEPLOG_CREATE | STEPLOG_NO_THREAD,
+                                     .log_bytes = 65536,
+                                     .backlog_bytes = 1};
+    steplog_store *store;
+    OK(steplog_store_open("store", &options, &store, &kit_error));
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    for (int i = 0; i < LOGS; i++)
+        OK(steplog_writer_blob(writer, "b", i, STEPLOG_TIME_NONE, NULL, zeros, sizeof zeros, &kit_error));
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    store = kit_store("store", STEPLOG_NO_THREAD, 0);
+    sl_read_context context = sl_store_read_context(store);
+    sl_compact_request request = {.now_ns = sl_os->wall_time_ns()};
+    steplog_compact_result result = {.size_bytes = sizeof result};
+    OK(sl_compact_segments(&context, &request, &result, &kit_error));
+    cr_assert_gt(result.files_before, SL_COMPACT_INPUTS_MAX, "%d files", (int)result.files_before);
+    steplog_reader *reader = kit_reader(store);
+    size_t merged = 0;
+    for (size_t i = 0; i < reader->segments.count; i++) {
+        const sl_segment *segment = reader->segments.items[i];
+        if (segment->level == 0) continue;
+        merged++;
+        for (size_t w = 0; w < segment->writers.count; w++)
+            cr_assert_eq(segment->writers.items[w].range_count, 1, "writer %d has %d ranges", (int)w,
+                         (int)segment->writers.items[w].range_count);
+    }
+    cr_assert_eq(merged, 1);
     steplog_reader_close(reader);
     kit_store_close(store);
     sim_use(NULL);
