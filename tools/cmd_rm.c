@@ -62,10 +62,11 @@ static int find_runs(session *s, const char *selector, const removal *from, step
     return TOOL_USAGE;
 }
 
-static int remove_one(session *s, const steplog_id *run, const char *selector, const removal *from, removed *sum)
+static int remove_one(session *s, const steplog_id *run, const char *selector, const removal *from, bool is_dry_run,
+                      removed *sum)
 {
     const steplog_remove_options what = {
-        .size_bytes = sizeof what, .run = *run, .selector = selector, .is_dry_run = from->is_dry_run,
+        .size_bytes = sizeof what, .run = *run, .selector = selector, .is_dry_run = is_dry_run,
         .has_begin = from->steps.has_begin, .has_end = from->steps.has_end,
         .step_begin = from->steps.begin, .step_end = from->steps.end};
     steplog_remove_result result = {.size_bytes = sizeof result};
@@ -79,16 +80,28 @@ static int remove_one(session *s, const steplog_id *run, const char *selector, c
     return TOOL_YES;
 }
 
-static int remove_from(session *s, const steplog_id *run, const removal *from, removed *sum)
+static int remove_each(session *s, const steplog_id *run, const removal *from, bool is_dry_run, removed *sum)
 {
-    if (from->selector_count == 0) return remove_one(s, run, NULL, from, sum);
     bool is_found = false;
     for (size_t i = 0; i < from->selector_count; i++) {
-        const int code = remove_one(s, run, from->selectors[i], from, sum);
+        const int code = remove_one(s, run, from->selectors[i], from, is_dry_run, sum);
         if (code == TOOL_YES) is_found = true;
         else if (code != TOOL_NOT_FOUND || !from->is_all) return code;
     }
     return is_found ? TOOL_YES : TOOL_NOT_FOUND;
+}
+
+/* Of several selectors all are looked at before the first one takes something away: one that is misspelt stops it.
+ * Then one may find that those before it took all that it matches. */
+static int remove_from(session *s, const steplog_id *run, const removal *from, removed *sum)
+{
+    if (from->selector_count == 0) return remove_one(s, run, NULL, from, from->is_dry_run, sum);
+    if (from->selector_count == 1 || from->is_dry_run) return remove_each(s, run, from, from->is_dry_run, sum);
+    removed unused = {0};
+    removal lenient = *from;
+    const int code = remove_each(s, run, from, true, &unused);
+    lenient.is_all = true;
+    return code == TOOL_YES ? remove_each(s, run, &lenient, false, sum) : code;
 }
 
 static int undo(session *s, const steplog_id *run, const removal *from, removed *sum)

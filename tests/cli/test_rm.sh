@@ -23,6 +23,12 @@ check_exit "it is gone" 3 "$STEPLOG" query one acc
 check "the series comes back" "$STEPLOG" rm one --undo
 check_equal "whole" "$all" "$("$STEPLOG" query one --tsv)"
 
+check_exit "one of several series that is not there is exit code 3" 3 "$STEPLOG" rm one loss tpyo
+check_equal "and then nothing is removed" "$all" "$("$STEPLOG" query one --tsv)"
+check_match "series may be named twice" 'removed 4 points of 1 series' "$("$STEPLOG" rm one loss 'lo*' 2> /dev/null)"
+check "and come back" "$STEPLOG" rm one --undo
+check_equal "with every point that they had" "$all" "$("$STEPLOG" query one --tsv)"
+
 id=$("$STEPLOG" rm two 2> /dev/null | grep -o '[0-9a-f]\{32\}')
 check_exit "a removed run is not found" 3 "$STEPLOG" query two
 check "its id takes it back" "$STEPLOG" rm --undo "$id"
