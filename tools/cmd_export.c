@@ -370,18 +370,6 @@ static void describe_columns(export_command *c, export_run *run)
     }
 }
 
-static void describe_writers(export_command *c, export_run *run)
-{
-    run->writer_count = steplog_reader_writer_count(c->s.reader, &run->id);
-    run->writers = xcalloc(run->writer_count + 1, sizeof *run->writers);
-    for (size_t i = 0; i < run->writer_count; i++) {
-        steplog_writer_info info = {.size_bytes = sizeof info};
-        if (steplog_reader_writer(c->s.reader, &run->id, i, &info, NULL) == STEPLOG_OK) {
-            steplog_id_format(&info.incarnation, run->writers[i]);
-        }
-    }
-}
-
 static void clear_run(export_run *run)
 {
     for (size_t i = 0; run->columns != NULL && i < run->series_count; i++) {
@@ -394,7 +382,20 @@ static void clear_run(export_run *run)
     free(run->prefix);
 }
 
-static int write_points(export_command *c, const export_run *run)
+/* The writers that the cursor's batches name: opening it may have found more of them than there were. */
+static void describe_writers(export_command *c, export_run *run)
+{
+    run->writer_count = steplog_reader_writer_count(c->s.reader, &run->id);
+    run->writers = xcalloc(run->writer_count + 1, sizeof *run->writers);
+    for (size_t i = 0; i < run->writer_count; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        if (steplog_reader_writer(c->s.reader, &run->id, i, &info, NULL) == STEPLOG_OK) {
+            steplog_id_format(&info.incarnation, run->writers[i]);
+        }
+    }
+}
+
+static int write_points(export_command *c, export_run *run)
 {
     steplog_cursor *cursor;
     steplog_batch batch;
@@ -406,6 +407,7 @@ static int write_points(export_command *c, const export_run *run)
     if (status != STEPLOG_OK) {
         return print_failure("reading points", status, &err);
     }
+    describe_writers(c, run);
     size_t *present = xcalloc(run->series_count, sizeof *present);
     size_t *cells = xcalloc(c->name_count + 1, sizeof *cells);
     while (!out_has_failed(&c->o) && (status = steplog_cursor_next(cursor, &batch, 0, &err)) == STEPLOG_OK) {
@@ -430,7 +432,6 @@ static int export_one(export_command *c, const steplog_id *id)
     if (code == 0 && run.series_count > 0) {
         run.prefix = export_prefix(style_of(c), &info, &run.prefix_bytes);
         describe_columns(c, &run);
-        describe_writers(c, &run);
         code = write_points(c, &run);
     }
     clear_run(&run);

@@ -29,7 +29,8 @@ static const args_option option_table[] = {
 static const args_usage usage = {
     "ls", "[options]\n[options] RUN [SERIES...]",
     "Lists the runs of a store, newest first; or the series of a run. HOW is last, first, min, max or\n"
-    "count. Of the ranks of a metric, min, max and count take all, the others the lowest.\n"
+    "count. Of the ranks of a metric, min, max and count take all, the others the lowest. A metric named\n"
+    "as a column of the line itself (step, time...) is shown as last:step.\n"
     "Sorting puts the likely best first: small values for min, large for max; --reverse turns it round.",
     option_table,
     "steplog ls\n"
@@ -37,9 +38,9 @@ static const args_usage usage = {
     "steplog ls --cols loss,max:acc --sort min:loss --param lr=0.0*\n"
     "steplog ls @latest                 # its series\n"};
 
-/* One line to be. Strings are the reader's, good until it closes: ls never refreshes. */
+/* One line to be. */
 typedef struct run_line {
-    steplog_run_info info;
+    steplog_run_info info; /* name and project are our own */
     double *values; /* one for each metric, then the one to sort by */
     unsigned char *has_value;
     size_t place;
@@ -182,13 +183,14 @@ static int is_wanted(session *s, const steplog_run_info *info, const ls_options 
 /* Of several series: the smallest, the largest, the sum of counts, else the first one's. */
 static int run_value(session *s, const steplog_id *run, const ls_metric *metric, double *out)
 {
-    enum { RANKS_MAX = 1024 };
-    steplog_series *series = xcalloc(RANKS_MAX, sizeof *series);
     size_t found = 0;
     int has_value = 0;
-    if (steplog_reader_find(s->reader, run, metric->selector, series, RANKS_MAX, &found, NULL) != STEPLOG_OK) found = 0;
+    if (steplog_reader_find(s->reader, run, metric->selector, NULL, 0, &found, NULL) != STEPLOG_OK) return 0;
+    const size_t capacity = found;
+    steplog_series *series = xcalloc(capacity, sizeof *series);
+    if (steplog_reader_find(s->reader, run, metric->selector, series, capacity, &found, NULL) != STEPLOG_OK) found = 0;
     int is_joined = metric->reduction == LS_MIN || metric->reduction == LS_MAX || metric->reduction == LS_COUNT;
-    for (size_t i = 0; i < found && i < RANKS_MAX && (is_joined || !has_value); i++) {
+    for (size_t i = 0; i < found && i < capacity && (is_joined || !has_value); i++) {
         steplog_m4 m;
         double value;
         if (!ls_reduce(s, series[i], &m) || !ls_reduction_value(&m, metric->reduction, &value)) continue;
@@ -313,6 +315,20 @@ static layout choose_layout(table *t, const run_list *list)
     return l;
 }
 
+/* A metric may be named as a column of the line itself: a second one would hide it. */
+static void add_metric_column(table *t, const char *label)
+{
+    static const char *const taken[] = {"run", "name", "project", "status", "attempt", "step", "points", "age", "time",
+                                        "bytes"};
+    if (!select_is_taken(label, strlen(label), taken, sizeof taken / sizeof taken[0])) {
+        table_column(t, label, TABLE_RIGHT);
+        return;
+    }
+    char name[32];
+    snprintf(name, sizeof name, "last:%s", label);
+    table_column(t, name, TABLE_RIGHT);
+}
+
 static void add_columns(table *t, const layout *l, const ls_options *o)
 {
     table_column(t, "run", TABLE_WHOLE);
@@ -322,7 +338,7 @@ static void add_columns(table *t, const layout *l, const ls_options *o)
     if (l->has_attempt) table_column(t, "attempt", TABLE_RIGHT);
     table_column(t, "step", TABLE_RIGHT);
     table_column(t, "points", TABLE_RIGHT);
-    for (size_t i = 0; i < o->metric_count; i++) table_column(t, o->metrics[i].label, TABLE_RIGHT);
+    for (size_t i = 0; i < o->metric_count; i++) add_metric_column(t, o->metrics[i].label);
     table_column(t, l->is_short ? "age" : "time", TABLE_RIGHT);
     table_column(t, "bytes", TABLE_RIGHT);
 }
@@ -367,21 +383,27 @@ static int print_runs(const run_list *list, const ls_options *options)
 
 /* ---- collecting ---- */
 
-static void add_run(session *s, run_list *list, const steplog_run_info *info, const ls_options *o,
-                    const ls_metric *sort_metric)
+/* The reader's strings and the places of runs are good until it looks at points, which may take a new snapshot. */
+static void add_run(run_list *list, const steplog_run_info *info)
 {
     if (list->count == list->capacity) {
         list->capacity = list->capacity ? list->capacity * 2 : 64;
         list->lines = xrealloc(list->lines, list->capacity * sizeof *list->lines);
     }
     run_line *line = &list->lines[list->count];
-    line->info = *info;
-    line->place = list->count++;
+    *line = (run_line){.info = *info, .place = list->count};
+    if (info->name) line->info.name = xstrdup(info->name);
+    if (info->project) line->info.project = xstrdup(info->project);
+    list->count++;
+}
+
+static void add_values(session *s, run_line *line, const ls_options *o, const ls_metric *sort_metric)
+{
     line->values = xcalloc(o->metric_count + 1, sizeof *line->values);
     line->has_value = xcalloc(o->metric_count + 1, 1);
     for (size_t i = 0; i <= o->metric_count; i++) {
         const ls_metric *metric = i < o->metric_count ? &o->metrics[i] : sort_metric;
-        if (metric) line->has_value[i] = (unsigned char)run_value(s, &info->id, metric, &line->values[i]);
+        if (metric) line->has_value[i] = (unsigned char)run_value(s, &line->info.id, metric, &line->values[i]);
     }
 }
 
@@ -393,8 +415,9 @@ static int collect_runs(session *s, run_list *list, const ls_options *o, const l
         steplog_error err = {0};
         steplog_status status = steplog_reader_run(s->reader, i, &info, &err);
         if (status != STEPLOG_OK) return print_failure(NULL, status, &err);
-        if (is_wanted(s, &info, o)) add_run(s, list, &info, o, sort_metric);
+        if (is_wanted(s, &info, o)) add_run(list, &info);
     }
+    for (size_t i = 0; i < list->count; i++) add_values(s, &list->lines[i], o, sort_metric);
     return TOOL_YES;
 }
 
@@ -416,6 +439,8 @@ static int list_runs(session *s, const ls_options *o)
     for (size_t i = 0; i < list.count; i++) {
         free(list.lines[i].values);
         free(list.lines[i].has_value);
+        free((char *)(uintptr_t)list.lines[i].info.name);
+        free((char *)(uintptr_t)list.lines[i].info.project);
     }
     free(list.lines);
     if (has_sort_metric) ls_metric_clear(&sort_metric);

@@ -31,31 +31,31 @@ static int is_same_id(const steplog_id *left, const steplog_id *right)
     return memcmp(left, right, sizeof *left) == 0;
 }
 
-static void mark_writer(import_resume *r, const steplog_id *run, const steplog_id *incarnation)
+static import_source *find_source(const import_resume *r, const steplog_id *incarnation)
 {
-    import_source source = {.incarnation = *incarnation};
-    for (size_t i = 0; i < r->writer_count; i++) {
-        steplog_writer_info info = {.size_bytes = sizeof info};
-        if (steplog_reader_writer(r->s->reader, run, i, &info, NULL) == STEPLOG_OK &&
-            is_same_id(&info.incarnation, incarnation)) {
-            r->is_source[i] = 1;
-            source.last_sequence = info.last_sequence;
+    for (size_t i = 0; i < r->source_count; i++) {
+        if (is_same_id(&r->sources[i].incarnation, incarnation)) {
+            return &r->sources[i];
         }
     }
-    r->sources = xrealloc(r->sources, (r->source_count + 1) * sizeof *r->sources);
-    r->sources[r->source_count++] = source;
+    return NULL;
 }
 
-static int is_source_writer(const import_resume *r, const steplog_id *incarnation)
+/* Which writers, as the cursor's batches number them, wrote the source. */
+static void mark_writers(import_resume *r)
 {
+    r->writer_count = steplog_reader_writer_count(r->s->reader, &r->run);
+    r->is_source = xcalloc(r->writer_count + 1, sizeof *r->is_source);
     for (size_t i = 0; i < r->writer_count; i++) {
         steplog_writer_info info = {.size_bytes = sizeof info};
-        if (r->is_source[i] && steplog_reader_writer(r->s->reader, &r->run, i, &info, NULL) == STEPLOG_OK &&
-            is_same_id(&info.incarnation, incarnation)) {
-            return 1;
+        import_source *source = steplog_reader_writer(r->s->reader, &r->run, i, &info, NULL) == STEPLOG_OK
+                                    ? find_source(r, &info.incarnation)
+                                    : NULL;
+        if (source != NULL) {
+            r->is_source[i] = 1;
+            source->last_sequence = info.last_sequence;
         }
     }
-    return 0;
 }
 
 /* Looks for removals of the source's rows that are not undone. */
@@ -66,7 +66,7 @@ static void read_removals(import_resume *r)
         steplog_event event = {.size_bytes = sizeof event};
         r->has_removals = steplog_reader_event(r->s->reader, &r->run, i, &event, NULL) == STEPLOG_OK &&
                           event.kind == STEPLOG_EVENT_TOMBSTONE && event.is_in_force &&
-                          is_source_writer(r, &event.target);
+                          find_source(r, &event.target) != NULL;
     }
 }
 
@@ -107,7 +107,8 @@ static void read_history(import_resume *r, const steplog_id *run, const char *so
             continue;
         }
         if (strcmp(event.key, IMPORT_SOURCE_FACT) == 0) {
-            mark_writer(r, run, &event.incarnation);
+            r->sources = xrealloc(r->sources, (r->source_count + 1) * sizeof *r->sources);
+            r->sources[r->source_count++] = (import_source){.incarnation = event.incarnation};
             read_source(r, rest);
         } else if (strcmp(event.key, IMPORT_PARTIAL_FACT) == 0) {
             r->partial = xrealloc(r->partial, (r->partial_count + 1) * sizeof *r->partial);
@@ -204,14 +205,11 @@ int import_resume_open(import_resume *r, session *s, const steplog_id *run, cons
     steplog_error err = {0};
     *r = (import_resume){.s = s, .run = *run};
     *is_known = 0;
-    r->writer_count = steplog_reader_writer_count(s->reader, run);
-    r->is_source = xcalloc(r->writer_count + 1, sizeof *r->is_source);
     read_history(r, run, source);
     if (r->source_count == 0) {
         import_resume_close(r);
         return 0;
     }
-    read_removals(r);
     const steplog_view view = {.size_bytes = sizeof view,
                                .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER};
     const steplog_status status = steplog_cursor_open_matching(s->reader, run, "*", &view, &r->cursor, &err);
@@ -219,6 +217,8 @@ int import_resume_open(import_resume *r, session *s, const steplog_id *run, cons
         import_resume_close(r);
         return print_failure("reading what was imported before", status, &err);
     }
+    mark_writers(r); /* now: opening the cursor may take another snapshot, with more writers */
+    read_removals(r);
     *is_known = 1;
     return 0;
 }

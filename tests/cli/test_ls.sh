@@ -56,6 +56,16 @@ print(d["schema"], len(d["runs"]), d["runs"][0]["name"], d["runs"][0]["points"])
 check_equal "--jsonl is an object a line" 3 "$("$STEPLOG" ls --jsonl | wc -l | tr -d ' ')"
 check_match "--csv" '^run,name,project,status,' "$("$STEPLOG" ls --csv | head -1)"
 
+seq 1100 | awk '{ text = text sep "\"m" $1 "\": " ($1 == 999 ? 5 : 1200 - $1); sep = ", " } END { print "{\"time\": 7, \"bytes\": 8, " text "}" }' |
+    "$STEPLOG" -C "$TMP/wide" log -q 2> /dev/null
+check_equal "min and count take all series, also more than a thousand" $'5\t1100' \
+    "$("$STEPLOG" -C "$TMP/wide" ls --tsv --no-header --cols 'min:m*,count:m*' | cut -f8,9)"
+check_equal "a metric named as a column of the line itself hides nothing" "True 7 True 8" \
+    "$("$STEPLOG" -C "$TMP/wide" ls --cols time,bytes --json | python3 -c '
+import json, sys
+r = json.load(sys.stdin)["runs"][0]
+print("T" in r["time"], r["last:time"], r["bytes"] > 99, r["last:bytes"])' 2>&1)"
+
 # ---- series ----
 check_equal "ls RUN lists its series" $'acc\nloss' "$(ls_ alpha | cut -f1)"
 check_equal "with counts, steps and values" $'loss\t0\t\t2\t1\t2\t1\t1\t3\t0\t0' "$(ls_ alpha loss)"
