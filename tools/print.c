@@ -244,30 +244,6 @@ static void measure_terminal(out_file *o)
     o->has_color = !tool.is_colorless && !(term && strcmp(term, "dumb") == 0);
 }
 
-/* Opens a fresh file beside the one to be, with the mode any new file gets. */
-static FILE *open_temporary(const char *path, char **temporary)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (int attempt = 0; attempt < 16; attempt++) {
-        uint64_t random = 0;
-        if (getentropy(&random, sizeof random) != 0) return NULL;
-        char *name = xmalloc(strlen(path) + 16);
-        size_t length = (size_t)sprintf(name, "%s.part-", path);
-        for (int i = 0; i < 8; i++, random >>= 4) name[length++] = digits[random & 15];
-        name[length] = 0;
-        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd >= 0) {
-            FILE *file = fdopen(fd, "w");
-            if (file == NULL) close(fd);
-            *temporary = name;
-            return file;
-        }
-        free(name);
-        if (errno != EEXIST) return NULL;
-    }
-    return NULL;
-}
-
 /* ---- a signal that ends the tool takes the temporary file along ---- */
 
 static const int end_signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -299,6 +275,34 @@ static void release_temporary(void)
     signal_temporary = NULL;
 }
 
+/* Opens a fresh file beside the one to be, with the mode any new file gets. */
+static FILE *open_temporary(const char *path, char **temporary)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int attempt = 0; attempt < 16; attempt++) {
+        uint64_t random = 0;
+        if (getentropy(&random, sizeof random) != 0) return NULL;
+        char *name = xmalloc(strlen(path) + 16);
+        size_t length = (size_t)sprintf(name, "%s.part-", path);
+        for (int i = 0; i < 8; i++, random >>= 4) name[length++] = digits[random & 15];
+        name[length] = 0;
+        guard_temporary(name); /* before it is there: a signal may come right after */
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            FILE *file = fdopen(fd, "w");
+            if (file == NULL) close(fd);
+            *temporary = name;
+            return file;
+        }
+        const int os_errno = errno;
+        release_temporary();
+        free(name);
+        errno = os_errno;
+        if (errno != EEXIST) return NULL;
+    }
+    return NULL;
+}
+
 int out_open(out_file *o, const char *path)
 {
     struct stat st;
@@ -317,10 +321,13 @@ int out_open(out_file *o, const char *path)
         char *real = realpath(path, NULL);
         o->path = real ? real : xstrdup(path);
         o->file = open_temporary(o->path, &o->temporary);
-        if (o->file) guard_temporary(o->temporary);
     }
     if (o->file == NULL) {
         print_error("cannot write '%s': %s", path, strerror(errno));
+        if (o->temporary) {
+            unlink(o->temporary);
+            release_temporary();
+        }
         free(o->path);
         free(o->temporary);
         memset(o, 0, sizeof *o);

@@ -5,9 +5,11 @@
 #include "print.h"
 #include "tool.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 tool_globals tool = {.verb = ""};
 
@@ -111,8 +113,17 @@ static int finish(int exit_code)
     return out_close(&o, exit_code);
 }
 
+/* Where standard input, output or error is closed, the next file opened would take its place, and words for people land
+ * in it. What stands there now can not be read or written, as before. */
+static void fill_standard_places(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_places();
     /* The reader of a pipe that goes away ends the tool quietly, even where a parent process had ignored SIGPIPE. */
     signal(SIGPIPE, SIG_DFL);
     const char *no_color = getenv("NO_COLOR");

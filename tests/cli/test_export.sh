@@ -83,3 +83,11 @@ os.execv(sys.argv[1], sys.argv[1:])' "$STEPLOG" -C ended/store export -o ended/o
     check_equal "and leaves no half file" "" "$(find ended -name 'o.csv.part-*')"
     rm -f ended/o.csv
 done
+
+# ---- without standard error ----
+"$STEPLOG" -C closed import -q many.csv
+segment=$(find closed -name '*.seg' | head -1)
+printf 'XXXX' | dd of="$segment" bs=1 seek=$(($(stat -c %s "$segment") / 2)) conv=notrunc 2> /dev/null
+check_exit "an export of a damaged store says so, with nothing to say it to" 1 \
+    bash -c '"$0" -C closed export -o closed.csv 2>&-' "$STEPLOG"
+check_equal "and what it would say is not in its output" 0 "$(grep -c damaged closed.csv)"
