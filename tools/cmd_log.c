@@ -1,8 +1,8 @@
 /* cmd_log.c: records the metrics in a program's output while it passes through: train | steplog log
  *
- * Bytes go on to stdout as they come, before anything is made of them. Each complete line that holds values is
- * appended as one row, and is recorded from then on, whatever becomes of this process. When recording fails, or never
- * begins, the bytes still pass: the program before the pipe must not die of it. */
+ * Each complete line that holds values is appended as one row, and is recorded from then on, whatever becomes of this
+ * process; then its bytes go on to stdout as they came. When recording fails, or never begins, the bytes still pass:
+ * the program before the pipe must not die of it. */
 #include "args.h"
 #include "log_line.h"
 #include "select.h"
@@ -40,8 +40,9 @@ static const args_usage usage = {
     "Records metrics from standard input, and passes it through. A line is a JSON object (nested names are\n"
     "joined by '.') or any text with key=value or key: value in it; lines without numbers are words and\n"
     "only pass. The step is the first of step, _step, global_step, training_iteration, iteration, iter,\n"
-    "epoch that has a whole value; without one it is the previous plus 1. A wall time may come as time,\n"
-    "timestamp, _timestamp or wall_time, or at the line's beginning. The store is created if need be.\n"
+    "epoch that has a whole value; without one it is the previous plus 1, from 0 or --resume on. A wall time\n"
+    "may come as time, timestamp, _timestamp or wall_time, or at the line's beginning. The store is created\n"
+    "if need be. A restart replaces what was logged from --resume STEP on where it has an --attempt above it.\n"
     "A line that has passed through is recorded, even if this process is killed then.",
     option_table,
     "python train.py | steplog log --name base --param lr=3e-4\n"
@@ -408,7 +409,8 @@ static int close_writer(recorder *r, int code)
 
 static int record(const log_options *options)
 {
-    recorder r = {.options = options, .can_pass = !options->is_quiet, .line_number = 1};
+    recorder r = {.options = options, .can_pass = !options->is_quiet, .line_number = 1,
+                  .next_step = options->writer.is_resume ? options->writer.resume_step : 0};
     int code = session_open_writer(&r.s, STEPLOG_CREATE);
     if (code == TOOL_YES) code = open_writer(&r);
     r.has_failed = code != TOOL_YES;

@@ -138,3 +138,8 @@ wait "$logger"
 check_equal "SIGTERM ends it cleanly" 0 $?
 exec 9>&-
 check_match "and the run did not finish" failed "$("$STEPLOG" ls --name stopped)"
+
+# ---- a restart ----
+printf 'loss=%d\n' 10 11 12 13 | record --run-key again --name again
+printf 'loss=%d\n' 22 23 24 | record --run-key again --resume 2 --attempt 2
+check_equal "lines without a step go on at the step of --resume" $'0\t10\n1\t11\n2\t22\n3\t23\n4\t24' "$(query again loss)"
