@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#define INT64_MAX_TEXT "9223372036854775807"
+
 enum { OPT_STEP = 256, OPT_DRY, OPT_UNDO, OPT_ALL, OPT_JSON };
 
 static const args_option options[] = {
@@ -181,6 +183,8 @@ int cmd_rm(int argc, char **argv)
         switch (id) {
         case OPT_STEP:
             if (!args_steps(&a, &from.steps)) return a.exit_code;
+            if (from.steps.has_end && from.steps.end == INT64_MAX) /* which the library takes for none */
+                return args_fail(&a, "no removal ends before the very last step, %s: leave the end out", INT64_MAX_TEXT);
             if (!from.steps.has_begin && !from.steps.has_end) { /* ":" is every step, but not the run itself */
                 from.steps.has_begin = 1;
                 from.steps.begin = INT64_MIN;

@@ -42,6 +42,8 @@ check "--json is JSON" sh -c '"$0" rm --undo "$1" --json | python3 -c "import js
 assert json.load(sys.stdin)[\"runs\"][0][\"taken_back\"] > 0"' "$STEPLOG" "$id"
 check_exit "a series that is not there is exit code 3" 3 "$STEPLOG" rm two nosuch
 check_exit "no run is exit code 2" 2 "$STEPLOG" rm
+check_exit "a range that ends before the last step of all is refused, as it would take that too" 2 \
+    "$STEPLOG" rm two loss --step 1:9223372036854775807
 check_exit "--undo with a series is exit code 2" 2 "$STEPLOG" rm --undo two loss
 
 # ---- what compact --now freed, and what it did not ----
