@@ -62,7 +62,10 @@ static int merge_one(session *s, const char *source, steplog_merge_result *resul
     const steplog_status status = steplog_store_merge(s->store, source, progress_tick, &p, result, &err);
     progress_end(&p);
     if (status == STEPLOG_OK) return TOOL_YES;
-    if (status != STEPLOG_END) return print_failure(source, status, &err);
+    if (status != STEPLOG_END) {
+        const int code = print_failure(source, status, &err);
+        return code == TOOL_USAGE ? TOOL_NOT_FOUND : code; /* a directory that is no store */
+    }
     print_error("interrupted; what is missing comes with the next merge");
     return TOOL_IO;
 }

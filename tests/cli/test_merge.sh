@@ -19,5 +19,7 @@ check "--json is JSON" sh -c '"$0" -C store-a merge --json store-b store-c | pyt
 assert len(json.load(sys.stdin)[\"stores\"]) == 2"' "$STEPLOG"
 check_exit "a store cannot be merged into itself" 2 "$STEPLOG" -C store-a merge ./store-a
 check_exit "a source that is not there is exit code 3" 3 "$STEPLOG" -C store-a merge nowhere
+mkdir no-store && touch no-store/file
+check_exit "a source that is no store is exit code 3" 3 "$STEPLOG" -C store-a merge no-store
 check_exit "a target that is not there is exit code 3" 3 "$STEPLOG" -C nowhere merge store-a
 check_exit "no source is exit code 2" 2 "$STEPLOG" -C store-a merge
