@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMON_HELP = -100, COMMON_STORE, COMMON_NO_COLOR };
+enum { COMMON_HELP = -100, COMMON_STORE, COMMON_NO_COLOR, COMMON_VERSION };
 
 static const args_option common_options[] = {
     {COMMON_STORE, 'C', "store", "DIR", "the store; else $STEPLOG_DIR, else ./steplog-store"},
     {COMMON_NO_COLOR, 0, "no-color", NULL, "no colour, as with NO_COLOR set"},
     {COMMON_HELP, 'h', "help", NULL, "print this help"},
+    {COMMON_VERSION, 0, "version", NULL, "print the version"},
     {0, 0, NULL, NULL, NULL}};
 
 void args_begin(args *a, const args_usage *usage, int argc, char **argv)
@@ -159,6 +160,10 @@ static int deliver(args *a, const args_option *option)
     switch (option->id) {
     case COMMON_HELP:
         args_help(a->usage);
+        a->exit_code = TOOL_YES;
+        return ARGS_EXIT;
+    case COMMON_VERSION:
+        printf("steplog %s\n", steplog_version());
         a->exit_code = TOOL_YES;
         return ARGS_EXIT;
     case COMMON_STORE: tool.store_path = a->value; return ARGS_DONE;

@@ -7,6 +7,7 @@ printf 'step=1 loss=0.5\nstep=2 loss=0.25\nstep=3 loss=0.125\n' | "$STEPLOG" log
 
 # ---- verbs and help ----
 check_match "--version prints the version" '^steplog [0-9]+\.[0-9]+\.[0-9]+$' "$("$STEPLOG" --version)"
+check_equal "behind a verb too" "$("$STEPLOG" --version)" "$("$STEPLOG" ls --version)"
 check_match "--help lists the verbs" '^  query ' "$("$STEPLOG" --help)"
 check_exit "no verb at all is a usage error" 2 "$STEPLOG"
 check_exit "an unknown verb is a usage error" 2 "$STEPLOG" frobnicate

@@ -11,7 +11,7 @@ for verb in $verbs; do
     section=$(printf '%s\n' "$manual" | awk -v name="$verb" '/^\.S[SH] / { in_verb = $0 == ".SS steplog " name } in_verb')
     [ -n "$section" ] || missing="$missing $verb"
     for option in $("$STEPLOG" "$verb" --help | sed -n '/^options:/,/^examples:/s/^  *\(-., \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p'); do
-        case $option in --store | --no-color | --help) continue ;; esac
+        case $option in --store | --no-color | --help | --version) continue ;; esac
         printf '%s\n' "$section" | grep -q -- "^\(-., \)\{0,1\}$option\( \|$\)" || missing="$missing $verb:$option"
     done
     check_match "$verb --help has examples" '^examples:' "$("$STEPLOG" "$verb" --help)"
