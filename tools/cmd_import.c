@@ -77,6 +77,16 @@ static void on_signal(int number)
     import_stop = 1;
 }
 
+/* What the caller chose to ignore (nohup, a shell's background) stays ignored. */
+static void stop_on(int number)
+{
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction before;
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+        sigaction(number, &action, NULL);
+    }
+}
+
 /* ---- words ---- */
 
 static void note_tally(const import_command *c, const import_file *file, const import_tally *tally, const char *what)
@@ -280,6 +290,9 @@ static int import_opened(import_command *c, import_file *file)
     steplog_error err = {0};
     int code = read_head(c, file);
     if (code != 0) {
+        if (import_stop) {
+            print_note("stopped in '%s' before anything of it is recorded", file->input.path);
+        }
         return code;
     }
     const steplog_status status = steplog_reader_refresh(c->s.reader, &err);
@@ -390,8 +403,13 @@ static int import_all(import_command *c, const args *a)
     }
     const steplog_status status = steplog_reader_open(c->s.store, &c->s.reader, &err);
     code = status == STEPLOG_OK ? import_runs_read(&c->runs, &c->s) : print_failure("reading the store", status, &err);
-    for (size_t i = 0; code != TOOL_USAGE && i < a->operand_count && c->s.reader != NULL && !import_stop; i++) {
+    size_t i = 0;
+    for (; code != TOOL_USAGE && i < a->operand_count && c->s.reader != NULL && !import_stop; i++) {
         code = worse(code, import_one(c, a->operands[i]));
+    }
+    if (import_stop && i < a->operand_count) {
+        print_note("stopped before '%s'", a->operands[i]);
+        code = worse(code, TOOL_IO);
     }
     import_runs_clear(&c->runs);
     return session_close(&c->s, code);
@@ -415,9 +433,8 @@ int cmd_import(int argc, char **argv)
     }
     c.target.params = c.params;
     c.target.param_count = c.param_count;
-    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_on(SIGINT);
+    stop_on(SIGTERM);
     const int code = import_all(&c, &a);
     free(c.params);
     return code;

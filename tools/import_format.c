@@ -18,8 +18,10 @@ void import_tally_add(import_tally *tally, uint64_t line)
 
 int import_read_failure(const import_file *file)
 {
-    print_error("reading '%s' after line %llu: %s", file->input.path, (unsigned long long)file->input.line,
-                strerror(file->input.os_errno));
+    if (!import_stop) { /* else that is said where it is known what is recorded */
+        print_error("reading '%s' after line %llu: %s", file->input.path, (unsigned long long)file->input.line,
+                    strerror(file->input.os_errno));
+    }
     return TOOL_IO;
 }
 

@@ -24,7 +24,7 @@ static int fail(const import_input *input, const char *what, int os_errno)
     return os_errno == ENOENT || os_errno == ENOTDIR ? TOOL_NOT_FOUND : TOOL_IO;
 }
 
-/* Copies what cannot seek to an unnamed file. */
+/* Copies what cannot seek, or does not stand at its beginning, to an unnamed file. */
 static int spool(import_input *input)
 {
     char chunk[CHUNK_BYTES];
@@ -75,7 +75,8 @@ int import_input_open(import_input *input, const char *path)
     if (code == 0 && S_ISDIR(status.st_mode)) {
         code = fail(input, "reading", EISDIR);
     }
-    if (code == 0 && lseek(input->fd, 0, SEEK_CUR) < 0) {
+    /* Of standard input what is before its place has been read by somebody else. */
+    if (code == 0 && lseek(input->fd, 0, SEEK_CUR) != 0) {
         code = spool(input);
     }
     if (code == 0 && fstat(input->fd, &status) != 0) {
@@ -204,7 +205,7 @@ static void skip_long_line(import_input *input)
             return;
         }
         consume(input, input->end - input->begin);
-        if (!fill(input)) {
+        if (import_stop || !fill(input)) {
             return;
         }
     }
@@ -214,6 +215,10 @@ int import_input_line(import_input *input, const char **text, size_t *bytes)
 {
     size_t searched = 0;
     for (;;) {
+        if (import_stop) { /* in a stretch without rows too */
+            input->os_errno = EINTR;
+            return -1;
+        }
         char *start = input->buffer + input->begin;
         const size_t held = input->end - input->begin;
         char *stop = held > searched ? memchr(start + searched, '\n', held - searched) : NULL;

@@ -416,3 +416,28 @@ check "help has examples" "$STEPLOG" import --help
 
 # ---- real logs ----
 check "real logs agree with what others read in them" python3 "$ROOT/tests/cli/import_facts.py" "$STEPLOG" "$ROOT/tests/data"
+
+# ---- a long stretch without a number ----
+fresh
+printf 'step: 1 loss: 2\nstep: 2 loss: 3\n' > long.log
+truncate -s 64G long.log # no disk is used for that
+printf 'step,loss\n1,0.5\n' > after.csv
+timeout -s KILL 30 "$STEPLOG" import long.log after.csv > /dev/null 2> err &
+child=$!
+for _ in $(seq 200); do
+    [ -e "$STEPLOG_DIR/STEPLOG" ] && break
+    sleep 0.05
+done
+sleep 0.3
+kill -TERM "$(pgrep -P $child)" 2> /dev/null
+wait $child
+check_equal "a signal ends an import there too" 4 $?
+check_match "which says what is left" "stopped before 'after.csv'" "$(cat err)"
+check_equal "and keeps what was recorded" 'loss@1=2 loss@2=3' "$(points | flat)"
+rm -f long.log
+
+# ---- standard input that somebody has read from ----
+fresh
+printf 'words for somebody else\nstep,loss\n1,0.5\n' > part.csv
+{ read -r _; "$STEPLOG" import -q --format csv -; } < part.csv 2> err
+check_equal "standard input is taken from where it stands" 'loss@1=0.5' "$(points | flat)"

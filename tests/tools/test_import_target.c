@@ -31,6 +31,7 @@ static void begin_import(importing *i, const char *path)
 {
     const import_options options = {0};
     *i = (importing){.file = {.json = json_new(0)}};
+    import_stop = 0;
     cr_assert_eq(session_open_writer(&i->s, STEPLOG_CREATE), 0);
     cr_assert_eq(steplog_reader_open(i->s.store, &i->s.reader, NULL), STEPLOG_OK);
     cr_assert_eq(import_runs_read(&i->runs, &i->s), 0);
@@ -39,7 +40,6 @@ static void begin_import(importing *i, const char *path)
     import_table_init(&i->file.table, &options, IMPORT_STEP_FIXED);
     cr_assert_eq(import_file_parse(&i->file, 1), 0);
     import_target_init(&i->target, &default_target, &i->s, &i->runs, &i->file);
-    import_stop = 0;
 }
 
 /* Returns what the parser answered. */
