@@ -265,10 +265,16 @@ typedef struct border {
     int64_t key; /* of the first point that was found, or of the last one */
 } border;
 
-static int compare_bounds(const void *a, const void *b)
+/* Lets the one at an index of a heap by key sink to its place. */
+static void sink(bound *heap, size_t count, size_t at)
 {
-    int64_t x = ((const bound *)a)->key, y = ((const bound *)b)->key;
-    return x < y ? -1 : x > y;
+    const bound sinking = heap[at];
+    for (size_t down; (down = 2 * at + 1) < count; at = down) {
+        if (down + 1 < count && heap[down + 1].key < heap[down].key) down++;
+        if (heap[down].key >= sinking.key) break;
+        heap[at] = heap[down];
+    }
+    heap[at] = sinking;
 }
 
 static int64_t key_of(const border *b, int64_t first, int64_t last) { return b->is_last ? ~last : first; }
@@ -352,11 +358,13 @@ static steplog_status find_border(pass *p, border *b)
             (bound){key_of(b, set->pieces.items[i].step_min, set->pieces.items[i].step_max), i, 0};
     for (size_t i = 0; i < set->nodes.count; i++)
         bounds.items[bounds.count++] = (bound){key_of(b, set->nodes.items[i].step_min, set->nodes.items[i].step_max), i, 1};
-    if (bounds.count) qsort(bounds.items, bounds.count, sizeof *bounds.items, compare_bounds);
-    for (size_t i = 0; i < bounds.count && status >= 0 && (!b->is_found || bounds.items[i].key < b->key); i++) {
-        const size_t index = bounds.items[i].index;
-        status = bounds.items[i].is_node ? find_in_node(p, &set->nodes.items[index], b)
-                                         : find_in_piece(p, &set->pieces.items[index], b);
+    for (size_t i = bounds.count / 2; i-- > 0;) sink(bounds.items, bounds.count, i);
+    while (bounds.count && status >= 0 && (!b->is_found || bounds.items[0].key < b->key)) {
+        const bound first = bounds.items[0];
+        bounds.items[0] = bounds.items[--bounds.count];
+        if (bounds.count) sink(bounds.items, bounds.count, 0);
+        status = first.is_node ? find_in_node(p, &set->nodes.items[first.index], b)
+                               : find_in_piece(p, &set->pieces.items[first.index], b);
     }
     SL_VEC_FREE(&bounds);
     return status;
