@@ -348,16 +348,18 @@ steplog_status steplog_writer_close(steplog_writer *w, int exit_code, steplog_er
 
 /* ---- facts from outside ---- */
 
-/* The log of facts that were not recorded, or not known to be. */
+/* The logs of facts that were not recorded, or not known to be. */
 static steplog_status revoke_logs(steplog_store *s, steplog_writer *w, steplog_error *err)
 {
-    steplog_status status = sl_row_log_revoke(atomic_exchange(&w->log, NULL), s->log_dir, err);
-    while (w->sealing_taken) {
-        sl_row_log *log = w->sealing_taken;
-        w->sealing_taken = log->next;
-        steplog_status also = sl_row_log_revoke(log, s->log_dir, status < 0 ? NULL : err);
-        if (status >= 0) status = also;
-    }
+    sl_row_log *lists[3] = {atomic_exchange(&w->log, NULL), atomic_exchange(&w->sealing, NULL), w->sealing_taken};
+    steplog_status status = STEPLOG_OK;
+    w->sealing_taken = NULL;
+    for (unsigned i = 0; i < 3; i++)
+        for (sl_row_log *log = lists[i], *next; log; log = next) {
+            next = log->next;
+            steplog_status also = sl_row_log_revoke(log, s->log_dir, status < 0 ? NULL : err);
+            if (status >= 0) status = also;
+        }
     return status;
 }
 

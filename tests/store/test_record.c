@@ -137,3 +137,37 @@ Test(record, says_that_it_may_be_there_when_it_cannot_be_taken_back)
     cr_assert_eq(row_count(&run), 5);
     end(store);
 }
+
+/* More facts than one log holds: those before the log in use are taken back, too. */
+Test(record, nothing_when_a_later_fact_finds_no_room)
+{
+    enum { FACTS = 5, VALUE_BYTES = 300000 };
+    steplog_store *store;
+    steplog_id run = begin(&store);
+    char *value = malloc(VALUE_BYTES + 1);
+    memset(value, 'v', VALUE_BYTES);
+    value[VALUE_BYTES] = '\0';
+    const steplog_pair facts[FACTS] = {{"a", value}, {"b", value}, {"c", value}, {"d", value}, {"e", value}};
+    int at = 1;
+    for (steplog_status status = STEPLOG_FULL; status != STEPLOG_OK; at++) {
+        const sim_fault no_room = {.kinds = SIM_SPACE | SIM_WRITE, .at = (uint64_t)at, .os_errno = ENOSPC, .is_sticky = 1};
+        sim_set_faults(machine, &no_room, 1);
+        status = steplog_run_set_facts(store, &run, facts, FACTS, &kit_error);
+        const int has_failed = status != STEPLOG_OK;
+        sim_set_faults(machine, NULL, 0);
+        cr_assert(status == STEPLOG_OK || status == STEPLOG_FULL, "%s", kit_error.text);
+        OK(steplog_store_close(store, &kit_error));
+        store = kit_store("store", STEPLOG_NO_THREAD, 65536);
+        OK(steplog_store_tick(store, 1000, &kit_error)); /* seals what is left behind */
+        steplog_reader *reader = kit_reader(store);
+        for (int i = 0; i < FACTS && has_failed; i++) {
+            const char *recorded = NULL;
+            steplog_status found = steplog_reader_fact(reader, &run, facts[i].key, &recorded);
+            cr_assert_eq(found, STEPLOG_MISSING, "'%s' is there; no room from call %d on", facts[i].key, at);
+        }
+        steplog_reader_close(reader);
+    }
+    cr_assert(at > 4, "%d calls that take room: too few", at);
+    free(value);
+    end(store);
+}
