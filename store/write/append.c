@@ -279,7 +279,9 @@ steplog_status steplog_writer_log(steplog_writer *w, int64_t step, const steplog
         is_known = is_same_names(&w->names_lists.items[index], named, count);
         if (is_known) schema = w->names_lists.items[index].schema;
     }
-    if (!is_known) SL_TRY(remember_names(w, named, count, hash, &schema));
+    steplog_status status = is_known ? STEPLOG_OK : remember_names(w, named, count, hash, &schema);
+    if (status == STEPLOG_FULL) return sl_writer_refuse(w, count, step, sl_os->wall_time_ns()); /* names are no points */
+    if (status < 0) return status;
     for (size_t i = 0; i < count; i++) values[i] = named[i].value;
     return append_row(w, schema.index, (uint32_t)count, step, sl_os->wall_time_ns(), values);
 }

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <string.h>
 
 enum { COLUMNS = 30, ROWS = 1500 };
 
@@ -69,3 +70,36 @@ static void fill_and_go_on(uint32_t flags, int is_write_refused)
 IN_BOTH_MODES(full_disk, refuses_counts_and_goes_on) { fill_and_go_on(flags, 0); }
 
 Test(full_disk, a_write_that_finds_no_room_is_refused) { fill_and_go_on(STEPLOG_FORCE_PWRITE, 1); }
+
+/* Where not even the names of a row can be recorded the row is refused as any other. */
+IN_BOTH_MODES(full_disk, a_row_whose_names_find_no_room_is_counted)
+{
+    sim *machine = sim_new(12);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    static char name[STEPLOG_NAME_BYTES_MAX];
+    memset(name, 'n', sizeof name - 1);
+    const steplog_named row[3] = {{name, 1}, {name + 1, 2}, {name + 2, 3}};
+    sim_set_budget(machine, sim_used_bytes(machine), SIM_PAGE_BYTES);
+    GIVES(FULL, steplog_writer_log(writer, 7, row, 3));
+    GIVES(FULL, steplog_writer_log(writer, 8, row, 3));
+    cr_assert_eq(kit_stats(writer).refused_count, 6);
+    sim_set_budget(machine, UINT64_MAX, SIM_PAGE_BYTES);
+    OK(steplog_writer_log(writer, 9, row, 3));
+    kit_writer_close(writer);
+    steplog_reader *reader = kit_reader(store);
+    uint64_t told = 0;
+    for (size_t i = 0; i < steplog_reader_event_count(reader, &run); i++) {
+        steplog_event event = {.size_bytes = sizeof event};
+        OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+        if (event.kind == STEPLOG_EVENT_GAP) told += (uint64_t)event.number;
+    }
+    cr_assert_eq(told, 6, "6 points were refused, the gaps tell of %d", (int)told);
+    kit_no_damage(reader);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
