@@ -350,6 +350,7 @@ static steplog_status move_from_frozen(steplog_writer *w)
         /* Its numbers stop somewhere: no reader would find a record with a later one behind them. */
         sl_row_log_freeze(active_log(w));
         w->state = SL_WRITER_FAILED;
+        status = w->error.code = STEPLOG_IO; /* whatever it was, the next call does not try again */
     }
     return status;
 }

@@ -5,6 +5,7 @@
 #include "os/os.h"
 #include "support/sim_os.h"
 #include "support/store_kit.h"
+#include "write/writer.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -377,4 +378,40 @@ IN_BOTH_MODES(failed_sync, that_loses_rows_and_is_cut_short_is_sealed_once)
     uint64_t call = 1;
     while (recover_after(flags, call)) cr_assert_lt(++call, 400);
     cr_assert_gt(call, 5);
+}
+
+/* The log that rows are moved to does not take them all, and there is no room for another: the writer has failed, so no
+ * call says that the next one tries again. */
+IN_BOTH_MODES(failed_sync, whose_rows_find_no_second_log_ends_the_writer)
+{
+    static const uint8_t zeros[400];
+    const sim_fault one_log = {.kinds = SIM_SPACE, .at = 2, .os_errno = ENOSPC, .is_sticky = 1};
+    sim *machine = sim_new(4);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    append(writer, schema, 0, ROWS);
+    sim_each_file(machine, find_log, NULL);
+    int fd = sl_os->open(-1, log_path, SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, zeros, sizeof zeros, 12000) == 0);
+    sl_os->close(fd);
+    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    sl_writer_sync_logs(writer, NULL); /* as the background does */
+    sim_set_faults(machine, &one_log, 1);
+    const double values[COLUMNS] = {0};
+    GIVES(IO, steplog_writer_append(writer, schema, ROWS, STEPLOG_TIME_NONE, values));
+    cr_assert_eq(kit_stats(writer).refused_count, 0);
+    sim_set_faults(machine, NULL, 0);
+    GIVES(FAILED, steplog_writer_append(writer, schema, ROWS, STEPLOG_TIME_NONE, values));
+    GIVES(FAILED, steplog_writer_close(writer, 0, &kit_error));
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, &run, "m*", NULL);
+    cr_assert(rows.row_count >= ROWS - 4 && rows.row_count < ROWS, "%d rows are there", (int)rows.row_count);
+    kit_rows_free(&rows);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
 }

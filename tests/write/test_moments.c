@@ -320,10 +320,9 @@ static void refuse_while_moving(int is_rows)
     sim_set_faults(machine, &fault, 1);
     GIVES(IO, sl_writer_sync_logs(writer, &kit_error));
     sim_set_faults(machine, NULL, 0);
-    GIVES(FULL, append(schema, ROWS));
+    GIVES(IO, append(schema, ROWS));
     cr_assert_geq(move_count, 10);
-    cr_assert_eq(kit_stats(writer).refused_count, COLUMNS, "%d points were refused",
-                 (int)kit_stats(writer).refused_count);
+    cr_assert_eq(kit_stats(writer).refused_count, 0, "%d points were refused", (int)kit_stats(writer).refused_count);
     GIVES(FAILED, append(schema, ROWS));
     cr_assert_eq(rows_after(&run, "m0"), ROWS);
     sim_set_budget(machine, UINT64_MAX, 4096);
