@@ -73,7 +73,7 @@ STEPLOG_API steplog_status steplog_writer_open(steplog_store *store, const stepl
  * out          receives the handle, good for this writer.
  *
  * Returns OK; MISUSE when name is empty or not UTF-8 (file_offset is the offset of
- * the first bad byte); LIMIT; FULL; NOMEM; FAILED. Threads: the writer's.
+ * the first bad byte); LIMIT; FULL; IO; NOMEM; FAILED. Threads: the writer's.
  * Cost: a hash look-up; for a new name one record. */
 STEPLOG_API steplog_status steplog_writer_metric(steplog_writer *writer, const char *name, size_t bytes,
                                                  steplog_metric *out, steplog_error *err);
@@ -85,7 +85,7 @@ STEPLOG_API steplog_status steplog_writer_metric(steplog_writer *writer, const c
  *                 values will come.
  *
  * Returns OK; MISUSE (no metric, one twice, a handle that is not this writer's);
- * LIMIT; FULL; NOMEM; FAILED. Threads: the writer's. Cost: as for a metric. */
+ * LIMIT; FULL; IO; NOMEM; FAILED. Threads: the writer's. Cost: as for a metric. */
 STEPLOG_API steplog_status steplog_writer_schema(steplog_writer *writer, const steplog_metric *metrics, size_t count,
                                                  steplog_schema *out, steplog_error *err);
 
@@ -98,7 +98,7 @@ STEPLOG_API steplog_status steplog_writer_schema(steplog_writer *writer, const s
  * values   one for each metric of the schema; any bit pattern, kept exactly.
  *
  * Returns OK: the row survives any end of the process. FULL: the row is not
- * recorded, is counted, and a gap will say so; the next call tries again. IO,
+ * recorded, is counted, and a gap will say so; the next call tries again. IO, NOMEM,
  * FAILED, MISUSE: not recorded; steplog_writer_error() has the words. (An IO after
  * which every call gives FAILED: nobody can tell whether the row is there.)
  * Threads: the writer's. Cost: a copy and a checksum of the row. */
@@ -142,7 +142,7 @@ STEPLOG_API steplog_status steplog_writer_point(steplog_writer *writer, steplog_
  *
  * named, count  1 to STEPLOG_ROW_METRICS_MAX names with their values. MISUSE: any
  *               other count; named is NULL; a name that is NULL, empty, not UTF-8,
- *               or given twice.
+ *               or given twice. LIMIT: as for a metric and a schema.
  *
  * Otherwise as steplog_writer_append().
  * Cost: hashing the names. */

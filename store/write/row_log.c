@@ -25,7 +25,12 @@
 static steplog_status open_file(sl_row_log *log, int log_dir, steplog_error *err)
 {
     int e = sl_private_open(&log->fd, log_dir, log->name, SL_OS_WRITE | SL_OS_CREATE);
-    if (e < 0) return sl_fail_os(err, -e, -1, "cannot create log '%s'", log->name);
+    if (e < 0) {
+        steplog_status status = sl_fail_os(err, -e, -1, "cannot create log '%s'", log->name);
+        if (status != STEPLOG_MISSING) return status;
+        if (err) err->code = STEPLOG_IO; /* the store was removed: nothing is missing that somebody asked for */
+        return STEPLOG_IO;
+    }
     SL_KILL_POINT("log.created");
     e = sl_os->lock(log->fd);
     SL_KILL_POINT("log.locked");

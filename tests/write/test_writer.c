@@ -559,6 +559,34 @@ IN_BOTH_MODES(writer, moves_on_when_its_log_loses_its_name)
     }
 }
 
+static int remove_any(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info, (void)kind, (void)place;
+    return remove(path);
+}
+
+/* With its directories: no call says that something is missing which nobody asked for. */
+IN_BOTH_MODES(writer, whose_store_was_removed_is_told_that_the_system_refused)
+{
+    const char *path = new_path();
+    steplog_store *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0), *other = NULL;
+    cr_assert_eq(nftw(path, remove_any, 8, FTW_PHYS | FTW_DEPTH), 0);
+    steplog_status status = STEPLOG_OK;
+    for (int64_t step = 0; step < 10000 && status == STEPLOG_OK; step++)
+        status = steplog_writer_log(writer, step, (steplog_named[]){{"a", 1}, {"b", 2}}, 2);
+    cr_assert_eq(status, STEPLOG_IO, "%s", steplog_status_name(status));
+    steplog_error why;
+    steplog_writer_error(writer, &why);
+    cr_assert(why.code == STEPLOG_IO && why.os_errno == ENOENT, "%s: %s", steplog_status_name(why.code), why.text);
+    GIVES(IO, steplog_writer_sync(writer, &kit_error));
+    GIVES(IO, steplog_writer_set_fact(writer, "note", "text", &kit_error));
+    GIVES(IO, steplog_writer_open(store, NULL, &other, &kit_error));
+    cr_assert_eq(kit_error.os_errno, ENOENT);
+    GIVES(IO, steplog_writer_close(writer, 0, &kit_error));
+    kit_store_close(store);
+}
+
 /* Looking for the name fails: then it is found out at the next sync. */
 IN_BOTH_MODES(writer, moves_on_when_a_look_at_its_log_fails)
 {
