@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/kill_point.h"
+#include "base/utf8.h"
 #include "core/store.h"
 #include "os/private_fd.h"
 
@@ -133,9 +134,17 @@ static steplog_status open_log_dir(steplog_store *s, steplog_error *err)
     return e < 0 ? sl_fail_os(err, -e, -1, "cannot sync directory '%s'", s->path) : STEPLOG_OK;
 }
 
+/* The system takes any bytes for its name; what is recorded is UTF-8. */
+static void know_host(steplog_store *s)
+{
+    size_t bad;
+    sl_os->host_name(s->host, sizeof s->host);
+    while (!sl_utf8_check(s->host, strlen(s->host), &bad)) s->host[bad] = '?';
+}
+
 static void know_machine(steplog_store *s)
 {
-    sl_os->host_name(s->host, sizeof s->host);
+    know_host(s);
     sl_os->host_id(s->host_id.bytes);
     sl_os->boot_id(s->boot_id.bytes);
     s->process_id = sl_os->process_id();

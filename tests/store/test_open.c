@@ -1,7 +1,9 @@
 /* Opening and closing a store: what is made, what is refused, what stays as it was. */
 #include "steplog.h"
 
+#include "os/os.h"
 #include "support/call_hook.h"
+#include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -314,4 +316,32 @@ Test(store_open, names_statuses_ids_and_the_version)
     GIVES(MISUSE, steplog_id_parse("00112233445566778899aabbccddeef", &again));
     GIVES(MISUSE, steplog_id_parse("00112233445566778899aabbccddeeffa", &again));
     GIVES(MISUSE, steplog_id_parse("0011223344556677889 aabbccddeeff", &again));
+}
+
+static int host_name_of_latin_1(char *buffer, size_t bytes)
+{
+    snprintf(buffer, bytes, "m\xfcll\xe9r-1");
+    return 0;
+}
+
+Test(store_open, writers_on_a_host_whose_name_is_not_utf_8)
+{
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    sl_os_table table = *sl_os;
+    table.host_name = host_name_of_latin_1;
+    sl_os = &table;
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    kit_log(writer, "loss", 1, 1);
+    kit_writer_close(writer);
+    steplog_reader *reader = kit_reader(store);
+    steplog_writer_info info = {.size_bytes = sizeof info};
+    OK(steplog_reader_writer(reader, &run, 0, &info, &kit_error));
+    cr_assert_str_eq(info.host, "m?ll?r-1");
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
 }
