@@ -52,11 +52,12 @@ typedef struct steplog_named {
 #define STEPLOG_TIME_NONE (INT64_MIN + 1) /* no wall time is known */
 
 /* Limits. A call that would pass one answers LIMIT and changes nothing. */
-#define STEPLOG_NAME_BYTES_MAX 65536u              /* a metric name, a label, a fact key */
+#define STEPLOG_NAME_BYTES_MAX 65536u              /* a metric name, a label, a fact key, a run's key or name */
 #define STEPLOG_VALUE_BYTES_MAX 1048576u           /* a fact value */
 #define STEPLOG_BLOB_BYTES_MAX (64u * 1024 * 1024) /* one blob */
 #define STEPLOG_FORK_DEPTH_MAX 16                  /* forks of forks: so many runs above one are read */
 #define STEPLOG_ROW_METRICS_MAX 4096u              /* metrics in one schema */
+#define STEPLOG_SCHEMA_NAMES_BYTES_MAX 4194300u    /* their names together, and 4 bytes for each */
 #define STEPLOG_WRITER_METRICS_MAX 1048576u        /* metrics of one writer */
 #define STEPLOG_WRITER_SCHEMAS_MAX 65536u          /* schemas of one writer */
 #define STEPLOG_WRITER_NAMES_BYTES_MAX 1610612736u /* names of one writer, and 4 bytes for each metric of each schema;

@@ -82,7 +82,8 @@ STEPLOG_API steplog_status steplog_writer_metric(steplog_writer *writer, const c
  * handle.
  *
  * metrics, count  1 to STEPLOG_ROW_METRICS_MAX different handles, in the order the
- *                 values will come.
+ *                 values will come. Their names, and 4 bytes for each, have
+ *                 STEPLOG_SCHEMA_NAMES_BYTES_MAX bytes together at most.
  *
  * Returns OK; MISUSE (no metric, one twice, a handle that is not this writer's);
  * LIMIT; FULL; IO; NOMEM; FAILED. Threads: the writer's. Cost: as for a metric. */
@@ -164,7 +165,8 @@ STEPLOG_API steplog_status steplog_writer_set_fact(steplog_writer *writer, const
  *
  * name          UTF-8, like a metric's.
  * step, time_ns as for a row.
- * content_type  such as "image/png" or "text/csv; charset=utf-8".
+ * content_type  such as "image/png" or "text/csv; charset=utf-8", at most 1024 bytes;
+ *               NULL is "application/octet-stream".
  * data, bytes   at most STEPLOG_BLOB_BYTES_MAX; copied.
  *
  * Returns as steplog_writer_set_fact(). Threads: the writer's. */

@@ -165,9 +165,10 @@ static steplog_status check_text(const char *what, const char *text, size_t byte
 
 static steplog_status check_list_bytes(uint64_t bytes, steplog_error *err)
 {
-    if (bytes + 4 <= SL_SCHEMA_CONTENT_BYTES_MAX) return STEPLOG_OK;
+    static_assert(STEPLOG_SCHEMA_NAMES_BYTES_MAX + 4 == SL_SCHEMA_CONTENT_BYTES_MAX, "a SCHEMA page has their count, too");
+    if (bytes <= STEPLOG_SCHEMA_NAMES_BYTES_MAX) return STEPLOG_OK;
     return sl_fail(err, STEPLOG_LIMIT, -1, "the names of one schema have %llu bytes: expected at most %u",
-                   (unsigned long long)bytes, SL_SCHEMA_CONTENT_BYTES_MAX);
+                   (unsigned long long)bytes, STEPLOG_SCHEMA_NAMES_BYTES_MAX);
 }
 
 static steplog_status check_counts(size_t metrics, size_t schemas, steplog_error *err)

@@ -315,13 +315,13 @@ IN_BOTH_MODES(writer, rows_of_64_and_128_metrics_have_whole_words_of_presence_bi
 /* The limits of types.h: what passes one is refused, and what was there goes on. */
 Test(writer, has_as_many_schemas_as_the_limit_says_and_names_that_fit_a_schema, .timeout = 60)
 {
-    enum { METRICS = 17, LONG_NAMES = 70 };
+    enum { METRICS = 17, LONG_NAMES = 63, LAST_BYTES = STEPLOG_SCHEMA_NAMES_BYTES_MAX - LONG_NAMES * (65536 + 4) - 4 };
     sim *machine = sim_new(3);
     sim_use(machine);
     steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
     steplog_writer *writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
-    steplog_metric metrics[METRICS], named[LONG_NAMES];
+    steplog_metric metrics[METRICS], named[LONG_NAMES + 1];
     steplog_schema schema, first = {0};
     for (int i = 0; i < METRICS; i++) {
         char name[16];
@@ -349,11 +349,18 @@ Test(writer, has_as_many_schemas_as_the_limit_says_and_names_that_fit_a_schema, 
         name[0] = (char)('0' + i);
         OK(steplog_writer_metric(writer, name, sizeof name, &named[i], &kit_error));
     }
-    GIVES(LIMIT, steplog_writer_schema(writer, named, LONG_NAMES, &schema, &kit_error));
-    OK(steplog_writer_schema(writer, named, 60, &schema, &kit_error));
+    OK(steplog_writer_metric(writer, name + 1, LAST_BYTES + 1, &named[LONG_NAMES], &kit_error));
+    GIVES(LIMIT, steplog_writer_schema(writer, named, LONG_NAMES + 1, &schema, &kit_error));
+    OK(steplog_writer_metric(writer, name + 1, LAST_BYTES, &named[LONG_NAMES], &kit_error));
+    OK(steplog_writer_schema(writer, named, LONG_NAMES + 1, &schema, &kit_error));
+    const double values[LONG_NAMES + 1] = {[LONG_NAMES] = 7};
+    OK(steplog_writer_append(writer, schema, 2, STEPLOG_TIME_NONE, values));
     kit_writer_close(writer);
     kit_rows rows = kit_read_store("store", &run, "m0", 0);
     cr_assert_eq(rows.row_count, 1);
+    kit_rows_free(&rows);
+    rows = kit_read_store("store", &run, "n*", 0);
+    cr_assert(rows.row_count == 1 && kit_at(&rows, 0, 0) == 7);
     kit_rows_free(&rows);
     kit_store_close(store);
     sim_use(NULL);
