@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/hash_map.h"
 #include "base/kill_point.h"
 #include "format/checksum.h"
 #include "format/file_names.h"
@@ -38,6 +39,13 @@ typedef struct shared_part {
     uint8_t part;
 } shared_part;
 
+#define NOWHERE UINT32_MAX
+
+typedef struct schema_place {
+    XXH128_hash_t hash;     /* of its content */
+    uint32_t block, stripe; /* in blocks[] and stripes[], or NOWHERE */
+} schema_place;
+
 struct sl_segment_writer {
     int level_dir, fd;
     uint32_t level;
@@ -48,7 +56,8 @@ struct sl_segment_writer {
     sl_segment_header header;
 
     sl_segment_index index;
-    SL_VEC(XXH128_hash_t) schema_hashes;
+    SL_VEC(schema_place) places; /* of index.schemas[] */
+    sl_hash_map schemas_seen;    /* hash to places[]: a writer may have 65536 schemas and a million metrics */
     size_t writer_chunk_first;    /* index.chunks[] of the current writer begin here */
     SL_VEC(sl_open_block) blocks; /* of the current writer */
     SL_VEC(sl_stripe) stripes;    /* likewise */
@@ -72,7 +81,8 @@ static void free_writer(sl_segment_writer *w)
     for (size_t i = 0; i < w->blocks.count; i++) sl_open_block_free(&w->blocks.items[i]);
     for (size_t i = 0; i < w->stripes.count; i++) sl_stripe_free(&w->stripes.items[i]);
     sl_segment_index_free(&w->index);
-    SL_VEC_FREE(&w->schema_hashes);
+    SL_VEC_FREE(&w->places);
+    sl_hash_map_free(&w->schemas_seen);
     SL_VEC_FREE(&w->blocks);
     SL_VEC_FREE(&w->stripes);
     sl_free(w->shared);
@@ -386,11 +396,13 @@ static steplog_status flush_stripe(sl_segment_writer *w, sl_stripe *s, steplog_e
 
 static sl_stripe *find_stripe(sl_segment_writer *w, uint32_t schema)
 {
-    for (size_t i = w->stripes.count; i-- > 0;)
-        if (w->stripes.items[i].schema == schema) return &w->stripes.items[i];
+    uint32_t *place = &w->places.items[schema].stripe;
+    if (*place != NOWHERE) return &w->stripes.items[*place];
     sl_stripe stripe;
     sl_stripe_init(&stripe, schema, w->index.schemas.items[schema].name_count);
-    return SL_VEC_PUSH(&w->stripes, stripe) ? &w->stripes.items[w->stripes.count - 1] : NULL;
+    if (!SL_VEC_PUSH(&w->stripes, stripe)) return NULL;
+    *place = (uint32_t)w->stripes.count - 1;
+    return &w->stripes.items[*place];
 }
 
 /* Ends the adding of a chunk: accounts for its bytes, or takes it away again. */
@@ -438,11 +450,13 @@ static steplog_status flush_block(sl_segment_writer *w, sl_open_block *block, st
 
 static sl_open_block *open_block(sl_segment_writer *w, uint32_t schema)
 {
-    for (size_t i = w->blocks.count; i-- > 0;)
-        if (w->blocks.items[i].schema == schema) return &w->blocks.items[i];
+    uint32_t *place = &w->places.items[schema].block;
+    if (*place != NOWHERE) return &w->blocks.items[*place];
     sl_open_block block;
     sl_open_block_init(&block, schema, w->index.schemas.items[schema].name_count);
-    return SL_VEC_PUSH(&w->blocks, block) ? &w->blocks.items[w->blocks.count - 1] : NULL;
+    if (!SL_VEC_PUSH(&w->blocks, block)) return NULL;
+    *place = (uint32_t)w->blocks.count - 1;
+    return &w->blocks.items[*place];
 }
 
 /* The block to which a row of that number may be added: numbers ascend within a block. They go back where a log lost
@@ -513,16 +527,17 @@ steplog_status sl_segment_writer_schema(sl_segment_writer *w, const char *const 
     }
     if (w->content.is_out_of_memory) return no_memory(err);
     XXH128_hash_t hash = XXH3_128bits(w->content.data, w->content.bytes);
-    for (size_t i = w->schema_hashes.count; i-- > 0;)
-        if (XXH128_isEqual(w->schema_hashes.items[i], hash)) {
-            *ordinal = (uint32_t)i;
-            return STEPLOG_OK;
-        }
+    for (size_t probe = 0; sl_hash_map_find(&w->schemas_seen, hash.low64, &probe, ordinal);)
+        if (XXH128_isEqual(w->places.items[*ordinal].hash, hash)) return STEPLOG_OK;
+    const schema_place place = {hash, NOWHERE, NOWHERE};
     sl_schema_entry entry = {.name_count = count};
     *ordinal = (uint32_t)w->index.schemas.count;
     SL_TRY(put_page(w, SL_PAGE_SCHEMA, *ordinal, w->content.data, w->content.bytes, pack_of(w), &entry.page_offset, err));
     entry.page_bytes = (uint32_t)(w->offset - entry.page_offset);
-    return SL_VEC_PUSH(&w->index.schemas, entry) && SL_VEC_PUSH(&w->schema_hashes, hash) ? STEPLOG_OK : no_memory(err);
+    return SL_VEC_PUSH(&w->index.schemas, entry) && SL_VEC_PUSH(&w->places, place) &&
+                   sl_hash_map_add(&w->schemas_seen, hash.low64, *ordinal)
+               ? STEPLOG_OK
+               : no_memory(err);
 }
 
 steplog_status sl_segment_writer_begin(sl_segment_writer *w, const uint8_t *description, size_t bytes,
@@ -558,7 +573,10 @@ static steplog_status add_ranges(sl_segment_writer *w, const sl_ranges *set, uin
 steplog_status sl_segment_writer_flush(sl_segment_writer *w, steplog_error *err)
 {
     for (size_t i = 0; i < w->blocks.count; i++) SL_TRY(flush_block(w, &w->blocks.items[i], err));
-    for (size_t i = 0; i < w->blocks.count; i++) sl_open_block_free(&w->blocks.items[i]);
+    for (size_t i = 0; i < w->blocks.count; i++) {
+        w->places.items[w->blocks.items[i].schema].block = NOWHERE;
+        sl_open_block_free(&w->blocks.items[i]);
+    }
     w->blocks.count = 0;
     return STEPLOG_OK;
 }
@@ -568,7 +586,10 @@ steplog_status sl_segment_writer_end(sl_segment_writer *w, const sl_ranges *held
 {
     SL_TRY(sl_segment_writer_flush(w, err));
     for (size_t i = 0; i < w->stripes.count; i++) SL_TRY(flush_stripe(w, &w->stripes.items[i], err));
-    for (size_t i = 0; i < w->stripes.count; i++) sl_stripe_free(&w->stripes.items[i]);
+    for (size_t i = 0; i < w->stripes.count; i++) {
+        w->places.items[w->stripes.items[i].schema].stripe = NOWHERE;
+        sl_stripe_free(&w->stripes.items[i]);
+    }
     w->stripes.count = 0;
     if (!sl_segment_index_end_writer(&w->index, w->writer_chunk_first)) return no_memory(err);
     w->writer_chunk_first = w->index.chunks.count;

@@ -367,6 +367,34 @@ Test(writer, has_as_many_schemas_as_the_limit_says_and_names_that_fit_a_schema, 
     sim_free(machine);
 }
 
+/* Sealing them takes seconds: not the square of their number. */
+Test(writer, points_of_100000_metrics_are_sealed, .timeout = 60)
+{
+    enum { METRICS = 100000 };
+    sim *machine = sim_new(3);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (int i = 0; i < METRICS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%d", i);
+        steplog_metric metric = kit_metric(writer, name);
+        for (int step = 0; step < 1 + i % 2; step++) OK(steplog_writer_point(writer, metric, step, STEPLOG_TIME_NONE, i));
+    }
+    kit_writer_close(writer);
+    for (int i = METRICS - 2; i < METRICS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%d", i);
+        kit_rows rows = kit_read_store("store", &run, name, 0);
+        cr_assert(rows.row_count == 1 + (size_t)i % 2 && kit_at(&rows, 0, 0) == i, "%s", name);
+        kit_rows_free(&rows);
+    }
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
 IN_BOTH_MODES(writer, names_of_64_kib_and_zero_bytes_are_names)
 {
     const char *path = new_path();
