@@ -77,8 +77,10 @@ static steplog_status work_for_writer(steplog_store *s, steplog_writer *w, int64
         else w->pause_ns = 0;
         if (status == STEPLOG_FULL) status = STEPLOG_OK; /* the logs are still there; an append in need says so */
     }
-    if (status >= 0 && is_sync_due) status = sl_writer_sync_logs(w, err);
-    return status;
+    if (!is_sync_due) return status;
+    /* Whatever can not be made or sealed, what the logs hold can be synced. */
+    steplog_status synced = sl_writer_sync_logs(w, status < 0 ? NULL : err);
+    return status < 0 ? status : synced;
 }
 
 static steplog_status work_for_writers(steplog_store *s, steplog_error *err)

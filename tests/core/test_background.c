@@ -2,6 +2,7 @@
 #include "steplog.h"
 
 #include "os/os.h"
+#include "support/sim_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
@@ -217,4 +218,33 @@ Test(background, that_hangs_in_a_sync_does_not_stop_appends, .timeout = 60)
     atomic_store(&is_hanging, 0);
     close_and_count(store, writer, path, 20000);
     sl_os = &sl_os_posix;
+}
+
+/* Segments and logs can not be made (too many open files), but what logs hold can be synced: it is, when it is due. */
+IN_BOTH_MODES(background, that_cannot_seal_syncs_nevertheless)
+{
+    enum { COLUMNS = 30 };
+    sim *machine = sim_new(5);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    const double values[COLUMNS] = {0};
+    int64_t step = 0;
+    while (step < 2000) OK(steplog_writer_append(writer, schema, step++, STEPLOG_TIME_NONE, values)); /* some logs */
+    for (int second = 0; second < 3; second++) {
+        OK(steplog_writer_append(writer, schema, step++, STEPLOG_TIME_NONE, values));
+        sl_os->sleep_ns(2000000000);
+        sim_set_faults(machine, &(sim_fault){.kinds = SIM_CREATE, .at = 1, .os_errno = EMFILE, .is_sticky = 1}, 1);
+        GIVES(IO, steplog_store_tick(store, 0, &kit_error));
+        cr_assert_eq(kit_error.os_errno, EMFILE);
+        sim_set_faults(machine, NULL, 0);
+        steplog_writer_stats stats = kit_stats(writer);
+        cr_assert_eq(stats.durable_sequence, stats.last_sequence, "%d of %d rows are durable after %d s",
+                     (int)stats.durable_sequence, (int)stats.last_sequence, 2 * (second + 1));
+    }
+    kit_writer_close(writer);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
 }
