@@ -27,7 +27,7 @@ typedef struct block_source {
     const sl_ranges *assigned;
     sl_chunk_entry entry;
     uint32_t ordinal; /* of its schema in the output */
-    uint32_t schema;  /* in its segment */
+    uint32_t group;   /* in its segment */
 } block_source;
 
 typedef struct job {
@@ -91,12 +91,14 @@ static void lose_block(job *j, const block_source *source)
     j->result->points_lost += source->entry.value_count;
 }
 
+static const sl_group_entry *group_of(const block_source *source) { return &source->segment->groups.items[source->group]; }
+
 /* Copies a block as it is stored. CORRUPT when a page of it is damaged: then nothing was written. */
 static steplog_status copy_block(job *j, const block_source *source)
 {
     int64_t axis[SL_PART_COUNT][SL_CHUNK_ROWS_MAX];
     sl_segment *segment = source->segment;
-    SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
+    SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, group_of(source), &j->chunk, j->err));
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_STEPS, axis[SL_PART_STEPS], j->err));
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_TIMES, axis[SL_PART_TIMES], j->err));
     SL_TRY(sl_segment_sequences(segment, &j->chunk, &source->entry, axis[SL_PART_SEQUENCES], j->err));
@@ -142,7 +144,7 @@ static steplog_status copy_block(job *j, const block_source *source)
 static steplog_status decode_all(job *j, const block_source *source, sl_rows *rows)
 {
     sl_segment *segment = source->segment;
-    SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, &j->chunk, j->err));
+    SL_TRY(sl_segment_chunk(segment, source->entry.page_offset, &source->entry, group_of(source), &j->chunk, j->err));
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_STEPS, rows->steps, j->err));
     SL_TRY(sl_segment_axis(segment, &j->chunk, SL_PART_TIMES, rows->times, j->err));
     SL_TRY(sl_segment_sequences(segment, &j->chunk, &source->entry, rows->sequences, j->err));
@@ -156,12 +158,12 @@ static steplog_status decode_all(job *j, const block_source *source, sl_rows *ro
 /* Adds the rows of a block that count, one by one. */
 static steplog_status add_rows(job *j, const sl_run *run, const sl_incarnation *i, const block_source *source)
 {
-    const uint32_t columns = source->segment->schemas.items[source->schema].name_count;
+    const uint32_t columns = source->segment->schemas.items[group_of(source)->schema].name_count;
     const sl_schema_names *names;
     sl_rows *rows = sl_rows_new(columns);
     double *values = sl_alloc(columns * sizeof *values);
     steplog_status status = rows && values ? decode_all(j, source, rows) : no_memory(j);
-    if (status >= 0) status = sl_segment_names(source->segment, source->schema, &names, j->err);
+    if (status >= 0) status = sl_segment_names(source->segment, group_of(source)->schema, &names, j->err);
     uint64_t present[STEPLOG_ROW_METRICS_MAX / 64];
     int has_removed = sl_due_has_any(&j->due, run, &i->id);
     for (uint32_t row = 0; status >= 0 && row < rows->row_count; row++) {
@@ -245,7 +247,7 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
     if (j->blocks.count) qsort(j->blocks.items, j->blocks.count, sizeof *j->blocks.items, compare_blocks);
     for (size_t n = 0; n < j->blocks.count; n++) {
         const block_source *source = &j->blocks.items[n];
-        const uint32_t columns = source->segment->schemas.items[source->schema].name_count;
+        const uint32_t columns = source->segment->schemas.items[group_of(source)->schema].name_count;
         int is_whole = sl_ranges_has_all(source->assigned, source->entry.sequence_first,
                                          source->entry.sequence_last + 1);
         int is_full = source->entry.row_count == sl_block_rows_max(columns);
@@ -293,7 +295,7 @@ static steplog_status collect_blocks(job *j, const sl_source *source)
                                   .assigned = &source->assigned,
                                   .entry = chunks.items[c],
                                   .ordinal = ordinal,
-                                  .schema = schema};
+                                  .group = w->group_first + g};
             if (!sl_ranges_has_any(&source->assigned, block.entry.sequence_first, block.entry.sequence_last + 1))
                 continue;
             if (!SL_VEC_PUSH(&j->blocks, block)) status = no_memory(j);

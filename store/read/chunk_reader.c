@@ -29,8 +29,8 @@ static steplog_status load_chunk_page(sl_segment *s, uint64_t offset, sl_page_wi
     return STEPLOG_OK;
 }
 
-steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk,
-                                steplog_error *err)
+steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_chunk_entry *entry,
+                                const sl_group_entry *group, sl_chunk *chunk, steplog_error *err)
 {
     uint64_t bytes = 0;
     chunk->page_offset = page_offset;
@@ -39,10 +39,11 @@ steplog_status sl_segment_chunk(sl_segment *s, uint64_t page_offset, const sl_ch
                                             entry ? entry->page_bytes + chunk->next_bytes : 0, &chunk->head, &bytes, err);
     if (status >= 0 &&
         ((entry && (entry->row_count != chunk->head.row_count || entry->flags != chunk->head.flags)) ||
+         (group && (group->writer != chunk->head.writer || group->schema != chunk->head.schema)) ||
          (s->schemas.count && chunk->head.schema < s->schemas.count &&
           s->schemas.items[chunk->head.schema].name_count != chunk->head.column_count)))
         status = sl_fail(err, STEPLOG_CORRUPT, (int64_t)page_offset,
-                         "'%s' at offset %llu: chunk head does not agree with its entry or schema", s->name,
+                         "'%s' at offset %llu: chunk head does not agree with its entry, group or schema", s->name,
                          (unsigned long long)page_offset);
     chunk->directory = sl_chunk_directory_begin(&chunk->head);
     if (status == STEPLOG_CORRUPT)

@@ -104,7 +104,7 @@ static steplog_status add_values(pass *p, const sl_origin *origin, const sl_chun
     sl_rows_reset(p->rows, 1);
     chunk->next_count = 0;
     chunk->next_bytes = 0;
-    steplog_status status = sl_segment_chunk(origin->segment, entry->page_offset, entry, chunk, p->err);
+    steplog_status status = sl_segment_chunk(origin->segment, entry->page_offset, entry, &origin->group, chunk, p->err);
     if (status >= 0 && column >= chunk->head.column_count) return STEPLOG_OK;
     if (status >= 0) status = sl_segment_axis(origin->segment, chunk, SL_PART_STEPS, p->rows->steps, p->err);
     if (status >= 0)

@@ -140,7 +140,8 @@ steplog_status sl_piece_decode(sl_piece_set *set, sl_piece *piece, const sl_piec
     piece->rows = rows;
     sl_segment *segment = origin->segment;
     look_ahead(set, piece, following, count);
-    steplog_status status = sl_segment_chunk(segment, piece->entry.page_offset, &piece->entry, &set->chunk, err);
+    steplog_status status = sl_segment_chunk(segment, piece->entry.page_offset, &piece->entry, &origin->group, &set->chunk,
+                                             err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_STEPS, rows->steps, err);
     if (status >= 0) status = sl_segment_axis(segment, &set->chunk, SL_PART_TIMES, rows->times, err);
     if (status >= 0) status = sl_segment_sequences(segment, &set->chunk, &piece->entry, rows->sequences, err);

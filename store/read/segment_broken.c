@@ -21,15 +21,14 @@ static steplog_status no_memory(steplog_error *err)
 }
 
 /* The numbers of a chunk are good when its axis and all its columns are. */
-static steplog_status check_chunk(check *c, const sl_chunk_entry *entry)
+static steplog_status check_chunk(check *c, uint32_t group, const sl_chunk_entry *entry)
 {
     int64_t axis[SL_CHUNK_ROWS_MAX];
     double values[SL_CHUNK_ROWS_MAX];
     uint64_t present[SL_PRESENT_WORDS];
     sl_segment *s = c->segment;
     const sl_schema_names *names;
-    SL_TRY(sl_segment_chunk(s, entry->page_offset, entry, &c->chunk, c->err));
-    if (c->chunk.head.writer != c->writer) return STEPLOG_CORRUPT;
+    SL_TRY(sl_segment_chunk(s, entry->page_offset, entry, &s->groups.items[group], &c->chunk, c->err));
     SL_TRY(sl_segment_names(s, c->chunk.head.schema, &names, c->err));
     SL_TRY(sl_segment_columns(s, &c->chunk, c->chunk.head.column_count, c->err));
     for (uint32_t column = 0; column < c->chunk.head.column_count; column++)
@@ -66,9 +65,10 @@ static steplog_status check_writer(check *c)
     sl_segment *s = c->segment;
     const sl_writer_entry w = s->writers.items[c->writer];
     for (uint32_t g = 0; g < s->writers.items[c->writer].group_count; g++) {
-        SL_TRY(sl_segment_chunks(s, s->writers.items[c->writer].group_first + g, &c->chunks, c->err));
+        const uint32_t group = s->writers.items[c->writer].group_first + g;
+        SL_TRY(sl_segment_chunks(s, group, &c->chunks, c->err));
         for (size_t i = 0; i < c->chunks.count; i++) {
-            steplog_status status = check_chunk(c, &c->chunks.items[i]);
+            steplog_status status = check_chunk(c, group, &c->chunks.items[i]);
             if (status < 0 && status != STEPLOG_CORRUPT) return status;
         }
     }

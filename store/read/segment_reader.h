@@ -194,10 +194,10 @@ typedef struct sl_chunk {
     uint64_t page_offset;
 } sl_chunk;
 
-/* Reads a chunk page and checks it against its entry (entry may be NULL: offset alone). Damage is reported with what
- * is known of the chunk and answered with CORRUPT. */
-steplog_status sl_segment_chunk(sl_segment *segment, uint64_t page_offset, const sl_chunk_entry *entry, sl_chunk *chunk,
-                                steplog_error *err);
+/* Reads a chunk page and checks it against its entry and the group that this is in (both may be NULL: offset alone).
+ * Damage is reported with what is known of the chunk and answered with CORRUPT. */
+steplog_status sl_segment_chunk(sl_segment *segment, uint64_t page_offset, const sl_chunk_entry *entry,
+                                const sl_group_entry *group, sl_chunk *chunk, steplog_error *err);
 /* Reads the directory of a chunk for its first count columns at least; for all of them: whether it keeps its rules. */
 steplog_status sl_segment_columns(sl_segment *segment, sl_chunk *chunk, uint32_t count, steplog_error *err);
 /* Decodes an axis part to head.row_count numbers; room for 1024. Times that are not known become TIME_NONE. */

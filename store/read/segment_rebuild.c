@@ -72,7 +72,7 @@ static void find_chunk(rebuild *r, uint64_t offset, uint64_t bytes)
 {
     int64_t steps[SL_CHUNK_ROWS_MAX], times[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
     sl_segment *s = r->segment;
-    if (sl_segment_chunk(s, offset, NULL, &r->chunk, NULL) < 0 ||
+    if (sl_segment_chunk(s, offset, NULL, NULL, &r->chunk, NULL) < 0 ||
         sl_segment_columns(s, &r->chunk, r->chunk.head.column_count, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_STEPS, steps, NULL) < 0 ||
         sl_segment_axis(s, &r->chunk, SL_PART_TIMES, times, NULL) < 0 ||
@@ -305,7 +305,7 @@ static int collect_held(sl_segment *segment, const sl_writer_entry *writer, sl_c
         const sl_group_entry *group = &segment->groups.items[writer->group_first + g];
         for (uint32_t c = 0; c < group->chunk_count; c++) {
             uint64_t at = segment->rebuilt_chunks.items[group->chunk_first + c].page_offset;
-            if (sl_segment_chunk(segment, at, NULL, chunk, NULL) < 0 ||
+            if (sl_segment_chunk(segment, at, NULL, NULL, chunk, NULL) < 0 ||
                 sl_segment_axis(segment, chunk, SL_PART_SEQUENCES, sequences, NULL) < 0)
                 continue;
             for (uint32_t i = 0; i < chunk->head.row_count; i++)

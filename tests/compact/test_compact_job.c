@@ -470,6 +470,57 @@ Test(compact_job, a_block_of_other_numbers_than_its_entry_says_is_no_block_of_ro
     }
 }
 
+/* A run of one chunk, full and whole in itself, which the tables say is another writer's or of another schema. */
+static steplog_id make_misplaced(const char *path, int is_of_other_writer, uint32_t stored, uint32_t said)
+{
+    steplog_id run = made_id(10), incarnations[2] = {made_id(11), made_id(12)};
+    made_segment s = made_segment_begin(path, 1);
+    sl_writer_entry writers[2] = {{.group_count = 1, .range_count = 1}, {.group_first = 1, .range_first = 1}};
+    for (uint32_t w = 0; w < 2; w++) {
+        writers[w].run = run;
+        writers[w].incarnation = incarnations[w];
+        writers[w].attempt = 1;
+        writers[w].page_offset = made_writer_page(&s, w, &run, &incarnations[w], 0);
+    }
+    sl_schema_entry schemas[2] = {made_schema_page(&s, 0, stored, 16, 0), made_schema_page(&s, 1, said, 16, 1)};
+    sl_chunk_entry chunk = made_chunk_page(&s, is_of_other_writer ? 1 : 0, 0, 1024, stored, 1, 0);
+    sl_group_entry group = made_group(0, is_of_other_writer ? 0 : 1, 0, 1, 1024, stored);
+    for (int i = 0; i < 2; i++) made_writer_entry(&s, &writers[i]);
+    for (int i = 0; i < 2; i++) made_schema_entry(&s, &schemas[i]);
+    made_chunk_entry(&s, &chunk);
+    made_group_entry(&s, &group);
+    made_range_entry(&s, &(sl_range_entry){0, SL_RANGE_HELD, 1, 1025});
+    made_segment_end(&s);
+    return run;
+}
+
+/* Columns are counted by the group's schema, and their payloads by the chunk's. */
+Test(compact_job, a_block_of_another_group_than_its_entry_is_in_is_no_block_of_it)
+{
+    static const uint32_t columns[][2] = {{1, 30}, {30, 1}, {2, 2}};
+    for (int i = 0; i < 6; i++) {
+        const char *path = test_temp_dir();
+        made_store(path);
+        steplog_id run = make_misplaced(path, i >= 3, columns[i % 3][0], columns[i % 3][1]);
+        GIVES(CORRUPT, steplog_store_verify(path, NULL, NULL, &kit_error));
+        steplog_store *store = kit_store(path, STEPLOG_NO_THREAD, 0);
+        steplog_compact_result result = {.size_bytes = sizeof result};
+        for (int round = 0; round < 2; round++) {
+            steplog_reader *reader = kit_reader(store);
+            kit_rows rows = kit_read(reader, &run, "*", NULL);
+            cr_assert_eq(rows.row_count, 0, "case %d, round %d: %d rows of another group", i, round,
+                         (int)rows.row_count);
+            cr_assert_gt(steplog_reader_damage_count(reader), 0, "case %d, round %d: nothing is said", i, round);
+            kit_rows_free(&rows);
+            steplog_reader_close(reader);
+            made_store(path); /* a second segment, so that there is something to merge */
+            make_segment(path, 5 + (uint64_t)round, 10, 0);
+            GIVES(CORRUPT, steplog_store_compact(store, NULL, &result, &kit_error));
+        }
+        kit_store_close(store);
+    }
+}
+
 /* ---- a listing that can not be trusted ---- */
 
 enum { PARTS_MAX = 16, PART_ROWS = 3000 };

@@ -27,7 +27,7 @@ static void read_chunk(sl_segment *segment, const sl_chunk_entry *entry)
     int64_t axis[SL_CHUNK_ROWS_MAX];
     uint64_t present[SL_PRESENT_WORDS];
     sl_chunk chunk = {0};
-    steplog_status status = sl_segment_chunk(segment, entry->page_offset, entry, &chunk, NULL);
+    steplog_status status = sl_segment_chunk(segment, entry->page_offset, entry, NULL, &chunk, NULL);
     must_be_answer(status);
     if (status == STEPLOG_OK) {
         for (int part = 0; part < SL_PART_COUNT; part++)
