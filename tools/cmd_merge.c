@@ -21,7 +21,7 @@ static const args_usage usage = {
     "[options] STORE...",
     "Copies what other stores hold into this one (-C DIR). The others are only read, live logs are\n"
     "copied as they stand. Doing it twice changes nothing; a store that grew since gives only what\n"
-    "is new.",
+    "is new. Exit code 1 when a file of another store could not be read and was left out.",
     options,
     "steplog -C all-runs merge node1/steplog-store node2/steplog-store\n"};
 
@@ -62,8 +62,10 @@ static int merge_one(session *s, const char *source, steplog_merge_result *resul
     const steplog_status status = steplog_store_merge(s->store, source, progress_tick, &p, result, &err);
     progress_end(&p);
     if (status == STEPLOG_OK) return TOOL_YES;
+    const bool is_partly_read = status == STEPLOG_CORRUPT || status == STEPLOG_NEWER;
     if (status != STEPLOG_END) {
         const int code = print_failure(source, status, &err);
+        if (is_partly_read && result->files_copied + result->files_known) return TOOL_NO;
         return code == TOOL_USAGE ? TOOL_NOT_FOUND : code; /* a directory that is no store */
     }
     print_error("interrupted; what is missing comes with the next merge");
@@ -76,10 +78,11 @@ static int merge(char **sources, size_t count, bool is_json, out_file *o)
     int code = session_open_writer(&s, STEPLOG_NO_THREAD);
     if (code != TOOL_YES) return code;
     if (is_json) fputs("{\"schema\": 1, \"stores\": [", o->file);
-    for (size_t i = 0; i < count && code == TOOL_YES; i++) {
+    for (size_t i = 0; i < count && (code == TOOL_YES || code == TOOL_NO); i++) {
         steplog_merge_result result = {.size_bytes = sizeof result};
-        code = merge_one(&s, sources[i], &result);
-        if (code == TOOL_YES) print_result(o->file, sources[i], &result, is_json, i == 0);
+        const int one = merge_one(&s, sources[i], &result);
+        if (one == TOOL_YES || one == TOOL_NO) print_result(o->file, sources[i], &result, is_json, i == 0);
+        if (one != TOOL_YES) code = one;
     }
     if (is_json) fputs("\n]}\n", o->file);
     return session_close(&s, code);

@@ -140,9 +140,12 @@ typedef struct steplog_merge_result {
 
 /* Copies what another store holds into this one. Doing it twice changes nothing.
  *
- * source  path of the other store; only read. Its live logs are copied as they stand.
+ * source  path of the other store; only read. Its live logs are copied as they stand, and
+ *         segments of which a part is damaged as they are.
  *
- * Returns OK; END when progress stopped it; MISSING; NEWER; IO; FULL; NOMEM.
+ * Returns OK; END when progress stopped it; MISSING; CORRUPT or NEWER when a file of the
+ * other store had to be left out (everything else was done), or the store as a whole; IO,
+ * after all that could be brought was; FULL; NOMEM.
  * Threads: any. Cost: copies and checks files. */
 STEPLOG_API steplog_status steplog_store_merge(steplog_store *store, const char *source, steplog_progress progress,
                                                void *progress_context, steplog_merge_result *out, steplog_error *err);

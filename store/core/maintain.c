@@ -105,6 +105,7 @@ typedef struct merging {
     uint64_t done, total;
     int is_again, has_known; /* is_again: what is known has been counted */
     uint64_t generation;     /* of the process that does it */
+    steplog_error failure;   /* the first file that failed while others could be brought */
     steplog_error *err;
 } merging;
 
@@ -113,6 +114,14 @@ static steplog_status tell_progress(const merging *m)
     if (!m->progress) return STEPLOG_OK;
     int must_stop = m->progress(m->progress_context, m->done, m->total);
     return must_stop || sl_store_generation(m->store) != m->generation ? STEPLOG_END : STEPLOG_OK;
+}
+
+/* What can not be read or written is no reason to leave out what comes behind it. */
+static steplog_status go_on_after(merging *m, steplog_status status)
+{
+    if (status != STEPLOG_IO) return status;
+    if (m->failure.code == STEPLOG_OK) m->failure = *m->err;
+    return STEPLOG_OK;
 }
 
 static void count_known(merging *m, size_t files)
@@ -167,6 +176,25 @@ static int is_same(const sl_segment *a, const sl_segment *b)
     return sl_id_equal(&a->header.file_id, &b->header.file_id);
 }
 
+/* 1 when what the target has under a name is that file, byte for byte. What can not be read is not. */
+static int has_same_bytes(merging *m, const char *name, sl_segment *segment)
+{
+    enum { PART = 1 << 17 };
+    int fd = sl_os->open(m->store->store_dir, name, SL_OS_READ);
+    uint8_t *bytes = fd < 0 ? NULL : sl_alloc(2 * PART);
+    sl_os_stat stat;
+    int is_same = bytes && sl_os->stat(fd, &stat) == 0 && stat.bytes == segment->file_bytes;
+    for (uint64_t at = 0; is_same && at < segment->file_bytes; at += PART) {
+        size_t part = segment->file_bytes - at < PART ? (size_t)(segment->file_bytes - at) : PART;
+        is_same = sl_os_read_full(fd, bytes, part, at) == 0 &&
+                  sl_segment_read(segment, bytes + PART, part, at) == (int64_t)part &&
+                  memcmp(bytes, bytes + PART, part) == 0;
+    }
+    if (fd >= 0) sl_os->close(fd);
+    sl_free(bytes);
+    return is_same;
+}
+
 /* 1 when a segment has nothing to give that the target does not have. */
 static int is_segment_known(merging *m, sl_segment *segment)
 {
@@ -176,6 +204,7 @@ static int is_segment_known(merging *m, sl_segment *segment)
         if (!is_same(own, segment)) continue;
         steplog_status status = sl_segment_read_back(m->store->store_dir, own->name, NULL);
         if (status >= 0) return 1;
+        if (status != STEPLOG_MISSING && has_same_bytes(m, own->name, segment)) return 1;
         if (status != STEPLOG_MISSING) has_damaged = 1;
     }
     if (has_damaged && sl_segment_read_back(m->from->context.store_dir, segment->name, NULL) >= 0) return 0;
@@ -268,8 +297,10 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
     m->result->files_copied++;
     m->result->bytes_copied += segment->file_bytes;
-    SL_TRY(sl_segment_read_back(m->store->store_dir, path, m->err));
-    return retire_damaged(m, segment);
+    status = sl_segment_read_back(m->store->store_dir, path, m->err);
+    if (status >= 0) return retire_damaged(m, segment);
+    /* A damaged one comes as it is: it may give what nothing else has. */
+    return status != STEPLOG_MISSING && has_same_bytes(m, path, segment) ? STEPLOG_OK : status;
 }
 
 /* A copy that was gone before it was read back was compacted by somebody, or deleted: then it is copied again. */
@@ -293,18 +324,23 @@ static int64_t read_log(void *context, void *buffer, size_t bytes, uint64_t offs
 }
 
 /* Up to where the logs of a writer are not cut. */
-static uint64_t uncut_of(steplog_reader *r, const sl_log_header *header)
+static steplog_status uncut_of(merging *m, const sl_log_header *header, uint64_t *out)
 {
-    sl_run *run = sl_reader_run(r, &header->run);
-    if (!run || sl_run_load(r, run, NULL) < 0) return 0;
-    const sl_incarnation *i = sl_reader_incarnation(r, &header->incarnation);
-    return i ? sl_incarnation_uncut(i) : 0;
+    sl_run *run = sl_reader_run(m->from, &header->run);
+    *out = 0;
+    if (!run) return STEPLOG_OK;
+    SL_TRY(sl_run_load(m->from, run, m->err));
+    const sl_incarnation *i = sl_reader_incarnation(m->from, &header->incarnation);
+    if (i) *out = sl_incarnation_uncut(i);
+    return STEPLOG_OK;
 }
 
 /* A log of the other store is sealed into this one as it stands; what its writer adds later comes with the next merge. */
 static steplog_status copy_logs(merging *m, size_t first, size_t count)
 {
     sl_seal_result sealed;
+    uint64_t uncut;
+    SL_TRY(uncut_of(m, &m->from->logs.items[first]->header, &uncut));
     sl_seal_source *sources = sl_alloc_zero(count, sizeof *sources);
     if (!sources) return sl_fail(m->err, STEPLOG_NOMEM, -1, "no memory to merge stores");
     for (size_t i = 0; i < count; i++) {
@@ -316,8 +352,7 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
                                       .gap = log->gap,
                                       .is_same_boot = log->is_same_boot};
     }
-    steplog_status status = sl_seal_logs(&m->store->write, sources, count,
-                                         uncut_of(m->from, &m->from->logs.items[first]->header), &sealed, m->err);
+    steplog_status status = sl_seal_logs(&m->store->write, sources, count, uncut, &sealed, m->err);
     sl_free(sources);
     SL_KILL_POINT("merge.logs_copied");
     if (status >= 0 && sealed.is_published) m->result->files_copied += count;
@@ -362,7 +397,7 @@ static steplog_status merge_segments(merging *m)
             continue;
         }
         if (m->is_again) m->total += segment->file_bytes;
-        status = bring_segment(m, segment);
+        status = go_on_after(m, bring_segment(m, segment));
     }
     return status;
 }
@@ -380,7 +415,7 @@ static steplog_status merge_logs(merging *m, int *has_gone)
         if (are_logs_known(m, i, end - i))
             count_known(m, end - i);
         else
-            SL_TRY(copy_logs(m, i, end - i));
+            SL_TRY(go_on_after(m, copy_logs(m, i, end - i)));
         for (; i < end; i++)
             if (!sl_log_is_still_itself(from->logs.items[i])) *has_gone = 1;
     }
@@ -422,6 +457,7 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
     steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_READ_ONLY};
     steplog_merge_result result = {.size_bytes = sizeof result};
     steplog_store *other;
+    steplog_error why = {0};
     if (!s || !source || (out && out->size_bytes < sizeof *out))
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_store_merge: an argument is NULL or size_bytes is not set");
     if (s->flags & STEPLOG_READ_ONLY)
@@ -432,14 +468,17 @@ steplog_status steplog_store_merge(steplog_store *s, const char *source, steplog
                  .progress_context = progress_context,
                  .result = &result,
                  .generation = sl_store_generation(s),
-                 .err = err};
+                 .err = &why};
     sl_read_context context = sl_store_read_context(other);
-    steplog_status status = sl_reader_new(&context, &m.from, err);
+    steplog_status status = sl_reader_new(&context, &m.from, &why);
     context = sl_store_read_context(s);
-    if (status >= 0) status = sl_reader_new(&context, &m.to, err);
+    if (status >= 0) status = sl_reader_new(&context, &m.to, &why);
     SL_KILL_POINT("merge.snapshots_taken");
     if (status >= 0) status = merge_files(&m);
     if (status == STEPLOG_OK && m.has_known) status = sync_levels(&m);
+    if (status == STEPLOG_OK && (status = m.failure.code) < 0) why = m.failure;
+    if (status == STEPLOG_OK && (status = m.from->left_out.code) < 0) why = m.from->left_out;
+    if (status < 0 && err) *err = why;
     sl_reader_free(m.from);
     sl_reader_free(m.to);
     steplog_store_close(other, NULL);

@@ -155,6 +155,7 @@ struct steplog_reader {
     SL_VEC(sl_label_set) label_sets;
     sl_hash_map by_labels; /* of rank and labels */
     sl_damage_list damage;
+    steplog_error left_out; /* why the last listing left a file out; of code OK: it took all */
     size_t kept_bytes; /* of texts of events that are kept as long as there is room */
     steplog_id store_id;
     uint32_t level_count;

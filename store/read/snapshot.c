@@ -44,6 +44,13 @@ static void report_file(steplog_reader *r, const char *name, const char *what, i
     sl_damage_add(&r->damage, &finding);
 }
 
+/* A log or segment that can not be read at all, or not by us. */
+static void leave_out(steplog_reader *r, const char *name, const steplog_error *why)
+{
+    report_file(r, name, why->text, why->code == STEPLOG_NEWER);
+    if (r->left_out.code == STEPLOG_OK) sl_fail(&r->left_out, why->code, -1, "%.400s; it was left out", why->text);
+}
+
 /* The names in a directory of the store; none when it is not there, or is something else: that hides nothing but what
  * it should hold. */
 static steplog_status list_dir(steplog_reader *r, const char *name, names *out, steplog_error *err)
@@ -103,8 +110,8 @@ static steplog_status see_log(steplog_reader *r, const char *name, steplog_error
     steplog_status status = sl_log_open(r->context.store_dir, path, &r->context.host_id, &r->context.boot_id,
                                         r->context.is_local, r->context.is_mapping, &r->damage, &log, &why);
     if (status == STEPLOG_MISSING) return why.os_errno == ENOENT ? STEPLOG_MISSING : STEPLOG_OK; /* gone, or a spare */
-    if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) { /* left out, and named */
-        report_file(r, path, why.text, status == STEPLOG_NEWER);
+    if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) {
+        leave_out(r, path, &why);
         return STEPLOG_OK;
     }
     if (status < 0 && is_foreign(r, path, &why)) return STEPLOG_OK;
@@ -150,8 +157,8 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     r->open_segments.is_mapping = r->context.is_mapping;
     steplog_status status = sl_segment_open(r->context.store_dir, path, level, &r->damage, &r->open_segments, &segment,
                                             &why);
-    if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) { /* left out, and named */
-        report_file(r, path, why.text, status == STEPLOG_NEWER);
+    if (status == STEPLOG_CORRUPT || status == STEPLOG_NEWER) {
+        leave_out(r, path, &why);
         return STEPLOG_OK;
     }
     if (status < 0 && is_foreign(r, path, &why)) return STEPLOG_OK;
@@ -242,6 +249,7 @@ static steplog_status see_levels(steplog_reader *r, int *must_list_again, steplo
 static steplog_status list_once(steplog_reader *r, int *must_list_again, steplog_error *err)
 {
     *must_list_again = 0;
+    r->left_out = (steplog_error){0};
     sl_hash_map_clear(&r->logs_by_name);
     for (size_t i = 0; i < r->logs.count; i++) {
         r->logs.items[i]->is_seen = 0;

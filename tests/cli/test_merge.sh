@@ -23,3 +23,13 @@ mkdir no-store && touch no-store/file
 check_exit "a source that is no store is exit code 3" 3 "$STEPLOG" -C store-a merge no-store
 check_exit "a target that is not there is exit code 3" 3 "$STEPLOG" -C nowhere merge store-a
 check_exit "no source is exit code 2" 2 "$STEPLOG" -C store-a merge
+for n in 1 2 3; do
+    echo "step=1 loss=$n" | "$STEPLOG" -C store-d log --quiet --run-key "run-$n" 2> /dev/null
+done
+first=$(find store-d/seg -name '*.seg' | sort | head -n 1)
+head -c 40 /dev/zero > "$first"
+out=$("$STEPLOG" -C store-a merge store-d store-b 2> errors)
+check_equal "a file that cannot be read is exit code 1" 1 $?
+check_match "it is named" "$(basename "$first")" "$(cat errors)"
+check_match "the others are copied" '^store-d: 2 files copied' "$out"
+check_match "and the next store" '^store-b: 0 files copied' "$out"
