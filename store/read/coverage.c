@@ -2,8 +2,9 @@
  *
  * Segments are asked from the highest level downward, then logs, and each record is taken from the first that has it.
  * Where files overlap, a segment whose copy of a record is damaged leaves it to the next one; a record that no file has
- * whole stays with the first, so that whoever reads it tells of the damage. What one file has dropped and another holds
- * is read from that: an old copy came back, or the parts of a text that one log had not whole yet. */
+ * whole stays with the first, so that whoever reads it tells of the damage. Of an open gap, which goes on counting, the
+ * copy is read that has counted furthest. What one file has dropped and another holds is read from that: an old copy
+ * came back, or the parts of a text that one log had not whole yet. */
 #include "read/reader.h"
 
 #include "base/error.h"
@@ -55,7 +56,7 @@ typedef struct assignment {
     sl_incarnation *incarnation;
     claim_heap waiting, begun; /* by begin, by rank */
     sl_ranges shared;          /* numbers that several files hold: mostly none */
-    sl_ranges *unread;         /* for each source: the shared ones it can not give, once it was asked */
+    sl_ranges *unread;         /* for each source: the shared ones it does not give; those it can not, once asked */
     uint8_t *is_asked;
 } assignment;
 
@@ -137,6 +138,62 @@ static int find_shared(assignment *a)
     return 1;
 }
 
+/* ---- open gaps ---- */
+
+typedef struct gap_copy {
+    uint64_t sequence, number;
+    size_t source;
+} gap_copy;
+
+typedef SL_VEC(gap_copy) gap_copies;
+
+static int compare_gaps(const void *a, const void *b)
+{
+    const gap_copy *x = a, *y = b;
+    if (x->sequence != y->sequence) return x->sequence < y->sequence ? -1 : 1;
+    return x->number > y->number ? -1 : x->number < y->number;
+}
+
+/* The gaps that a segment has and that other files have, too. Damage is told by whoever reads them. */
+static steplog_status collect_gaps(const assignment *a, size_t source, gap_copies *out, steplog_error *err)
+{
+    sl_segment *segment = a->incarnation->sources.items[source].segment;
+    const sl_writer_entry *w = segment ? &segment->writers.items[a->incarnation->sources.items[source].writer] : NULL;
+    for (uint32_t n = 0; w && n < w->record_count; n++) {
+        const sl_record_entry *entry = &segment->records.items[w->record_first + n];
+        sl_record_prefix prefix;
+        const uint8_t *content;
+        sl_fact fact;
+        if (entry->type != SL_ENTRY_FACT || entry->fact_kind != STEPLOG_EVENT_GAP ||
+            !sl_ranges_has(&a->shared, entry->sequence))
+            continue;
+        steplog_status status = sl_segment_record(segment, entry, &prefix, &content, err);
+        if (status < 0 && status != STEPLOG_CORRUPT) return status;
+        if (status < 0 || !sl_fact_decode(content, entry->bytes, &fact)) continue;
+        if (!SL_VEC_PUSH(out, (gap_copy){entry->sequence, (uint64_t)fact.number, source})) return no_memory(err);
+    }
+    return STEPLOG_OK;
+}
+
+/* A segment does not give a gap of which another one has counted further: it was sealed, or brought, in between. */
+static steplog_status leave_gaps(assignment *a, steplog_error *err)
+{
+    gap_copies gaps = {0};
+    steplog_status status = STEPLOG_OK;
+    for (size_t s = 0; a->shared.count && s < a->incarnation->sources.count && status >= 0; s++)
+        status = collect_gaps(a, s, &gaps, err);
+    if (status >= 0 && gaps.count) qsort(gaps.items, gaps.count, sizeof *gaps.items, compare_gaps);
+    uint64_t most = 0;
+    for (size_t i = 0; i < gaps.count && status >= 0; i++) {
+        const gap_copy *gap = &gaps.items[i];
+        if (i == 0 || gap->sequence != gap[-1].sequence) most = gap->number;
+        if (gap->number < most && !sl_ranges_add(&a->unread[gap->source], gap->sequence, gap->sequence + 1))
+            status = no_memory(err);
+    }
+    SL_VEC_FREE(&gaps);
+    return status;
+}
+
 /* What a segment can not give of what others hold as well. All its blocks are read for that, once. */
 static steplog_status ask_segment(assignment *a, size_t source, steplog_error *err)
 {
@@ -144,7 +201,7 @@ static steplog_status ask_segment(assignment *a, size_t source, steplog_error *e
     const sl_ranges *broken;
     if (a->is_asked[source]) return STEPLOG_OK;
     SL_TRY(sl_segment_broken(asked->segment, asked->writer, &broken, err));
-    if (!sl_ranges_copy(&a->unread[source], broken) || !intersect(&a->unread[source], &a->shared))
+    if (!sl_ranges_add_all(&a->unread[source], broken) || !intersect(&a->unread[source], &a->shared))
         return no_memory(err);
     a->is_asked[source] = 1;
     return STEPLOG_OK;
@@ -205,8 +262,9 @@ steplog_status sl_incarnation_assign(sl_incarnation *i, steplog_error *err)
     i->covered.count = 0;
     a.unread = sl_alloc_zero(i->sources.count, sizeof *a.unread);
     a.is_asked = sl_alloc_zero(i->sources.count, sizeof *a.is_asked);
-    steplog_status status = a.unread && a.is_asked && collect_claims(&a) && find_shared(&a) ? give_all(&a, err)
+    steplog_status status = a.unread && a.is_asked && collect_claims(&a) && find_shared(&a) ? leave_gaps(&a, err)
                                                                                            : no_memory(err);
+    if (status >= 0) status = give_all(&a, err);
     for (size_t s = 0; a.unread && s < i->sources.count; s++) SL_VEC_FREE(&a.unread[s]);
     sl_free(a.unread);
     sl_free(a.is_asked);

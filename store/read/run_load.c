@@ -339,14 +339,48 @@ static steplog_status load_segment_records(steplog_reader *r, sl_run *run, uint3
 }
 
 /* A gap that is still open tells in the header of its log how much was refused. */
-static void complete_gap(sl_run *run, const sl_log *log)
+static void complete_gap(sl_fact *fact, const sl_log *log)
 {
-    sl_fact *fact = &run->events.items[run->events.count - 1].fact;
-    if (fact->kind != STEPLOG_EVENT_GAP || fact->number != 0 || log->gap.counter == 0) return;
-    fact->number = (int64_t)log->gap.refused_count;
-    fact->has_steps = 1;
-    fact->step_begin = log->gap.step_first;
-    fact->step_end = log->gap.step_last == INT64_MAX ? INT64_MAX : log->gap.step_last + 1;
+    fact->number = 0;
+    sl_fact_close_gap(fact, &log->gap);
+}
+
+typedef struct open_gap {
+    uint64_t sequence;
+    const sl_log *log;
+} open_gap;
+
+static int compare_open_gaps(const void *a, const void *b)
+{
+    const open_gap *x = a, *y = b;
+    return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
+/* Of an open gap that was sealed or brought elsewhere meanwhile, what its log has counted since. 1, or 0 when out of
+ * memory. */
+static int complete_sealed_gaps(sl_run *run, const sl_incarnation *i, size_t event_first)
+{
+    SL_VEC(open_gap) gaps = {0};
+    int is_good = 1;
+    for (size_t s = 0; s < i->sources.count && is_good; s++) {
+        const sl_log *log = i->sources.items[s].log;
+        size_t n = log && log->gap.counter ? log->texts.count : 0;
+        while (n > 0 && (log->texts.items[n - 1].record_kind != SL_RECORD_FACT ||
+                         log->texts.items[n - 1].fact.kind != STEPLOG_EVENT_GAP || log->texts.items[n - 1].fact.number))
+            n--;
+        if (n > 0) is_good = SL_VEC_PUSH(&gaps, (open_gap){log->texts.items[n - 1].sequence, log});
+    }
+    if (gaps.count) qsort(gaps.items, gaps.count, sizeof *gaps.items, compare_open_gaps);
+    for (size_t n = event_first; n < run->events.count && gaps.count && is_good; n++) {
+        sl_event *event = &run->events.items[n];
+        const open_gap wanted = {.sequence = event->sequence};
+        const open_gap *gap = event->segment && event->fact.kind == STEPLOG_EVENT_GAP
+                                  ? bsearch(&wanted, gaps.items, gaps.count, sizeof wanted, compare_open_gaps)
+                                  : NULL;
+        if (gap && (uint64_t)event->fact.number < gap->log->gap.refused_count) complete_gap(&event->fact, gap->log);
+    }
+    SL_VEC_FREE(&gaps);
+    return is_good;
 }
 
 static steplog_status load_log_records(steplog_reader *r, sl_run *run, uint32_t index, sl_source *source,
@@ -361,7 +395,8 @@ static steplog_status load_log_records(steplog_reader *r, sl_run *run, uint32_t 
         if (text->record_kind == SL_RECORD_FACT ? !push_event(r, run, &event, &text->fact)
                                                 : !push_blob(run, &place, text->content, text->bytes))
             return no_memory(err);
-        if (text->record_kind == SL_RECORD_FACT) complete_gap(run, log);
+        if (text->record_kind == SL_RECORD_FACT && text->fact.number == 0)
+            complete_gap(&run->events.items[run->events.count - 1].fact, log);
     }
     return STEPLOG_OK;
 }
@@ -547,12 +582,14 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
         sl_incarnation_clear(i);
         i->has_description = i->has_end = 0;
         i->refused_count = 0;
+        const size_t event_first = run->events.count;
         SL_TRY(load_coverage(i, err));
         for (size_t s = 0; s < i->sources.count; s++) {
             sl_source *source = &i->sources.items[s];
             SL_TRY(source->segment ? load_segment_records(r, run, index, source, err)
                                    : load_log_records(r, run, index, source, err));
         }
+        if (!complete_sealed_gaps(run, i, event_first)) return no_memory(err);
     }
     sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
     if (!windows) return no_memory(err);
