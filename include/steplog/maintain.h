@@ -122,7 +122,8 @@ typedef struct steplog_compact_result {
 } steplog_compact_result;
 
 /* Seals what dead writers left, merges segments into few large ones, frees what was
- * removed. Readers and writers may go on meanwhile.
+ * removed, and what stopped processes left half written more than 24 hours ago. Readers
+ * and writers may go on meanwhile.
  *
  * options  NULL is all defaults.
  * out      may be NULL; else size_bytes must be set.

@@ -1,6 +1,7 @@
 /* core/maintain.c: compaction and merging, as a caller asks for them. */
 #include "steplog/maintain.h"
 
+#include "base/age.h"
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "compact/compact_job.h"
@@ -41,6 +42,46 @@ static int tell_own_progress(void *context, uint64_t done, uint64_t total)
     int must_stop = p->progress ? p->progress(p->context, done, total) : 0;
     return must_stop || sl_store_generation(p->store) != p->generation;
 }
+
+/* ---- what stopped processes left under temporary names ---- */
+
+typedef struct leftovers {
+    int seg_dir, level_dir;
+    int64_t now_ns;
+} leftovers;
+
+/* Whoever is at it still, after so long a pause, finds that he can not rename it, and has published nothing. */
+static int see_temporary(void *context, const char *name)
+{
+    const leftovers *left = context;
+    steplog_id id;
+    sl_os_stat stat;
+    if (sl_temporary_name_parse(name, &id) && sl_os->stat_name(left->level_dir, name, &stat) == 0 &&
+        sl_age_ns(left->now_ns, stat.modified_time_ns) >= SL_GRACE_NS)
+        sl_os->unlink(left->level_dir, name);
+    return 0;
+}
+
+static int see_level(void *context, const char *name)
+{
+    leftovers *left = context;
+    uint32_t level;
+    if (!sl_level_parse(name, &level) || (left->level_dir = sl_os->open_dir(left->seg_dir, name)) < 0) return 0;
+    sl_os->list(left->level_dir, see_temporary, left);
+    sl_os->close(left->level_dir);
+    return 0;
+}
+
+/* Where another machine has the clock that the files' times are from, nothing is done. */
+static void remove_leftovers(const steplog_store *s)
+{
+    leftovers left = {.now_ns = sl_os->wall_time_ns()};
+    if (!s->file_system.is_local || (left.seg_dir = sl_os->open_dir(s->store_dir, SL_SEGMENT_DIR)) < 0) return;
+    sl_os->list(left.seg_dir, see_level, &left);
+    sl_os->close(left.seg_dir);
+}
+
+/* ---- compaction ---- */
 
 /* One job merges so many files at most: there are as many jobs as it takes. */
 static steplog_status compact_all(const sl_read_context *context, sl_compact_request *request,
@@ -87,6 +128,7 @@ steplog_status steplog_store_compact(steplog_store *s, const steplog_compact_opt
     steplog_status status = STEPLOG_OK;
     if (!(o.flags & STEPLOG_COMPACT_LIGHT))
         status = sl_recover_logs(s, (o.flags & STEPLOG_COMPACT_ADOPT) != 0, &result.logs_sealed, err);
+    if (status >= 0 && !(o.flags & STEPLOG_COMPACT_LIGHT)) remove_leftovers(s);
     if (status >= 0) status = compact_all(&context, &request, &result, err);
     result.files_after += count_logs(s, &result.bytes_after);
     if (sl_store_generation(s) == progress.generation) pthread_mutex_unlock(&s->compact_lock);

@@ -613,3 +613,31 @@ Test(maintain, forks_of_forks_show_all_that_is_above_them_or_are_refused)
     kit_rows_free(&rows);
     kit_store_close(store);
 }
+
+/* What a process left that was killed while it wrote a segment. Another one may be at work under such a name. */
+Test(maintain, compaction_removes_half_written_segments_after_a_day)
+{
+    static const char *const names[] = {"store/seg/0/0123456789abcdef0123456789abcdef.tmp",
+                                        "store/seg/7/00000000000000000000000000000001.tmp", "store/seg/0/mine.tmp"};
+    const int64_t hour_ns = 3600ll * 1000000000;
+    sim *machine = sim_new(1);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_id run = record(store, "run", 5);
+    for (int i = 0; i < 3; i++) sim_put_file(machine, names[i], "half", 4);
+    sim_move_clock(machine, 23 * hour_ns);
+    steplog_compact_options light = {.size_bytes = sizeof light, .flags = STEPLOG_COMPACT_LIGHT};
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    uint64_t bytes;
+    for (int i = 0; i < 3; i++) cr_assert(sim_file(machine, names[i], &bytes), "'%s' was too young", names[i]);
+    sim_move_clock(machine, 2 * hour_ns);
+    OK(steplog_store_compact(store, &light, NULL, &kit_error));
+    for (int i = 0; i < 3; i++) cr_assert(sim_file(machine, names[i], &bytes), "'%s' is not for this one", names[i]);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    for (int i = 0; i < 2; i++) cr_assert(!sim_file(machine, names[i], &bytes), "'%s' is still there", names[i]);
+    cr_assert(sim_file(machine, names[2], &bytes), "'%s' is no name of ours", names[2]);
+    cr_assert_eq(points_of(store, &run, "*"), 10);
+    kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
