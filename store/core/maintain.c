@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/kill_point.h"
 #include "compact/compact_job.h"
+#include "compact/removed.h"
 #include "core/store.h"
 #include "format/checksum.h"
 #include "os/private_fd.h"
