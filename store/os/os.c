@@ -15,6 +15,12 @@ int64_t sl_os_read(int fd, void *buffer, size_t bytes, uint64_t offset)
     return (int64_t)done;
 }
 
+int sl_os_is_replaced(const sl_os_stat *before, const sl_os_stat *now, int or_changed)
+{
+    if (now->inode != before->inode) return 1;
+    return or_changed && (now->bytes != before->bytes || now->modified_time_ns != before->modified_time_ns);
+}
+
 int sl_os_read_full(int fd, void *buffer, size_t bytes, uint64_t offset)
 {
     int64_t got = sl_os_read(fd, buffer, bytes, offset);

@@ -91,6 +91,9 @@ extern const sl_os_table sl_os_posix;
 
 #define SL_OS_PAGE_BYTES 4096u
 
+/* 1 when what a name leads to now is another file than before; with or_changed, or one that was written to since. */
+int sl_os_is_replaced(const sl_os_stat *before, const sl_os_stat *now, int or_changed);
+
 /* Loops over short reads: the bytes that came, fewer than asked only at the end of the file, or -errno. */
 int64_t sl_os_read(int fd, void *buffer, size_t bytes, uint64_t offset);
 /* The same: 0 when all bytes came, -ENODATA when the file ends before, else -errno. */

@@ -124,14 +124,14 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
         status = sl_fail_os(err, -log->fd, -1, "cannot open log '%s'", name);
         goto failed;
     }
+    if (sl_os->stat(log->fd, &log->file) < 0) log->file.is_file = 0;
     if ((status = read_header(log, err)) < 0) goto failed;
     int is_this_host = is_local && sl_id_equal(&log->header.host_id, host_id);
     log->is_same_boot = is_this_host && sl_id_equal(&log->header.boot_id, boot_id) && !sl_id_is_zero(boot_id);
-    sl_os_stat stat;
-    int has_stat = sl_os->stat(log->fd, &stat) >= 0;
-    int is_original = !log->header.inode || !has_stat || stat.inode == log->header.inode;
+    int has_stat = log->file.is_file;
+    int is_original = !log->header.inode || !has_stat || log->file.inode == log->header.inode;
     void *map;
-    if (is_mapping && has_stat && stat.bytes >= log->header.capacity_bytes &&
+    if (is_mapping && has_stat && log->file.bytes >= log->header.capacity_bytes &&
         sl_os->map(log->fd, log->header.capacity_bytes, 0, &map) == 0)
         log->map = map;
     if (is_this_host && is_original) log->lock = sl_os->probe(log->fd);
@@ -176,6 +176,13 @@ int sl_log_is_still_itself(sl_log *log)
     if ((!log->map && sl_os_read_full(log->fd, id, sizeof id, log->header_at + 16) < 0) || !sl_id_equal(id, &log->header.log_id))
         log->is_gone = 1;
     return !log->is_gone;
+}
+
+int sl_log_is_replaced(const sl_log *log, int store_dir)
+{
+    sl_os_stat now;
+    if (!log->file.is_file || sl_os->stat_name(store_dir, log->name, &now) < 0) return 0;
+    return sl_os_is_replaced(&log->file, &now, log->has_damage && log->lock != SL_OS_LOCK_HELD);
 }
 
 static int count_use(sl_log *log, uint32_t place, uint64_t count)

@@ -37,6 +37,7 @@ typedef struct sl_log {
     unsigned reference_count;
     char name[80]; /* relative to the store */
     int fd;
+    sl_os_stat file; /* as it was when it was opened */
     const uint8_t *map; /* the whole log, or NULL: it is read */
     sl_log_header header;
     uint32_t header_at; /* where that one stands: the copy counts when the first is damaged */
@@ -74,6 +75,10 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err);
 
 /* 1 when the file still is the log that was opened. Sets is_gone otherwise. */
 int sl_log_is_still_itself(sl_log *log);
+
+/* 1 when its name leads to another file by now, or it was damaged and has changed since: a copy was brought up to date, or
+ * made whole. */
+int sl_log_is_replaced(const sl_log *log, int store_dir);
 
 /* Starts a second walk at a stretch, over the same dictionary. Free it with sl_log_walk_free(). */
 void sl_log_replay(sl_log *log, uint64_t offset, uint64_t sequence, const sl_point_base *base, sl_log_walk *walk);

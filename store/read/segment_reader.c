@@ -103,6 +103,7 @@ static steplog_status no_memory(steplog_error *err)
 void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, const char *what,
                        const sl_chunk_head *head, const sl_chunk_entry *entry, const char *series)
 {
+    segment->has_damage = 1;
     if (!segment->damage) return;
     steplog_damage finding = {.size_bytes = sizeof finding,
                               .file = segment->name,
@@ -325,7 +326,6 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
                                sl_open_segments *open_segments, sl_segment **out, steplog_error *err)
 {
     uint8_t head[SL_SEGMENT_HEADER_BYTES];
-    sl_os_stat stat;
     *out = NULL;
     sl_segment *s = sl_alloc_zero(1, sizeof *s);
     if (!s) return no_memory(err);
@@ -343,12 +343,12 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
         status = sl_fail_os(err, -e, -1, "cannot open segment '%s'", name);
         goto failed;
     }
-    if ((e = sl_os->stat(s->fd, &stat)) < 0 || (e = sl_os_read_full(s->fd, head, sizeof head, 0)) < 0) {
+    if ((e = sl_os->stat(s->fd, &s->file)) < 0 || (e = sl_os_read_full(s->fd, head, sizeof head, 0)) < 0) {
         status = e == -ENODATA ? sl_fail(err, STEPLOG_CORRUPT, 0, "'%s' is shorter than a segment's header", name)
                                : sl_fail_os(err, -e, 0, "cannot read segment '%s'", name);
         goto failed;
     }
-    s->file_bytes = stat.bytes;
+    s->file_bytes = s->file.bytes;
     void *map;
     if (open_segments->is_mapping && sl_os->map(s->fd, s->file_bytes, 0, &map) == 0) s->map = map;
     status = sl_segment_header_decode(head, name, &s->header, &why);
@@ -388,6 +388,12 @@ void sl_open_segments_free(sl_open_segments *shared)
 {
     sl_page_walk_free(&shared->pages);
     for (unsigned i = 0; i < SL_FACTS_HELD_MAX; i++) sl_page_walk_free(&shared->facts[i].pages);
+}
+
+int sl_segment_is_replaced(const sl_segment *s)
+{
+    sl_os_stat now;
+    return s->has_damage && sl_os->stat_name(s->store_dir, s->name, &now) == 0 && sl_os_is_replaced(&s->file, &now, 1);
 }
 
 void sl_segment_retain(sl_segment *s) { s->reference_count++; }

@@ -8,6 +8,7 @@
 #include "format/page_walk.h"
 #include "format/stats_codec.h"
 #include "index/ranges.h"
+#include "os/os.h"
 #include "read/damage.h"
 #include "read/page_window.h"
 
@@ -68,12 +69,14 @@ typedef struct sl_segment {
     uint32_t level;
     int fd; /* -1 while it is closed */
     uint64_t file_bytes, file_key;
+    sl_os_stat file; /* as it was when it was opened first */
     const uint8_t *map; /* the whole file, or NULL */
     const uint8_t *kept_map; /* likewise, of a file that was closed: sl_segment_read() */
     sl_segment_header header;
     sl_trailer trailer;
     int is_rebuilt;  /* tables were damaged: chunks are in memory */
     int is_seen;     /* by the listing that is going on */
+    int has_damage;  /* some of it could not be read */
     SL_VEC(sl_writer_entry) writers;
     SL_VEC(sl_schema_entry) schemas;
     SL_VEC(sl_group_entry) groups;
@@ -95,6 +98,8 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
 /* The descriptor, opened if need be, or a negative errno: -ENOENT when the file was compacted away meanwhile. Whoever only
  * reads calls sl_segment_read(). */
 int sl_segment_descriptor(sl_segment *segment);
+/* 1 when it was damaged and its name leads to another file by now, or it has changed since: it was made whole. */
+int sl_segment_is_replaced(const sl_segment *segment);
 void sl_segment_retain(sl_segment *segment);
 void sl_segment_release(sl_segment *segment); /* NULL is a no-op */
 /* Once no segment is left that shares it. */

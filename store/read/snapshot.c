@@ -85,7 +85,7 @@ static sl_log *find_log(steplog_reader *r, const char *path)
     uint32_t index;
     while (sl_hash_map_find(&r->logs_by_name, hash_name(path), &probe, &index)) {
         sl_log *log = r->logs.items[index];
-        if (strcmp(log->name, path) == 0 && !log->is_gone) return log;
+        if (strcmp(log->name, path) == 0 && !log->is_gone && !sl_log_is_replaced(log, r->context.store_dir)) return log;
     }
     return NULL;
 }
@@ -148,7 +148,7 @@ static steplog_status see_segment(steplog_reader *r, uint32_t level, const char 
     uint32_t index;
     uint64_t hash = hash_name(path);
     while (sl_hash_map_find(&r->segments_by_name, hash, &probe, &index))
-        if (strcmp(r->segments.items[index]->name, path) == 0) {
+        if (strcmp(r->segments.items[index]->name, path) == 0 && !sl_segment_is_replaced(r->segments.items[index])) {
             r->segments.items[index]->is_seen = 1;
             return STEPLOG_OK;
         }
