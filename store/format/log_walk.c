@@ -277,6 +277,14 @@ static void put_part(sl_log_walk *walk, const uint8_t *data, uint32_t bytes)
     walk->text_bytes += bytes;
 }
 
+/* Goes back to the first part of the text that is being taken. */
+static void restart_text(sl_log_walk *walk)
+{
+    walk->offset = walk->text_offset;
+    walk->next_sequence = walk->text_sequence;
+    walk->text_parts = 0;
+}
+
 /* Takes one part of a text; when it is the last one the item is the whole text. */
 static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *item)
 {
@@ -300,6 +308,7 @@ static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *it
     put_part(walk, part.data, part.bytes);
     if (walk->text.is_out_of_memory) {
         item->kind = SL_ITEM_ERROR;
+        restart_text(walk);
         return 1;
     }
     walk->text_parts++;
@@ -320,7 +329,10 @@ static int take_part(sl_log_walk *walk, const sl_record *record, sl_log_item *it
     if (walk->is_replay) return 1;
     steplog_status status =
         sl_dictionary_add(walk->dictionary, record->kind, record->index, walk->text.data, item->content_bytes);
-    if (status == STEPLOG_NOMEM) item->kind = SL_ITEM_ERROR;
+    if (status == STEPLOG_NOMEM) {
+        item->kind = SL_ITEM_ERROR;
+        restart_text(walk);
+    }
     return status != STEPLOG_CORRUPT;
 }
 
@@ -376,6 +388,14 @@ void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item)
     }
     walk->next_sequence += numbers;
     if (item->kind == SL_ITEM_TEXT) item->bytes = walk->offset - item->offset;
+}
+
+void sl_log_walk_return(sl_log_walk *walk, const sl_log_item *item, const sl_point_base *base)
+{
+    walk->base = *base;
+    walk->offset = item->offset;
+    walk->next_sequence = item->sequence;
+    if (item->kind == SL_ITEM_OTHER) restart_text(walk);
 }
 
 uint32_t sl_log_walk_rows(sl_log_walk *walk, sl_log_rows *rows)

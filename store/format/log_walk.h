@@ -95,8 +95,11 @@ typedef struct sl_log_walk {
 void sl_log_walk_init(sl_log_walk *walk, sl_log_read read, void *context, uint64_t file_key, uint64_t capacity_bytes,
                       uint64_t first_sequence, uint64_t mark_offset, sl_log_dictionary *dictionary);
 
-/* Gives the next item. After END it may be called again: new records may have come. */
+/* Gives the next item. After END it may be called again: new records may have come; after ERROR too: nothing is left out,
+ * the parts of a text may come once more. */
 void sl_log_walk_next(sl_log_walk *walk, sl_log_item *item);
+/* Takes back the item that it gave last, a record, for the next call. base: the walk's before it. */
+void sl_log_walk_return(sl_log_walk *walk, const sl_log_item *item, const sl_point_base *base);
 
 #define SL_LOG_ROWS_MAX 32u
 

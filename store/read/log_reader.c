@@ -185,29 +185,36 @@ int sl_log_is_replaced(const sl_log *log, int store_dir)
     return sl_os_is_replaced(&log->file, &now, log->has_damage && log->lock != SL_OS_LOCK_HELD);
 }
 
-static int count_use(sl_log *log, uint32_t place, uint64_t count)
+/* Room for what is counted of each metric that has a name. */
+static int know_uses(sl_log *log)
 {
-    while (log->uses.count <= place)
+    while (log->uses.count < log->dictionary.names.count)
         if (!SL_VEC_PUSH(&log->uses, (sl_metric_use){0})) return 0;
-    log->uses.items[place].count += count;
-    log->point_count += count;
     return 1;
 }
 
-static int count_row_uses(sl_log *log, const sl_log_item *item)
+static void count_use(sl_log *log, uint32_t place)
 {
-    if (item->kind == SL_ITEM_POINT) return count_use(log, sl_dictionary_place_of(&log->dictionary, item->index), 1);
-    const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
-    for (uint32_t i = 0; i < schema->count; i++) {
-        if (item->presence && !(sl_load64(item->presence + i / 64 * 8) >> (i % 64) & 1)) continue;
-        if (!count_use(log, schema->places[i], 1)) return 0;
-    }
-    return 1;
+    log->uses.items[place].count++;
+    log->point_count++;
 }
 
+static void count_row_uses(sl_log *log, const sl_log_item *item)
+{
+    if (item->kind == SL_ITEM_POINT) {
+        count_use(log, sl_dictionary_place_of(&log->dictionary, item->index));
+        return;
+    }
+    const sl_dictionary_schema *schema = sl_dictionary_schema_of(&log->dictionary, item->index);
+    for (uint32_t i = 0; i < schema->count; i++)
+        if (!item->presence || (sl_load64(item->presence + i / 64 * 8) >> (i % 64) & 1)) count_use(log, schema->places[i]);
+}
+
+/* 1, or 0 when out of memory: then nothing was counted. */
 static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *base)
 {
     sl_log_stretch *stretch = log->stretches.count ? &log->stretches.items[log->stretches.count - 1] : NULL;
+    if (!know_uses(log)) return 0;
     if (!stretch || stretch->row_count == STRETCH_ROWS) {
         sl_log_stretch fresh = {.offset = item->offset,
                                 .sequence = item->sequence,
@@ -230,7 +237,8 @@ static int take_row(sl_log *log, const sl_log_item *item, const sl_point_base *b
         if (log->time_max_ns == STEPLOG_TIME_NONE || item->time_ns > log->time_max_ns) log->time_max_ns = item->time_ns;
     }
     log->row_count++;
-    return count_row_uses(log, item);
+    count_row_uses(log, item);
+    return 1;
 }
 
 /* The key, and the value as long as there is room. */
@@ -280,6 +288,7 @@ static int take_text(sl_log *log, sl_log_item *item)
     }
     if (!text.content) return 0;
     if (SL_VEC_PUSH(&log->texts, text)) return 1;
+    if (text.fact.value) log->kept_bytes -= text.fact.value_bytes;
     sl_free(text.content);
     return 0;
 }
@@ -300,6 +309,17 @@ static int is_writer_as_in_header(sl_log *log)
                               sl_id_equal(&d->writer.run, &log->header.run));
 }
 
+/* 1, or 0 when out of memory: taking it again makes up for it. */
+static int take_item(sl_log *log, const sl_log_item *item, const sl_point_base *base)
+{
+    /* The parts of a text that was never completed are present too: nothing is missing there. */
+    if (SL_RECORD_IS_NUMBERED(item->record_kind) &&
+        (!sl_ranges_add(&log->held, item->sequence, item->sequence + item->sequence_count) || !note_parts(log, item)))
+        return 0;
+    if (item->kind == SL_ITEM_ROW || item->kind == SL_ITEM_POINT) return take_row(log, item, base);
+    return item->kind != SL_ITEM_TEXT || take_text(log, item);
+}
+
 steplog_status sl_log_advance(sl_log *log, steplog_error *err)
 {
     if (log->is_gone) return STEPLOG_OK;
@@ -317,21 +337,15 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
             report(log, item.offset, item.bytes, item.what, 0);
             continue;
         }
-        int is_good = 1;
-        if (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT)
-            is_good = take_row(log, &item, &base);
-        else if (item.kind == SL_ITEM_TEXT)
-            is_good = take_text(log, &item);
-        else if (!is_writer_as_in_header(log)) {
+        if (item.kind == SL_ITEM_OTHER && !is_writer_as_in_header(log)) {
             report(log, item.offset, item.bytes, "the writer's description is of another writer than the header", 0);
             log->walk.offset = log->header.capacity_bytes;
             return STEPLOG_OK;
         }
-        /* The parts of a text that was never completed are present too: nothing is missing there. */
-        if (is_good && SL_RECORD_IS_NUMBERED(item.record_kind))
-            is_good = sl_ranges_add(&log->held, item.sequence, item.sequence + item.sequence_count) &&
-                      note_parts(log, &item);
-        if (!is_good) return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+        if (!take_item(log, &item, &base)) {
+            sl_log_walk_return(&log->walk, &item, &base); /* the next call takes it */
+            return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to read log '%s'", log->name);
+        }
     }
     log->is_torn = log->walk.is_torn;
     if (log->is_torn && sl_log_is_still_itself(log)) {

@@ -10,6 +10,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <glob.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -187,3 +189,45 @@ static void cut(int is_synced)
 
 Test(read_errors, a_log_cut_short_is_damage) { cut(0); }
 Test(read_errors, a_synced_log_cut_short_is_damage) { cut(1); }
+
+/* What could not be taken in for want of memory is taken in by the next refresh, wherever that was: long texts, metrics and
+ * their values. */
+Test(read_errors, a_refresh_makes_up_for_one_that_found_no_memory)
+{
+    static char text[200000], name[STEPLOG_NAME_BYTES_MAX];
+    memset(text, 'x', sizeof text - 1);
+    memset(name, 'n', sizeof name);
+    store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD, 64 << 20);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    run = kit_run_of(writer);
+    int64_t step = 0;
+    for (uint64_t at = 1, is_over = 0; !is_over; at++) {
+        steplog_reader *reader = kit_reader(store);
+        const size_t events = steplog_reader_event_count(reader, &run);
+        snprintf(text, 20, "%llu", (unsigned long long)at);
+        memcpy(name, text, strlen(text));
+        text[strlen(text)] = name[strlen(text)] = ' ';
+        steplog_metric metric;
+        kit_log(writer, "m", step++, 1);
+        OK(steplog_writer_set_fact(writer, "key", text, &kit_error));
+        OK(steplog_writer_metric(writer, name, sizeof name, &metric, &kit_error));
+        OK(steplog_writer_point(writer, metric, step++, 0, 2));
+        kit_log(writer, "m", step++, 3);
+        test_memory_fail(at, 0);
+        (void)steplog_reader_refresh(reader, NULL);
+        is_over = test_memory_count() < at;
+        test_memory_restore();
+        OK(steplog_reader_refresh(reader, &kit_error));
+        kit_rows rows = kit_read(reader, &run, "*", NULL);
+        const char *value;
+        cr_expect_eq(rows.row_count, (size_t)step, "allocation %llu", (unsigned long long)at);
+        kit_rows_free(&rows);
+        cr_expect_eq(steplog_reader_fact(reader, &run, "key", &value), STEPLOG_OK);
+        cr_expect(value && strcmp(value, text) == 0, "allocation %llu", (unsigned long long)at);
+        cr_expect_eq(steplog_reader_event_count(reader, &run), events + 1);
+        kit_no_damage(reader);
+        steplog_reader_close(reader);
+    }
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
