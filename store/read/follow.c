@@ -46,6 +46,7 @@ struct sl_follow {
     steplog_error why;
     int64_t listed_ns;    /* when the last listing ended */
     int64_t list_cost_ns; /* what it took */
+    uint64_t snapshot;    /* the reader's that was taken in last */
     size_t turn; /* which writer is asked first */
 };
 
@@ -128,16 +129,12 @@ static steplog_status add_columns(steplog_cursor *c, steplog_error *err)
     return status;
 }
 
-static steplog_status list_again(steplog_cursor *c, steplog_error *err)
+/* Takes in what the reader's snapshot has: writers, series, files behind those that are read now. The batch is empty. */
+static steplog_status take_in(steplog_cursor *c, steplog_error *err)
 {
     sl_follow *follow = c->follow;
-    int64_t begin = sl_os->monotonic_time_ns();
-    SL_TRY(sl_snapshot_take(c->reader, err));
-    follow->must_list = 0;
-    follow->has_more = 1;
-    follow->listed_ns = sl_os->monotonic_time_ns();
-    follow->list_cost_ns = follow->listed_ns - begin;
     sl_run *run = sl_reader_run(c->reader, &c->run);
+    follow->has_more = 1;
     if (!run) return STEPLOG_OK;
     SL_TRY(sl_run_load(c->reader, run, err));
     uint32_t *writers;
@@ -153,7 +150,20 @@ static steplog_status list_again(steplog_cursor *c, steplog_error *err)
             f->key_hash = i->key_hash, f->writer = (uint32_t)n;
     }
     sl_free(writers);
-    return status < 0 ? status : add_columns(c, err);
+    if (status >= 0) status = add_columns(c, err);
+    if (status >= 0) follow->snapshot = c->reader->snapshot;
+    return status;
+}
+
+static steplog_status list_again(steplog_cursor *c, steplog_error *err)
+{
+    sl_follow *follow = c->follow;
+    int64_t begin = sl_os->monotonic_time_ns();
+    SL_TRY(sl_snapshot_take(c->reader, err));
+    follow->must_list = 0;
+    follow->listed_ns = sl_os->monotonic_time_ns();
+    follow->list_cost_ns = follow->listed_ns - begin;
+    return take_in(c, err);
 }
 
 steplog_status sl_follow_open(steplog_cursor *c, const char *selector, steplog_error *err)
@@ -365,10 +375,10 @@ static steplog_status follow_segments(steplog_cursor *c, followed *f, steplog_er
 
 static steplog_status enter_segments(steplog_cursor *c, followed *f, const sl_ranges *held, steplog_error *err)
 {
+    const int is_empty = c->view.has_end && c->view.step_end == INT64_MIN;
     sl_piece_view view = {.all_attempts = 1,
                           .step_begin = c->view.has_begin ? c->view.step_begin : INT64_MIN,
-                          .step_last = c->view.has_end && c->view.step_end > INT64_MIN ? c->view.step_end - 1
-                                                                                       : INT64_MAX,
+                          .step_last = c->view.has_end && !is_empty ? c->view.step_end - 1 : INT64_MAX,
                           .without_logs = 1,
                           .sequence_from = f->next_sequence,
                           .only_incarnation = &f->id};
@@ -376,7 +386,7 @@ static steplog_status enter_segments(steplog_cursor *c, followed *f, const sl_ra
     f->set = (sl_piece_set){.is_arrival_order = 1};
     f->segments_end = sl_ranges_first_missing(held, f->next_sequence);
     f->is_in_segments = 1;
-    if (c->series.count)
+    if (c->series.count && !is_empty)
         status = sl_pieces_collect(c->reader, &c->run, c->series.items, c->series.count, &view, &f->set, err);
     sl_merge_init(&f->merge, &f->set);
     if (status < 0) leave_segments(f);
@@ -534,6 +544,8 @@ steplog_status sl_follow_next(steplog_cursor *c, int32_t wait_ms, steplog_error 
         SL_TRY(list_again(c, err));
         c->follow->must_list_first = 0;
         has_listed = 1;
+    } else if (c->follow->snapshot != c->reader->snapshot) { /* someone else refreshed */
+        SL_TRY(take_in(c, err));
     }
     for (;;) {
         steplog_status status = look(c, c->follow->has_more, &c->follow->why);

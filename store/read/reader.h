@@ -144,6 +144,7 @@ struct steplog_reader {
     SL_VEC(sl_log *) logs;
     sl_hash_map segments_by_name, logs_by_name; /* while files are listed */
     sl_hole_list holes; /* of the last listing, by id */
+    uint64_t snapshot;  /* how many were taken */
     SL_VEC(sl_incarnation) incarnations;
     sl_hash_map by_incarnation;
     SL_VEC(sl_run) runs; /* newest first */

@@ -437,6 +437,7 @@ steplog_status sl_snapshot_take(steplog_reader *r, steplog_error *err)
     clear_index(r);
     forget_unseen(r);
     r->has_shown = 0;
+    r->snapshot++;
     if (index_files(r) && index_runs(r)) return STEPLOG_OK;
     clear_index(r);
     return sl_fail(err, STEPLOG_NOMEM, -1, "no memory to list a store");

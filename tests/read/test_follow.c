@@ -215,3 +215,64 @@ IN_BOTH_MODES(follow, gives_rows_of_a_writer_whose_first_sync_failed)
     read_rows(&s, 10);
     end_scene(&s);
 }
+
+/* Counts the values that a follower gives until nothing comes. */
+static uint64_t count_values(steplog_cursor *cursor)
+{
+    steplog_batch batch;
+    uint64_t count = 0;
+    while (steplog_cursor_next(cursor, &batch, 100, &kit_error) == STEPLOG_OK)
+        for (size_t column = 0; column < batch.column_count; column++)
+            for (size_t row = 0; row < batch.row_count; row++) count += batch.present[column][row / 64] >> (row % 64) & 1;
+    return count;
+}
+
+/* Its reader is used for something else as well: the follower meets the new series in segments, in a snapshot that it did
+ * not take. */
+IN_BOTH_MODES(follow, gives_series_that_a_refresh_of_its_reader_found)
+{
+    enum { ROWS = 20000 };
+    const steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags,
+                                     65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    const steplog_id run = kit_run_of(writer);
+    steplog_reader *reader = kit_reader(store);
+    steplog_cursor *cursor;
+    kit_log(writer, "old", 0, 0);
+    OK(steplog_reader_refresh(reader, &kit_error));
+    OK(steplog_cursor_open_matching(reader, &run, "*", &view, &cursor, &kit_error));
+    cr_expect_eq(count_values(cursor), 1);
+    for (int row = 0; row < ROWS; row++) {
+        kit_log(writer, "new", row, row);
+        if (row % 500 == 0) OK(steplog_store_tick(store, 1000, &kit_error));
+    }
+    OK(steplog_reader_refresh(reader, &kit_error));
+    cr_expect_eq(count_values(cursor), ROWS);
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
+
+/* A range that ends at the smallest step there is holds nothing, wherever rows are. */
+IN_BOTH_MODES(follow, gives_nothing_of_an_empty_range)
+{
+    const steplog_view view = {
+        .size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW, .has_end = 1, .step_end = INT64_MIN};
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0), *live = kit_writer(store, "run", 1, 0);
+    const steplog_id run = kit_run_of(writer);
+    kit_log(writer, "m", INT64_MIN, 1);
+    kit_log(writer, "m", 1, 2);
+    kit_log(live, "m", 1, 2);
+    kit_writer_close(writer);
+    steplog_reader *reader = kit_reader(store);
+    steplog_cursor *cursor;
+    OK(steplog_cursor_open_matching(reader, &run, "*", &view, &cursor, &kit_error));
+    cr_expect_eq(count_values(cursor), 0);
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_writer_close(live);
+    kit_store_close(store);
+}
