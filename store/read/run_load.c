@@ -250,7 +250,6 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
         i->unsealed_bytes += log->walk.offset < log->header.capacity_bytes ? log->walk.offset
                                                                            : log->header.capacity_bytes;
         i->salvageable_count += log->salvageable_count;
-        if (log->gap.counter) i->refused_count += log->gap.refused_count;
         if (log->lock == SL_OS_LOCK_HELD) is_alive = 1;
         if (log->lock == SL_OS_LOCK_UNKNOWN) has_unknown_lock = 1;
     }
@@ -543,8 +542,7 @@ static void read_ends_and_fork(steplog_reader *r, sl_run *run)
             run->parent_lamport = (uint64_t)event->fact.number;
         }
         if (event->fact.kind == STEPLOG_EVENT_GAP && is_key(event, "refused"))
-            writer->refused_count = writer->refused_count > (uint64_t)event->fact.number ? writer->refused_count
-                                                                                         : (uint64_t)event->fact.number;
+            writer->refused_count += (uint64_t)event->fact.number;
     }
 }
 

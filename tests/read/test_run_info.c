@@ -2,10 +2,12 @@
 #include "steplog.h"
 
 #include "os/os.h"
+#include "support/fail_os.h"
 #include "support/store_kit.h"
 #include "support/temp_dir.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 
 static steplog_run_info info_of(steplog_store *store, const steplog_id *run)
 {
@@ -72,4 +74,41 @@ Test(run_info, the_last_time_is_the_latest)
     cr_assert_eq(info_of(store, &run).time_last_ns, 77);
     kit_store_close(store);
     sl_os = &sl_os_posix;
+}
+
+static uint64_t count_refused(steplog_store *store, const steplog_id *run)
+{
+    steplog_reader *reader = kit_reader(store);
+    steplog_writer_info info = {.size_bytes = sizeof info};
+    OK(steplog_reader_writer(reader, run, 0, &info, &kit_error));
+    steplog_reader_close(reader);
+    return info.refused_count;
+}
+
+/* A disk that is full again and again: each time is a gap of its own, whether its log is sealed or not. */
+IN_BOTH_MODES(run_info, points_refused_are_those_of_all_gaps)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    const steplog_id run = kit_run_of(writer);
+    const steplog_metric metric = kit_metric(writer, "m");
+    uint64_t refused = 0;
+    for (uint64_t gap = 100; gap <= 120; gap += 10) {
+        test_os_fail(TEST_OS_OPEN | TEST_OS_WRITE | TEST_OS_NAME, 1, ENOSPC, 1);
+        for (uint64_t full = 0; full < gap;) {
+            steplog_status status = steplog_writer_point(writer, metric, 1, 0, 1);
+            cr_assert(status == STEPLOG_OK || status == STEPLOG_FULL);
+            full += status == STEPLOG_FULL;
+        }
+        test_os_restore();
+        refused += gap;
+        OK(steplog_writer_point(writer, metric, 1, 0, 1));
+        cr_expect_eq(count_refused(store, &run), refused);
+    }
+    cr_expect_eq(kit_stats(writer).refused_count, refused);
+    kit_writer_close(writer);
+    cr_expect_eq(count_refused(store, &run), refused, "sealed");
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_expect_eq(count_refused(store, &run), refused, "compacted");
+    kit_store_close(store);
 }
