@@ -157,7 +157,8 @@ typedef struct steplog_writer_info {
     size_t label_count;
 } steplog_writer_info;
 
-/* Counts the writers of a run. 0 for an unknown run. Threads: the reader's. */
+/* Counts the writers of a run. 0 for an unknown run, and for one that can not be read: steplog_reader_run_by_id() tells
+ * why. So it is with events and blobs. Threads: the reader's. */
 STEPLOG_API size_t steplog_reader_writer_count(steplog_reader *reader, const steplog_id *run);
 
 /* Describes a writer, in order of attempt, rank, start.
@@ -165,7 +166,7 @@ STEPLOG_API size_t steplog_reader_writer_count(steplog_reader *reader, const ste
  * index  0 to writer_count - 1.
  * out    size_bytes must be set.
  *
- * Returns OK; MISSING; MISUSE; NOMEM. Threads: the reader's. */
+ * Returns OK; MISSING; MISUSE; IO; NOMEM. Threads: the reader's. */
 STEPLOG_API steplog_status steplog_reader_writer(steplog_reader *reader, const steplog_id *run, size_t index,
                                                  steplog_writer_info *out, steplog_error *err);
 
@@ -238,7 +239,7 @@ STEPLOG_API size_t steplog_reader_blob_count(steplog_reader *reader, const stepl
 
 /* Describes a blob, in order of (name, step, attempt, incarnation, sequence).
  *
- * Returns OK; MISSING; MISUSE. Threads: the reader's. */
+ * Returns OK; MISSING; MISUSE; IO; NOMEM. Threads: the reader's. */
 STEPLOG_API steplog_status steplog_reader_blob(steplog_reader *reader, const steplog_id *run, size_t index,
                                                steplog_blob_info *out, steplog_error *err);
 

@@ -213,6 +213,8 @@ steplog_status steplog_reader_run_by_id(steplog_reader *r, const steplog_id *id,
 typedef struct run_search {
     steplog_id *out;
     size_t capacity, found;
+    steplog_status failed; /* what the first run whose name could not be read failed with */
+    steplog_error why;
 } run_search;
 
 static void add_found(run_search *search, const sl_run *run)
@@ -222,12 +224,19 @@ static void add_found(run_search *search, const sl_run *run)
 }
 
 /* 1 when the run has a name and the selector is it, or as a glob matches it. A long name is not kept for that. */
-static int is_name_matching(steplog_reader *r, sl_run *run, const char *selector, int is_glob)
+static int is_name_matching(run_search *search, steplog_reader *r, sl_run *run, const char *selector, int is_glob)
 {
-    sl_event *name = run->name;
+    steplog_error why = {0};
+    steplog_status status = sl_run_load(r, run, &why);
+    sl_event *name = status >= 0 ? run->name : NULL;
+    int was_there = name && name->value, is_matching = 0;
+    if (name) status = sl_event_load(r, run, name, &why);
+    if (status < 0 && search->failed == STEPLOG_OK) {
+        search->failed = status;
+        search->why = why;
+    }
     if (!name) return 0;
-    int was_there = name->value != NULL, is_matching = 0;
-    if (sl_event_load(r, run, name, NULL) >= 0 && name->value)
+    if (status >= 0 && name->value)
         is_matching = is_glob ? sl_glob_match(selector, strlen(selector), name->value, strlen(name->value))
                               : strcmp(name->value, selector) == 0;
     if (!was_there) {
@@ -263,7 +272,7 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
     if (!r || !selector || !found || (!out && capacity))
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_find_runs: an argument is NULL");
     *found = 0;
-    run_search search = {out, capacity, 0};
+    run_search search = {.out = out, .capacity = capacity};
     if (strcmp(selector, "@latest") == 0) {
         for (size_t i = 0; i < r->runs.count && search.found == 0; i++)
             if (is_shown(r, &r->runs.items[i])) add_found(&search, &r->runs.items[i]);
@@ -275,7 +284,7 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
             if (is_shown(r, &r->runs.items[i]) && has_prefix(&r->runs.items[i], selector))
                 add_found(&search, &r->runs.items[i]);
         for (size_t i = 0; i < r->runs.count && by_prefix != 1; i++)
-            if (is_shown(r, &r->runs.items[i]) && is_name_matching(r, &r->runs.items[i], selector, 0))
+            if (is_shown(r, &r->runs.items[i]) && is_name_matching(&search, r, &r->runs.items[i], selector, 0))
                 add_found(&search, &r->runs.items[i]);
         if (search.found == 0) {
             if (by_prefix > 1)
@@ -284,7 +293,7 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
             if (!sl_glob_check(selector, strlen(selector), &bad))
                 return sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "run '%s' at byte %zu: bad glob", selector, bad);
             for (size_t i = 0; i < r->runs.count; i++)
-                if (is_shown(r, &r->runs.items[i]) && is_name_matching(r, &r->runs.items[i], selector, 1))
+                if (is_shown(r, &r->runs.items[i]) && is_name_matching(&search, r, &r->runs.items[i], selector, 1))
                     add_found(&search, &r->runs.items[i]);
             if (strcmp(selector, "*") == 0) {
                 search.found = 0;
@@ -294,23 +303,28 @@ steplog_status steplog_reader_find_runs(steplog_reader *r, const char *selector,
         }
     }
     *found = search.found;
+    if (!search.found && search.failed < 0) {
+        if (err) *err = search.why;
+        return search.failed;
+    }
     return search.found ? STEPLOG_OK : sl_fail(err, STEPLOG_MISSING, -1, "no run matches '%s'", selector);
 }
 
 /* ---- writers ---- */
 
-static sl_run *loaded_run(steplog_reader *r, const steplog_id *id)
+/* OK; MISSING; what loading it failed with. */
+static steplog_status load_run(steplog_reader *r, const steplog_id *id, sl_run **out, steplog_error *err)
 {
-    sl_run *run = r && id ? sl_reader_run(r, id) : NULL;
-    return run && sl_run_load(r, run, NULL) >= 0 ? run : NULL;
+    *out = r && id ? sl_reader_run(r, id) : NULL;
+    return *out ? sl_run_load(r, *out, err) : sl_fail(err, STEPLOG_MISSING, -1, "no such run");
 }
 
 size_t steplog_reader_writer_count(steplog_reader *r, const steplog_id *id)
 {
     uint32_t *list;
     size_t count = 0;
-    sl_run *run = loaded_run(r, id);
-    if (!run || sl_run_writers(r, run, &list, &count, NULL) < 0) return 0;
+    sl_run *run;
+    if (load_run(r, id, &run, NULL) < 0 || sl_run_writers(r, run, &list, &count, NULL) < 0) return 0;
     sl_free(list);
     return count;
 }
@@ -322,8 +336,8 @@ steplog_status steplog_reader_writer(steplog_reader *r, const steplog_id *id, si
     size_t count;
     if (!r || !id || !out || out->size_bytes < sizeof *out)
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_writer: an argument is NULL or size_bytes is not set");
-    sl_run *run = loaded_run(r, id);
-    if (!run) return sl_fail(err, STEPLOG_MISSING, -1, "no such run");
+    sl_run *run;
+    SL_TRY(load_run(r, id, &run, err));
     SL_TRY(sl_run_writers(r, run, &list, &count, err));
     const sl_incarnation *i = index < count ? &r->incarnations.items[list[index]] : NULL;
     sl_free(list);
@@ -362,8 +376,9 @@ steplog_status steplog_reader_writer(steplog_reader *r, const steplog_id *id, si
 
 steplog_status steplog_reader_fact(steplog_reader *r, const steplog_id *id, const char *key, const char **value)
 {
-    sl_run *run = loaded_run(r, id);
-    if (!run || !key || !value) return run ? STEPLOG_MISUSE : STEPLOG_MISSING;
+    sl_run *run;
+    SL_TRY(load_run(r, id, &run, NULL));
+    if (!key || !value) return STEPLOG_MISUSE;
     for (size_t i = run->events.count; i-- > 0;) {
         sl_event *event = &run->events.items[i];
         if (event->fact.kind != STEPLOG_EVENT_SET || !event->is_in_force) continue;
@@ -378,8 +393,8 @@ steplog_status steplog_reader_fact(steplog_reader *r, const steplog_id *id, cons
 
 size_t steplog_reader_event_count(steplog_reader *r, const steplog_id *id)
 {
-    sl_run *run = loaded_run(r, id);
-    return run ? run->events.count : 0;
+    sl_run *run;
+    return load_run(r, id, &run, NULL) >= 0 ? run->events.count : 0;
 }
 
 steplog_status steplog_reader_event(steplog_reader *r, const steplog_id *id, size_t index, steplog_event *out,
@@ -387,8 +402,9 @@ steplog_status steplog_reader_event(steplog_reader *r, const steplog_id *id, siz
 {
     if (!out || out->size_bytes < sizeof *out)
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_event: size_bytes is not set");
-    sl_run *run = loaded_run(r, id);
-    if (!run || index >= run->events.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or record");
+    sl_run *run;
+    SL_TRY(load_run(r, id, &run, err));
+    if (index >= run->events.count) return sl_fail(err, STEPLOG_MISSING, -1, "the run has no such record");
     sl_event *event = &run->events.items[index];
     SL_TRY(sl_event_load(r, run, event, err));
     const sl_fact *fact = &event->fact;
@@ -414,8 +430,8 @@ steplog_status steplog_reader_event(steplog_reader *r, const steplog_id *id, siz
 
 size_t steplog_reader_blob_count(steplog_reader *r, const steplog_id *id)
 {
-    sl_run *run = loaded_run(r, id);
-    return run ? run->blobs.count : 0;
+    sl_run *run;
+    return load_run(r, id, &run, NULL) >= 0 ? run->blobs.count : 0;
 }
 
 steplog_status steplog_reader_blob(steplog_reader *r, const steplog_id *id, size_t index, steplog_blob_info *out,
@@ -423,8 +439,9 @@ steplog_status steplog_reader_blob(steplog_reader *r, const steplog_id *id, size
 {
     if (!out || out->size_bytes < sizeof *out)
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_blob: size_bytes is not set");
-    sl_run *run = loaded_run(r, id);
-    if (!run || index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or blob");
+    sl_run *run;
+    SL_TRY(load_run(r, id, &run, err));
+    if (index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "the run has no such blob");
     const sl_blob_place *blob = &run->blobs.items[index];
     *out = (steplog_blob_info){.size_bytes = out->size_bytes,
                                .name = blob->name,
@@ -477,8 +494,9 @@ static steplog_status read_moved_blob(const steplog_reader *r, const steplog_id 
 steplog_status steplog_reader_blob_read(steplog_reader *r, const steplog_id *id, size_t index, void *buffer,
                                         size_t capacity, steplog_error *err)
 {
-    sl_run *run = loaded_run(r, id);
-    if (!run || index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "no such run or blob");
+    sl_run *run;
+    SL_TRY(load_run(r, id, &run, err));
+    if (index >= run->blobs.count) return sl_fail(err, STEPLOG_MISSING, -1, "the run has no such blob");
     const sl_blob_place *blob = &run->blobs.items[index];
     if (!buffer || capacity < blob->blob.data_bytes)
         return sl_fail(err, STEPLOG_MISUSE, -1, "a blob of %llu bytes does not fit into %zu",

@@ -470,8 +470,7 @@ static int is_kept_for_ever(const sl_event *event)
     return event->fact.kind == STEPLOG_EVENT_TOMBSTONE || event->fact.kind == STEPLOG_EVENT_UNDO;
 }
 
-/* 1 for the first SET of its key that is asked about: facts come from the latest on. Without memory all are taken for
- * the latest, which is told by their order still. */
+/* 1 for the first SET of its key that is asked about: facts come from the latest on. -1: out of memory. */
 static int is_latest(const sl_run *run, uint32_t index, sl_hash_map *seen)
 {
     const sl_event *event = &run->events.items[index];
@@ -479,14 +478,13 @@ static int is_latest(const sl_run *run, uint32_t index, sl_hash_map *seen)
     uint32_t known;
     while (sl_hash_map_find(seen, event->key_hash, &probe, &known))
         if (sl_event_is_of_key(event, &run->events.items[known])) return 0;
-    sl_hash_map_add(seen, event->key_hash, index);
-    return 1;
+    return sl_hash_map_add(seen, event->key_hash, index) ? 1 : -1;
 }
 
 static int is_key(const sl_event *event, const char *key) { return event->key && strcmp(event->key, key) == 0; }
 
-/* Drops what whole tombstones cover, then finds out which facts hold. */
-static void settle_history(steplog_reader *r, sl_run *run)
+/* Drops what whole tombstones cover, then finds out which facts hold. 1, or 0 when out of memory. */
+static int settle_history(steplog_reader *r, sl_run *run)
 {
     size_t kept = 0;
     for (size_t i = 0; i < run->events.count; i++) {
@@ -510,18 +508,19 @@ static void settle_history(steplog_reader *r, sl_run *run)
     }
     run->blobs.count = kept;
     sl_hash_map latest = {0};
-    for (size_t i = run->events.count; i-- > 0;) { /* from the latest on */
+    int result = 1;
+    for (size_t i = run->events.count; i-- > 0 && result >= 0;) { /* from the latest on */
         sl_event *event = &run->events.items[i];
         event->is_in_force = !event->is_undone;
         if (event->fact.kind != STEPLOG_EVENT_SET) continue;
-        if (!is_latest(run, (uint32_t)i, &latest)) {
-            event->is_in_force = 0;
-            continue;
-        }
+        result = is_latest(run, (uint32_t)i, &latest);
+        if (result == 0) event->is_in_force = 0;
+        if (result != 1) continue;
         if (is_key(event, "name")) run->name = event;
         if (is_key(event, "project")) run->project = event;
     }
     sl_hash_map_free(&latest);
+    return result >= 0;
 }
 
 static void read_ends_and_fork(steplog_reader *r, sl_run *run)
@@ -595,8 +594,8 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
     if (run->events.count) qsort(run->events.items, run->events.count, sizeof *run->events.items, compare_events);
     if (run->blobs.count) qsort(run->blobs.items, run->blobs.count, sizeof *run->blobs.items, compare_blobs);
     int is_good = mark_undone(r, run) && sl_run_make_tombstones(run);
+    is_good = is_good && settle_history(r, run);
     if (is_good) {
-        settle_history(r, run);
         read_ends_and_fork(r, run);
         run->is_loaded = is_good = settle_windows(r, run, windows);
     }

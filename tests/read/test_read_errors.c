@@ -231,3 +231,30 @@ Test(read_errors, a_refresh_makes_up_for_one_that_found_no_memory)
     kit_writer_close(writer);
     kit_store_close(store);
 }
+
+/* A run that could not be loaded is not missing, nor are its writers, its history and its name. */
+Test(read_errors, what_found_no_memory_is_not_missing)
+{
+    begin();
+    OK(steplog_writer_set_fact(open_writer, "name", "its name", &kit_error));
+    for (int call = 0; call < 4; call++)
+        for (uint64_t at = 1, is_over = 0; !is_over; at++) {
+            steplog_reader *reader = kit_reader(store);
+            steplog_writer_info writer = {.size_bytes = sizeof writer};
+            steplog_event event = {.size_bytes = sizeof event};
+            const char *value;
+            size_t found;
+            test_memory_fail(at, 0);
+            steplog_status status = call == 0   ? steplog_reader_fact(reader, &run, "name", &value)
+                                    : call == 1 ? steplog_reader_event(reader, &run, 0, &event, NULL)
+                                    : call == 2 ? steplog_reader_writer(reader, &run, 0, &writer, NULL)
+                                                : steplog_reader_find_runs(reader, "its name", NULL, 0, &found, NULL);
+            is_over = test_memory_count() < at;
+            test_memory_restore();
+            cr_expect(status == STEPLOG_OK || status == STEPLOG_NOMEM, "call %d, allocation %llu: %s", call,
+                      (unsigned long long)at, steplog_status_name(status));
+            cr_expect(!is_over || status == STEPLOG_OK);
+            steplog_reader_close(reader);
+        }
+    end();
+}
