@@ -64,7 +64,8 @@ typedef enum steplog_run_status {
     STEPLOG_RUN_EMPTY = 5     /* no writer ever logged to it (a fork, facts only) */
 } steplog_run_status;
 
-/* Strings are lent until the next refresh or close; NULL where there is none. */
+/* Steps, times and counts are of what the run recorded itself, not of its parents. Strings are lent until the next
+ * refresh or close; NULL where there is none. */
 typedef struct steplog_run_info {
     size_t size_bytes; /* set by the caller */
     steplog_id id;
@@ -81,8 +82,8 @@ typedef struct steplog_run_info {
     int64_t time_last_ns;   /* latest known wall time of a row; where none has one, of a record of the history */
     uint64_t row_count;     /* of all attempts */
     uint64_t point_count;   /* of all attempts */
-    uint64_t series_count;
-    uint64_t writer_count;
+    uint64_t series_count; /* with those of its parents */
+    uint64_t writer_count; /* without those that were removed whole */
     uint64_t blob_count;
     uint64_t gap_count;
     uint64_t stored_bytes; /* on disk, shared parts counted for each run */
@@ -296,7 +297,7 @@ enum {
     STEPLOG_VIEW_ALL_ATTEMPTS = 1,  /* replaced and undone points too */
     STEPLOG_VIEW_ARRIVAL_ORDER = 2, /* rows as they were recorded, writer by writer; never joined */
     STEPLOG_VIEW_FOLLOW = 4         /* live: END is never answered, WAIT is; implies arrival order;
-                                       rows of all attempts as they come */
+                                       rows of all attempts as they come, of the run itself, not of its parents */
 };
 
 /* Which points a cursor passes over. Zero is everything in the default view: steps in
@@ -322,7 +323,7 @@ typedef struct steplog_batch {
     const int64_t *times_ns;           /* STEPLOG_TIME_NONE where unknown; where recorded rows are joined, of the one
                                           that is first by (parent's first, attempt, incarnation, sequence) */
     const uint32_t *attempts;          /* of that row */
-    const uint32_t *writers;           /* index for steplog_reader_writer() of the run, likewise */
+    const uint32_t *writers;           /* index for steplog_reader_writer(), likewise; UINT32_MAX: of a parent */
     const uint64_t *sequences;         /* likewise */
     const double *const *values;       /* values[column][row]; 0 where not present */
     const uint64_t *const *present;    /* bit row % 64 of present[column][row / 64] */

@@ -33,6 +33,10 @@ static steplog_status parse_labels(const char *text, size_t at, sl_selector *out
         size_t end = find_stop(text, equal + 1, ",}");
         if (!text[end])
             return sl_fail(err, STEPLOG_MISUSE, (int64_t)end, "selector '%s': expected '}' at its end", text);
+        size_t bad = 0;
+        if (!sl_glob_check(text + equal + 1, end - equal - 1, &bad))
+            return sl_fail(err, STEPLOG_MISUSE, (int64_t)(equal + 1 + bad), "selector '%s' at byte %zu: bad glob", text,
+                           equal + 1 + bad);
         steplog_pair pair = {sl_copy_bytes(text + at, equal - at), sl_copy_bytes(text + equal + 1, end - equal - 1)};
         if (!pair.key || !pair.value || !SL_VEC_PUSH(&out->labels, pair)) {
             sl_free((void *)(uintptr_t)pair.key);
@@ -61,10 +65,6 @@ steplog_status sl_selector_parse(const char *text, sl_selector *out, steplog_err
         status = sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "selector '%s' at byte %zu: bad glob", text, bad);
     else if (text[end] == '{')
         status = parse_labels(text, end + 1, out, err);
-    for (size_t i = 0; i < out->labels.count && status >= 0; i++)
-        if (!sl_glob_check(out->labels.items[i].value, strlen(out->labels.items[i].value), &bad))
-            status = sl_fail(err, STEPLOG_MISUSE, (int64_t)bad, "selector '%s': bad glob for label '%s'", text,
-                             out->labels.items[i].key);
     if (status < 0) sl_selector_free(out);
     return status;
 }

@@ -85,3 +85,26 @@ IN_BOTH_MODES(series, are_counted_as_they_are_found)
     must_be_counted(store, &fork, 5);
     kit_store_close(store);
 }
+
+/* What is wrong with a selector is told with its place in the whole of it. */
+Test(series, a_malformed_selector_is_told_with_the_byte)
+{
+    static const struct {
+        const char *text;
+        int64_t offset;
+    } wrong[] = {{"a[", 1}, {"loss{rank=[}", 10}, {"loss{a=1,b=x\xff}", 12}, {"loss{a=b[z-a]}", 8}, {"loss{a}", 6}};
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    const steplog_id run = kit_run_of(writer);
+    kit_log(writer, "loss", 1, 1);
+    steplog_reader *reader = kit_reader(store);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        size_t found;
+        GIVES(MISUSE, steplog_reader_find(reader, &run, wrong[i].text, NULL, 0, &found, &kit_error));
+        cr_expect_eq(kit_error.file_offset, wrong[i].offset, "%s: %lld", wrong[i].text,
+                     (long long)kit_error.file_offset);
+    }
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
