@@ -30,6 +30,11 @@ static uint32_t find_text(const sl_log_dictionary *dictionary, uint64_t hash, co
     return SL_NO_PLACE;
 }
 
+uint32_t sl_dictionary_place_of_text(const sl_log_dictionary *dictionary, const char *text, uint32_t bytes)
+{
+    return find_text(dictionary, sl_hash_text(text, bytes), (const uint8_t *)text, bytes);
+}
+
 /* Puts a name behind the others. 1, or 0 when out of memory: then nothing changed. */
 static int push_name(sl_log_dictionary *dictionary, uint64_t hash, uint32_t index, const uint8_t *content, uint32_t bytes)
 {

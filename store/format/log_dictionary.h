@@ -40,6 +40,8 @@ steplog_status sl_dictionary_add(sl_log_dictionary *dictionary, unsigned kind, u
 
 /* Where the name of a metric stands in names, or SL_NO_PLACE. Places stay. */
 uint32_t sl_dictionary_place_of(const sl_log_dictionary *dictionary, uint32_t metric);
+/* Where a name stands by its text. */
+uint32_t sl_dictionary_place_of_text(const sl_log_dictionary *dictionary, const char *text, uint32_t bytes);
 
 /* NULL when index means nothing yet. */
 const sl_dictionary_name *sl_dictionary_name_of(const sl_log_dictionary *dictionary, uint32_t metric);

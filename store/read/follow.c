@@ -28,6 +28,8 @@ typedef struct followed {
     sl_log *log;
     sl_log_walk walk;
     SL_VEC(uint32_t) map; /* by the place of a name in the dictionary */
+    sl_removals removals;  /* of those places */
+    uint64_t removals_of;  /* the snapshot that they are from; 0: none */
     /* in segments */
     int is_in_segments;
     sl_piece_set set;
@@ -61,6 +63,8 @@ static void leave_log(followed *f)
     sl_log_walk_free(&f->walk);
     sl_log_release(f->log);
     SL_VEC_FREE(&f->map);
+    sl_removals_clear(&f->removals);
+    f->removals_of = 0;
     f->log = NULL;
 }
 
@@ -220,28 +224,37 @@ static int is_step_wanted(const steplog_view *view, int64_t step)
     return (!view->has_begin || step >= view->step_begin) && (!view->has_end || step < view->step_end);
 }
 
-static int covers(const sl_tombstone *t, const followed *f, const sl_log_item *item)
+/* What tombstones take of the writer's rows, by the names of the log that is read: what they cover was there, and had its
+ * name, when the snapshot was taken. 1, or 0 when out of memory. */
+static int make_removals(const steplog_cursor *c, const sl_run *run, followed *f)
 {
-    return item->sequence <= t->sequence_last && sl_id_equal(&t->incarnation, &f->id) &&
-           (!t->has_steps || sl_removal_has_step(t->step_begin, t->step_end, item->step));
-}
-
-static int is_row_removed(const sl_run *run, const followed *f, const sl_log_item *item)
-{
-    for (size_t i = 0; i < run->tombstones.count; i++)
-        if (!run->tombstones.items[i].metric && covers(&run->tombstones.items[i], f, item)) return 1;
-    return 0;
-}
-
-static int is_value_removed(const sl_run *run, const followed *f, const sl_log_item *item, uint32_t name_place)
-{
-    for (size_t i = 0; i < run->tombstones.count; i++) {
+    SL_VEC(sl_removed) items = {0};
+    int is_good = 1;
+    if (f->removals_of == c->reader->snapshot) return 1;
+    sl_removals_clear(&f->removals);
+    f->removals_of = 0;
+    for (size_t i = sl_run_first_tombstone(run, &f->id); i < run->tombstones.count && is_good; i++) {
         const sl_tombstone *t = &run->tombstones.items[i];
-        if (!t->metric || !covers(t, f, item)) continue;
-        const sl_dictionary_name *name = &f->log->dictionary.names.items[name_place];
-        if (name->bytes == t->metric_bytes && memcmp(name->text, t->metric, name->bytes) == 0) return 1;
+        if (!sl_id_equal(&t->incarnation, &f->id)) break;
+        sl_removed item = {.output = SL_ALL_OUTPUTS,
+                           .has_steps = t->has_steps,
+                           .step_begin = t->step_begin,
+                           .step_end = t->step_end,
+                           .sequence_last = t->sequence_last};
+        if (t->metric) item.output = sl_dictionary_place_of_text(&f->log->dictionary, t->metric, t->metric_bytes);
+        if (!t->metric || item.output != SL_NO_PLACE) is_good = SL_VEC_PUSH(&items, item);
     }
-    return 0;
+    is_good = is_good && sl_removals_make(items.items, items.count, &f->removals);
+    if (is_good) f->removals_of = c->reader->snapshot;
+    SL_VEC_FREE(&items);
+    return is_good;
+}
+
+/* Of a value, by the place of its name; of the whole row: SL_ALL_OUTPUTS. */
+static int is_removed(const followed *f, const sl_log_item *item, uint32_t place)
+{
+    const sl_removal *removal = f->removals.count ? sl_removals_of(&f->removals, place) : NULL;
+    return removal && sl_removal_covers(removal, item->step, item->sequence);
 }
 
 static int is_value_present(const sl_log_item *item, uint32_t m)
@@ -251,7 +264,7 @@ static int is_value_present(const sl_log_item *item, uint32_t m)
 
 /* Adds a row of a log to the batch, without what was removed. 1; 0: it has to wait for a listing; -1: out of memory. Then
  * nothing was added. */
-static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl_log_item *item)
+static int emit_item(steplog_cursor *c, followed *f, const sl_log_item *item)
 {
     sl_batch_arrays *b = &c->batch;
     const sl_dictionary_schema *schema = NULL;
@@ -263,12 +276,12 @@ static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl
     } else {
         point_place = sl_dictionary_place_of(&f->log->dictionary, item->index);
     }
-    if (is_row_removed(run, f, item)) return 1;
+    if (is_removed(f, item, SL_ALL_OUTPUTS)) return 1;
     for (uint32_t m = 0; m < count; m++) {
         /* A metric that no row had a value of yet is no series: a listing would not make it one. */
         if (!is_value_present(item, m)) continue;
         uint32_t place = schema ? schema->places[m] : point_place;
-        if (is_value_removed(run, f, item, place)) continue;
+        if (is_removed(f, item, place)) continue;
         uint32_t column = column_of(c, f, place);
         if (column == MAP_UNKNOWN || column == MAP_FAILED) return column == MAP_FAILED ? -1 : 0;
     }
@@ -279,7 +292,7 @@ static int emit_item(steplog_cursor *c, const sl_run *run, followed *f, const sl
         uint32_t place = schema ? schema->places[m] : point_place;
         double value = item->kind == SL_ITEM_POINT ? item->value : sl_double_of(sl_load64(at));
         if (item->kind == SL_ITEM_ROW) at += 8;
-        if (is_value_removed(run, f, item, place)) continue;
+        if (is_removed(f, item, place)) continue;
         uint32_t column = column_of(c, f, place);
         if (column < MAP_FIRST) continue;
         sl_batch_put(b, row, column - MAP_FIRST, value);
@@ -304,6 +317,7 @@ static steplog_status follow_log(steplog_cursor *c, followed *f, steplog_error *
         return STEPLOG_OK;
     }
     SL_TRY(sl_run_load(c->reader, run, err)); /* the caller may have taken a new snapshot */
+    if (!make_removals(c, run, f)) return no_memory(err);
     while (c->batch.row_count < c->batch.rows_max) {
         sl_log_item item;
         uint64_t offset = f->walk.offset, sequence = f->walk.next_sequence;
@@ -324,7 +338,7 @@ static steplog_status follow_log(steplog_cursor *c, followed *f, steplog_error *
             continue;
         }
         int is_due = (item.kind == SL_ITEM_ROW || item.kind == SL_ITEM_POINT) && item.sequence >= f->next_sequence;
-        int done = is_due ? emit_item(c, run, f, &item) : 1;
+        int done = is_due ? emit_item(c, f, &item) : 1;
         if (done <= 0) {
             f->walk.offset = offset;
             f->walk.next_sequence = sequence;

@@ -235,6 +235,8 @@ uint32_t sl_run_largest_attempt_number(steplog_reader *reader, const sl_run *run
 int sl_run_make_tombstones(sl_run *run);
 /* The last number of an incarnation that any of them reaches; 0: none does. */
 uint64_t sl_run_removed_last(const sl_run *run, const steplog_id *incarnation);
+/* Where those of an incarnation begin. */
+size_t sl_run_first_tombstone(const sl_run *run, const steplog_id *incarnation);
 /* 1 when a record is covered by a tombstone that takes it whole. */
 int sl_run_is_removed(const sl_run *run, const steplog_id *incarnation, uint64_t sequence);
 /* 1 when one without steps covers a metric of it, or all of it. */

@@ -40,6 +40,19 @@ int sl_run_make_tombstones(sl_run *run)
     return 1;
 }
 
+size_t sl_run_first_tombstone(const sl_run *run, const steplog_id *incarnation)
+{
+    size_t low = 0, high = run->tombstones.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(run->tombstones.items[middle].incarnation.bytes, incarnation->bytes, 16) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* 1 when one without steps covers a record, or with metric that metric of it. */
 static int is_covered(const sl_run *run, const steplog_id *incarnation, const char *metric, uint32_t bytes,
                       uint64_t sequence)

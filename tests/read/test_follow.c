@@ -276,3 +276,41 @@ IN_BOTH_MODES(follow, gives_nothing_of_an_empty_range)
     kit_writer_close(live);
     kit_store_close(store);
 }
+
+/* Each value would be looked for among all tombstones: a quarter of an hour and more. */
+IN_BOTH_MODES(follow, many_removals_take_no_longer_than_they_are)
+{
+    enum { METRICS = 4000, REMOVALS = 12, ROWS = 10 };
+    static double values[METRICS];
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    const steplog_id run = kit_run_of(writer);
+    const steplog_schema schema = kit_schema(writer, "m", METRICS);
+    for (int64_t n = 0; n < REMOVALS; n++) {
+        steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = "m*"};
+        steplog_remove_result result = {.size_bytes = sizeof result};
+        for (int64_t row = 0; row < ROWS; row++)
+            OK(steplog_writer_append(writer, schema, n * ROWS + row, STEPLOG_TIME_NONE, values));
+        options.has_begin = options.has_end = n % 2 == 0;
+        options.step_begin = n * ROWS + 1;
+        options.step_end = n * ROWS + 4;
+        if (n % 2) options.selector = "m1*";
+        OK(steplog_remove(store, &options, &result, &kit_error));
+    }
+    steplog_reader *reader = kit_reader(store);
+    const steplog_view follow = {.size_bytes = sizeof follow, .flags = STEPLOG_VIEW_FOLLOW};
+    const steplog_view all = {.size_bytes = sizeof all, .flags = STEPLOG_VIEW_ALL_ATTEMPTS | STEPLOG_VIEW_ARRIVAL_ORDER};
+    kit_rows followed = kit_read(reader, &run, "*", &follow), wanted = kit_read(reader, &run, "*", &all);
+    cr_assert_eq(followed.row_count, wanted.row_count);
+    cr_assert_eq(followed.column_count, wanted.column_count);
+    for (size_t row = 0; row < wanted.row_count; row++) {
+        cr_assert_eq(followed.steps[row], wanted.steps[row]);
+        for (size_t column = 0; column < wanted.column_count; column++)
+            cr_assert_eq(kit_has(&followed, row, column), kit_has(&wanted, row, column));
+    }
+    kit_rows_free(&followed);
+    kit_rows_free(&wanted);
+    steplog_reader_close(reader);
+    kit_writer_close(writer);
+    kit_store_close(store);
+}
