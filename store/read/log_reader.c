@@ -262,7 +262,14 @@ static void copy_fact_texts(sl_log *log, sl_log_text *text)
 }
 
 /* One that breaks a rule, or is of a later version, is as one that is not complete. */
-static int take_text(sl_log *log, sl_log_item *item)
+static int leave_text(sl_log *log, const sl_log_item *item, const char *what)
+{
+    if (!sl_ranges_add(&log->parts, item->sequence, item->sequence + item->sequence_count)) return 0;
+    report(log, item->offset, item->bytes, what, 0);
+    return 1;
+}
+
+static int take_text(sl_log *log, const sl_log_item *item)
 {
     sl_log_text text = {.offset = item->offset,
                         .sequence_at_offset = item->sequence,
@@ -272,18 +279,12 @@ static int take_text(sl_log *log, sl_log_item *item)
                         .bytes = item->content_bytes};
     if (item->record_kind == SL_RECORD_BLOB) {
         sl_blob blob;
-        if (!sl_blob_decode(item->content, item->content_bytes, &blob, NULL) || blob.data_bytes != item->data_bytes) {
-            report(log, item->offset, item->bytes, "blob record breaks a rule", 0);
-            item->kind = SL_ITEM_OTHER;
-            return 1;
-        }
+        if (!sl_blob_decode(item->content, item->content_bytes, &blob, NULL) || blob.data_bytes != item->data_bytes)
+            return leave_text(log, item, "blob record breaks a rule");
         text.content = sl_copy_bytes(item->content, item->content_bytes);
     } else {
-        if (!sl_fact_decode(item->content, item->content_bytes, &text.fact)) {
-            report(log, item->offset, item->bytes, "fact record breaks a rule", 0);
-            item->kind = SL_ITEM_OTHER;
-            return 1;
-        }
+        if (!sl_fact_decode(item->content, item->content_bytes, &text.fact))
+            return leave_text(log, item, "fact record breaks a rule");
         copy_fact_texts(log, &text);
     }
     if (!text.content) return 0;
