@@ -258,9 +258,13 @@ static steplog_status load_coverage(sl_incarnation *i, steplog_error *err)
     for (size_t s = 0; s < i->sources.count; s++) {
         sl_source *source = &i->sources.items[s];
         sl_ranges held = {0};
+        /* Parts of a text that is not complete are no rows that could be read from elsewhere. */
         if (source->segment ? !sl_segment_ranges(source->segment, source->writer, &held, NULL)
-                            : !sl_ranges_copy(&held, &source->log->held))
+                            : !sl_ranges_copy(&held, &source->log->held) ||
+                                  !sl_ranges_subtract(&held, &source->log->parts)) {
+            SL_VEC_FREE(&held);
             return no_memory(err);
+        }
         count_source(i, source, sl_ranges_count(&held));
         SL_VEC_FREE(&held);
     }
