@@ -210,6 +210,7 @@ static void dump_item(log_dump *l, const sl_log_item *item, uint64_t offset)
 static steplog_status dump_records(log_dump *l, steplog_error *err)
 {
     sl_log_item item;
+    l->dictionary.header = &l->header;
     sl_log_walk_init(&l->walk, read_file, l, l->file_key, l->header.capacity_bytes, l->header.first_sequence,
                      l->mark.offset, &l->dictionary);
     l->walk.has_heads_only = 1;

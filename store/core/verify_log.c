@@ -237,8 +237,7 @@ static void check_writer(log_check *c, const sl_log_item *item)
 {
     const sl_writer_description *d = &c->dictionary.writer;
     if (!c->dictionary.has_writer || item->record_kind != SL_RECORD_WRITER) return;
-    if (!sl_id_equal(&d->incarnation, &c->header.incarnation) || !sl_id_equal(&d->run, &c->header.run) ||
-        d->attempt != c->header.attempt || d->rank != c->header.rank)
+    if (d->attempt != c->header.attempt || d->rank != c->header.rank)
         damage(c, (int64_t)item->offset, item->bytes, "the writer's description does not agree with the log's header");
 }
 
@@ -281,6 +280,7 @@ static steplog_status walk_records(log_check *c, steplog_error *err)
     steplog_status status = STEPLOG_OK;
     uint64_t at = SL_LOG_HEADER_BYTES;
     c->blob_hash = &blob_hash;
+    c->dictionary.header = &c->header;
     sl_log_walk_init(&c->walk, read_file, c, c->file_key, c->header.capacity_bytes, c->header.first_sequence,
                      c->mark.offset, &c->dictionary);
     c->walk.has_heads_only = 1;

@@ -133,6 +133,9 @@ static steplog_status add_writer(sl_log_dictionary *dictionary, const uint8_t *c
     if (dictionary->writer_bytes.is_out_of_memory) return STEPLOG_NOMEM;
     sl_writer_description writer; /* a malformed one leaves nothing behind */
     if (!sl_writer_description_decode(dictionary->writer_bytes.data, bytes, &writer)) return STEPLOG_CORRUPT;
+    const sl_log_header *header = dictionary->header;
+    if (header && (!sl_id_equal(&writer.incarnation, &header->incarnation) || !sl_id_equal(&writer.run, &header->run)))
+        return STEPLOG_CORRUPT;
     dictionary->writer = writer;
     dictionary->has_writer = 1;
     return STEPLOG_OK;

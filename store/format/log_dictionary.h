@@ -4,6 +4,7 @@
 
 #include "base/hash_map.h"
 #include "format/fact_codec.h"
+#include "format/log_header.h"
 
 typedef struct sl_dictionary_name {
     char *text; /* with a zero byte behind it */
@@ -23,6 +24,7 @@ typedef struct sl_dictionary_schema {
 /* Names and schemas stand in the order in which they were met, and are found by their index: so an index that is far
  * ahead of the others takes no more memory than any. */
 typedef struct sl_log_dictionary {
+    const sl_log_header *header; /* of the log, lent: no writer but its own is taken. NULL: any */
     SL_VEC(sl_dictionary_name) names;
     SL_VEC(sl_dictionary_schema) schemas;
     sl_hash_map name_places, schema_places; /* by index */

@@ -141,6 +141,7 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
     log->walk.live = log->map;
     log->walk.has_heads_only = 1;
     log->walk.next_data = next_data;
+    log->dictionary.header = &log->header;
     *out = log;
     return STEPLOG_OK;
 failed:
@@ -303,13 +304,6 @@ static int note_parts(sl_log *log, const sl_log_item *item)
     return log->parts.count == 0 || sl_ranges_subtract(&log->parts, &text);
 }
 
-static int is_writer_as_in_header(sl_log *log)
-{
-    const sl_log_dictionary *d = &log->dictionary;
-    return !d->has_writer || (sl_id_equal(&d->writer.incarnation, &log->header.incarnation) &&
-                              sl_id_equal(&d->writer.run, &log->header.run));
-}
-
 /* 1, or 0 when out of memory: taking it again makes up for it. */
 static int take_item(sl_log *log, const sl_log_item *item, const sl_point_base *base)
 {
@@ -337,11 +331,6 @@ steplog_status sl_log_advance(sl_log *log, steplog_error *err)
             if (!sl_log_is_still_itself(log)) return STEPLOG_OK;
             report(log, item.offset, item.bytes, item.what, 0);
             continue;
-        }
-        if (item.kind == SL_ITEM_OTHER && !is_writer_as_in_header(log)) {
-            report(log, item.offset, item.bytes, "the writer's description is of another writer than the header", 0);
-            log->walk.offset = log->header.capacity_bytes;
-            return STEPLOG_OK;
         }
         if (!take_item(log, &item, &base)) {
             sl_log_walk_return(&log->walk, &item, &base); /* the next call takes it */

@@ -154,6 +154,7 @@ static steplog_status seal_source(sealing *s, const sl_seal_source *source, sl_s
     sl_log_rows rows;
     steplog_status status = STEPLOG_OK;
     s->source = source;
+    s->dictionary.header = &source->header;
     s->schema_ordinals.count = s->point_ordinals.count = 0;
     sl_log_walk_init(&walk, source->read, source->context, sl_file_key(&source->header.log_id),
                      source->header.capacity_bytes, source->header.first_sequence, source->mark_offset, &s->dictionary);
