@@ -147,9 +147,9 @@ typedef struct steplog_writer_info {
     uint32_t pid;
     int64_t start_time_ns;
     int is_mapped;
-    uint64_t first_sequence;   /* smallest still held */
-    uint64_t last_sequence;    /* largest held */
-    uint64_t missing_count;    /* sequence numbers between them that no file holds */
+    uint64_t first_sequence;   /* smallest that is held, or was removed for good; 0: none */
+    uint64_t last_sequence;    /* largest, likewise */
+    uint64_t missing_count;    /* sequence numbers between them that are neither */
     uint64_t salvageable_count; /* rows found after a hole at or above the durable mark; not shown */
     uint64_t durable_sequence;
     uint64_t unsealed_bytes; /* of its logs */
