@@ -115,7 +115,7 @@ static size_t zero_bytes(const uint8_t *p, size_t bytes)
 }
 
 /* Finds the next believable record after a broken one: its check gives a number a little above what was
- * expected. Returns 1 and its offset and number; 0 when there is none. */
+ * expected. Returns 1 and its offset and number; 0 when there is none; -1 when that can not be read. */
 static int find_footing(sl_log_walk *walk, uint64_t from, uint64_t *offset, sl_record *record)
 {
     uint64_t at = from;
@@ -123,7 +123,8 @@ static int find_footing(sl_log_walk *walk, uint64_t from, uint64_t *offset, sl_r
         size_t available;
         int os_errno;
         const uint8_t *p = look(walk, at, SL_RECORD_BYTES_MAX, &available, &os_errno);
-        if (!p || available < SL_RECORD_HEAD_BYTES + 8) return 0;
+        if (!p) return -1;
+        if (available < SL_RECORD_HEAD_BYTES + 8) return 0;
         size_t zeros = zero_bytes(p, available);
         if (zeros) {
             int is_all = zeros + 8 > available;
@@ -193,7 +194,8 @@ static broken_record pass_over_damage(sl_log_walk *walk, sl_log_item *item, sl_r
     sl_broken_record broken;
     int is_final = walk->is_ended && read_words(walk, begin, &broken);
     if (!is_below_mark && is_final && is_same_record(&broken, &walk->barren)) return RECORD_IS_END;
-    if (find_footing(walk, begin + 8, &found, &later)) {
+    const int has_footing = find_footing(walk, begin + 8, &found, &later);
+    if (has_footing > 0) {
         walk->window_bytes = 0;
         if (decode_at(walk, begin, record, &os_errno) == SL_RECORD_GOOD) return RECORD_IS_WHOLE_NOW;
         walk->offset = found;
@@ -202,7 +204,7 @@ static broken_record pass_over_damage(sl_log_walk *walk, sl_log_item *item, sl_r
         return RECORD_IS_DAMAGE;
     }
     if (!is_below_mark) {
-        if (is_final) walk->barren = broken;
+        if (is_final && has_footing == 0) walk->barren = broken;
         return RECORD_IS_END;
     }
     give_damage(walk, item, begin, walk->mark_offset - begin, 0, "log record fails its check and no valid one follows");
@@ -432,6 +434,7 @@ uint32_t sl_log_walk_rows(sl_log_walk *walk, sl_log_rows *rows)
 uint64_t sl_log_walk_salvageable(sl_log_walk *walk)
 {
     uint64_t count = 0;
+    int has_footing;
     sl_record record;
     sl_broken_record broken;
     /* What a restart of the machine left is no longer written either, or counts as that. */
@@ -440,7 +443,7 @@ uint64_t sl_log_walk_salvageable(sl_log_walk *walk)
     sl_log_walk scout = *walk; /* shares the window; its place is its own */
     uint64_t at = 0;
     scout.resync_bytes_left = walk->salvage_bytes_left;
-    while (find_footing(&scout, scout.offset + 8, &at, &record)) {
+    while ((has_footing = find_footing(&scout, scout.offset + 8, &at, &record)) > 0) {
         if (SL_RECORD_IS_NUMBERED(record.kind)) count++;
         scout.offset = at + record.bytes - 8;
         scout.next_sequence = record.sequence + (SL_RECORD_IS_NUMBERED(record.kind) ? 1 : 0);
@@ -448,6 +451,7 @@ uint64_t sl_log_walk_salvageable(sl_log_walk *walk)
     walk->window = scout.window;
     walk->window_bytes = 0;
     walk->salvage_bytes_left = scout.resync_bytes_left;
+    if (has_footing < 0) return count + 1; /* there may be some */
     if (is_final) {
         walk->counted = broken;
         walk->salvageable_count = count;

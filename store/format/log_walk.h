@@ -115,8 +115,8 @@ typedef struct sl_log_rows {
  * sl_log_walk_next() tells; always where the log is not in memory. */
 uint32_t sl_log_walk_rows(sl_log_walk *walk, sl_log_rows *rows);
 
-/* Looks for valid records behind a torn end, for people: how many numbered ones there are. The search costs what is
- * read, so callers ask once for an end that stays. */
+/* Looks for valid records behind a torn end, for people: how many numbered ones there are; one more where that
+ * can not be read. The search costs what is read, so callers ask once for an end that stays. */
 uint64_t sl_log_walk_salvageable(sl_log_walk *walk);
 
 /* Gives memory back; the walk may go on. */

@@ -642,6 +642,24 @@ Test(log_walk, drops_a_torn_last_record)
     }
 }
 
+/* What can not be read may be records: whoever would remove the log must not take them for nothing. */
+Test(log_walk, what_cannot_be_read_behind_a_torn_end_counts_as_salvageable)
+{
+    sl_log_walk walk;
+    usual_log();
+    uint64_t broken = put_point(0, 2, 1, 1);
+    put_point(0, 3, 1, 1);
+    built.bytes[broken + 20] ^= 1;
+    begin(&walk);
+    go_on(&walk);
+    sl_log_walk_rest(&walk);
+    built.read_fails = 1;
+    cr_assert_gt(sl_log_walk_salvageable(&walk), 0u);
+    built.read_fails = 0;
+    cr_assert_eq(sl_log_walk_salvageable(&walk), 1u);
+    sl_log_walk_free(&walk);
+}
+
 Test(log_walk, above_the_mark_ends_at_damage_and_counts_what_is_salvageable)
 {
     usual_log();
