@@ -225,7 +225,10 @@ typedef struct steplog_store_info {
 
 /* Describes a store as a reader sees it.
  *
- * out  size_bytes must be set. Threads: the reader's. */
+ * out  size_bytes must be set.
+ *
+ * Returns OK; MISUSE; IO or NOMEM when runs could not be read: out is not whole then.
+ * Threads: the reader's. */
 STEPLOG_API steplog_status steplog_reader_store_info(steplog_reader *reader, steplog_store_info *out,
                                                      steplog_error *err);
 

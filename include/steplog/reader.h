@@ -58,7 +58,7 @@ STEPLOG_API void steplog_reader_close(steplog_reader *reader);
 typedef enum steplog_run_status {
     STEPLOG_RUN_UNKNOWN = 0,  /* locks cannot tell: another host, a copy */
     STEPLOG_RUN_RUNNING = 1,  /* a writer lives */
-    STEPLOG_RUN_FINISHED = 2, /* every writer of the highest attempt closed with 0 */
+    STEPLOG_RUN_FINISHED = 2, /* every writer of the highest attempt that has some closed with 0 */
     STEPLOG_RUN_FAILED = 3,   /* one of them closed with another code */
     STEPLOG_RUN_KILLED = 4,   /* one of them left no end record and none lives */
     STEPLOG_RUN_EMPTY = 5     /* no writer ever logged to it (a fork, facts only) */

@@ -356,13 +356,13 @@ steplog_status steplog_reader_store_info(steplog_reader *r, steplog_store_info *
                                 .file_system = s->file_system.name};
     for (size_t i = 0; i < r->segments.count; i++) out->segment_bytes += r->segments.items[i]->file_bytes;
     for (size_t i = 0; i < r->logs.count; i++) out->log_bytes += r->logs.items[i]->header.capacity_bytes;
-    out->run_count = steplog_reader_run_count(r);
-    for (size_t n = 0; n < out->run_count; n++) {
-        steplog_run_info run = {.size_bytes = sizeof run};
-        if (steplog_reader_run(r, n, &run, NULL) < 0) continue;
+    steplog_run_info run = {.size_bytes = sizeof run};
+    steplog_status status;
+    while ((status = steplog_reader_run(r, out->run_count, &run, err)) >= 0) {
+        out->run_count++;
         out->writer_count += run.writer_count;
         out->row_count += run.row_count;
         out->point_count += run.point_count;
     }
-    return STEPLOG_OK;
+    return status == STEPLOG_MISSING ? STEPLOG_OK : status;
 }

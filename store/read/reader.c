@@ -89,15 +89,28 @@ size_t steplog_reader_run_count(const steplog_reader *r)
     return r && list_shown(reader) ? r->shown.count : 0;
 }
 
+/* The highest attempt that counts and has writers: a rewind begins one that has none yet. */
+static uint32_t written_attempt(const steplog_reader *r, const sl_run *run)
+{
+    uint32_t attempt = 0;
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
+        if (!(i->flags & SL_WRITER_IS_FACTS_ONLY) && i->attempt > attempt && i->attempt <= run->attempt)
+            attempt = i->attempt;
+    }
+    return attempt;
+}
+
 static steplog_run_status status_of(steplog_reader *r, const sl_run *run)
 {
+    const uint32_t attempt = written_attempt(r, run);
     int is_any = 0, is_alive = 0, is_killed = 0, is_failed = 0, is_unknown = 0;
     for (size_t n = 0; n < run->incarnations.count; n++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
         if (i->flags & SL_WRITER_IS_FACTS_ONLY) continue;
         is_any = 1;
         if (i->liveness == STEPLOG_LIVENESS_ALIVE) is_alive = 1;
-        if (i->attempt != run->attempt) continue;
+        if (i->attempt != attempt) continue;
         if (i->liveness == STEPLOG_LIVENESS_DEAD) is_killed = 1;
         if (i->liveness == STEPLOG_LIVENESS_UNKNOWN) is_unknown = 1;
         if (i->liveness == STEPLOG_LIVENESS_ENDED && i->exit_code) is_failed = 1;

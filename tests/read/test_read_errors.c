@@ -258,3 +258,23 @@ Test(read_errors, what_found_no_memory_is_not_missing)
         }
     end();
 }
+
+/* What a store is told to hold is all of it, or an error. */
+Test(read_errors, figures_of_a_store_that_found_no_memory_are_not_told)
+{
+    begin();
+    for (uint64_t at = 1, is_over = 0; !is_over; at++) {
+        steplog_reader *reader = kit_reader(store);
+        steplog_store_info info = {.size_bytes = sizeof info};
+        test_memory_fail(at, 0);
+        steplog_status status = steplog_reader_store_info(reader, &info, NULL);
+        is_over = test_memory_count() < at;
+        test_memory_restore();
+        cr_expect(status == STEPLOG_NOMEM || (status == STEPLOG_OK && info.run_count == 1 && info.point_count == ALL),
+                  "allocation %llu: %s, %d runs, %d points", (unsigned long long)at, steplog_status_name(status),
+                  (int)info.run_count, (int)info.point_count);
+        cr_expect(!is_over || status == STEPLOG_OK);
+        steplog_reader_close(reader);
+    }
+    end();
+}

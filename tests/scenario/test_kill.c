@@ -136,6 +136,30 @@ IN_BOTH_MODES(kill, every_acknowledged_row_is_there_after_a_kill_at_any_moment)
     }
 }
 
+/* The attempt that a rewind begins has no writer yet: what the run is, its last ones say. */
+IN_BOTH_MODES(kill, a_killed_run_that_was_rewound_is_killed_still)
+{
+    const char *path = test_path(test_temp_dir(), "store");
+    kit_store_close(kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0));
+    atomic_uint_fast64_t *acknowledged = shared_count();
+    pid_t child = fork();
+    if (child == 0) append_until_killed(path, flags, 0, acknowledged);
+    while (atomic_load(acknowledged) < 10 && waitpid(child, NULL, WNOHANG) == 0) usleep(50);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    steplog_id run = id_of_run(path);
+    steplog_store *store = kit_store(path, STEPLOG_NO_THREAD, 0);
+    OK(steplog_run_rewind(store, &run, 5, NULL, &kit_error));
+    cr_assert_eq(status_of(path, &run), STEPLOG_RUN_KILLED);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    kit_log(writer, "loss", 5, 1);
+    cr_assert_eq(status_of(path, &run), STEPLOG_RUN_RUNNING);
+    kit_writer_close(writer);
+    cr_assert_eq(status_of(path, &run), STEPLOG_RUN_FINISHED);
+    kit_store_close(store);
+    munmap(acknowledged, 4096);
+}
+
 IN_BOTH_MODES(kill, a_closed_run_is_finished_and_a_failed_one_failed)
 {
     const char *path = test_path(test_temp_dir(), "store");
