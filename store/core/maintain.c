@@ -256,11 +256,25 @@ static int is_segment_known(merging *m, sl_segment *segment)
     return 1;
 }
 
-static int has_copy(const merging *m, const sl_segment *segment, uint32_t level)
+/* The path that a copy of a segment has on a level. */
+static void path_of(const sl_segment *segment, uint32_t level, char *path, size_t bytes)
 {
+    char name[SL_FILE_NAME_BYTES];
+    sl_segment_name(&segment->header.file_id, name);
+    snprintf(path, bytes, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
+}
+
+/* 1 when a level has a copy already, or something damaged under its name, so badly that no reader lists it. */
+static int is_taken(const merging *m, const sl_segment *segment, uint32_t level)
+{
+    char path[96];
+    sl_os_stat stat;
     for (size_t i = 0; i < m->to->segments.count; i++)
         if (m->to->segments.items[i]->level == level && is_same(m->to->segments.items[i], segment)) return 1;
-    return 0;
+    path_of(segment, level, path, sizeof path);
+    if (sl_os->stat_name(m->store->store_dir, path, &stat) < 0) return 0;
+    steplog_status status = sl_segment_read_back(m->store->store_dir, path, NULL);
+    return status < 0 && status != STEPLOG_MISSING;
 }
 
 /* A copy goes above a damaged one of the same file, which has its name on its own level. Where nothing lies above that,
@@ -273,7 +287,8 @@ static uint32_t level_for(const merging *m, const sl_segment *segment)
         if (is_same(own, segment) && own->level >= level)
             level = own->level < SL_LEVEL_MAX ? own->level + 1 : SL_LEVEL_MAX;
     }
-    while (has_copy(m, segment, level)) level--;
+    while (level < SL_LEVEL_MAX && is_taken(m, segment, level)) level++;
+    while (is_taken(m, segment, level)) level--;
     return level;
 }
 
@@ -337,7 +352,7 @@ static steplog_status copy_segment(merging *m, sl_segment *segment)
     sl_private_close(&to);
     sl_os->close(dir);
     if (status != STEPLOG_OK) return status;
-    snprintf(path, sizeof path, "%s/%u/%s", SL_SEGMENT_DIR, (unsigned)level, name);
+    path_of(segment, level, path, sizeof path);
     m->result->files_copied++;
     m->result->bytes_copied += segment->file_bytes;
     status = sl_segment_read_back(m->store->store_dir, path, m->err);

@@ -142,6 +142,30 @@ Test(merge_damaged, files_that_are_left_out_are_named)
     }
 }
 
+/* A file of the target that can not be read at all has the name that a copy would get: the copy goes above it. */
+Test(merge_damaged, what_the_target_can_not_read_at_all_comes_again)
+{
+    for (int i = 0; i < RUNS; i++) {
+        steplog_id runs[RUNS];
+        const char *from = make_source(runs), *to = test_path(test_temp_dir(), "to");
+        steplog_merge_result result = {.size_bytes = sizeof result};
+        steplog_store *store = kit_store(to, STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+        OK(steplog_store_merge(store, from, NULL, NULL, &result, &kit_error));
+        kit_store_close(store);
+        FILE *f = fopen(segment_at(to, i), "wb");
+        cr_assert(f && fputs("damaged", f) >= 0 && fclose(f) == 0);
+        cr_assert_eq(whole_runs(to, runs), RUNS - 1);
+        for (int turn = 0; turn < 3; turn++) {
+            store = kit_store(to, STEPLOG_NO_THREAD, 0);
+            OK(steplog_store_merge(store, from, NULL, NULL, &result, &kit_error));
+            cr_assert_eq(result.files_copied, turn ? 0 : 1, "case %d, turn %d: %d files copied", i, turn,
+                         (int)result.files_copied);
+            kit_store_close(store);
+            cr_assert_eq(whole_runs(to, runs), RUNS, "case %d, turn %d: %d runs", i, turn, (int)whole_runs(to, runs));
+        }
+    }
+}
+
 /* ---- a page that the disk does not give ---- */
 
 static sl_os_table table;
