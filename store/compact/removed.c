@@ -41,7 +41,7 @@ int sl_due_has_any(const sl_due *due, const sl_run *run, const steplog_id *incar
     return 0;
 }
 
-static int is_kept_for_ever(const sl_record_entry *entry)
+int sl_is_kept_for_ever(const sl_record_entry *entry)
 {
     return entry->type == SL_ENTRY_FACT &&
            (entry->fact_kind == STEPLOG_EVENT_TOMBSTONE || entry->fact_kind == STEPLOG_EVENT_UNDO);
@@ -49,7 +49,7 @@ static int is_kept_for_ever(const sl_record_entry *entry)
 
 int sl_due_has_record(const sl_due *due, const sl_run *run, const steplog_id *incarnation, const sl_record_entry *entry)
 {
-    if (is_kept_for_ever(entry)) return 0;
+    if (sl_is_kept_for_ever(entry)) return 0;
     for (size_t i = 0; i < run->tombstones.count; i++) {
         const sl_tombstone *t = &run->tombstones.items[i];
         if (t->is_whole && entry->sequence <= t->sequence_last && is_due(due, t) &&

@@ -22,7 +22,9 @@ int sl_due_has_row(const sl_due *due, const sl_run *run, const steplog_id *incar
 /* 1 when its value of a metric goes. */
 int sl_due_has_value(const sl_due *due, const sl_run *run, const steplog_id *incarnation, int64_t step,
                      uint64_t sequence, const char *name, uint32_t bytes);
-/* 1 when a text goes. Tombstones, and what takes them back, never do. */
+/* 1 for tombstones, and what takes them back: they never go. */
+int sl_is_kept_for_ever(const sl_record_entry *entry);
+/* 1 when a text goes. */
 int sl_due_has_record(const sl_due *due, const sl_run *run, const steplog_id *incarnation,
                       const sl_record_entry *entry);
 

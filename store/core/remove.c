@@ -159,36 +159,80 @@ steplog_status steplog_remove(steplog_store *s, const steplog_remove_options *op
     return status;
 }
 
-/* 1 when a segment that a compaction made lists numbers up to last as dropped. Sealing lists parts of texts that were
- * not completed, and a compaction carries those on. 0 when out of memory, too: a doubt. */
-static int has_freed(const sl_incarnation *i, uint64_t last)
+/* 1 when a block has a row that a tombstone reaches, or can not be read. */
+static int has_row(sl_segment *segment, const sl_group_entry *group, const sl_chunk_entry *entry, const sl_fact *t)
 {
-    sl_ranges held = {0}, dropped = {0};
-    int yes = 0;
-    for (size_t s = 0; s < i->sources.count && !yes; s++) {
-        const sl_source *source = &i->sources.items[s];
-        if (!source->segment || source->segment->level == 0) continue;
-        yes = sl_segment_ranges(source->segment, source->writer, &held, &dropped) &&
-              sl_ranges_has_any(&dropped, 1, last + 1);
+    int64_t steps[SL_CHUNK_ROWS_MAX], sequences[SL_CHUNK_ROWS_MAX];
+    sl_chunk chunk = {0};
+    int yes = entry->sequence_first <= t->target_sequence;
+    if (t->has_steps && (entry->step_max < t->step_begin ||
+                         (entry->step_min >= t->step_end && t->step_end < INT64_MAX)))
+        yes = 0;
+    if (yes && sl_segment_chunk(segment, entry->page_offset, entry, group, &chunk, NULL) >= 0 &&
+        sl_segment_axis(segment, &chunk, SL_PART_STEPS, steps, NULL) >= 0 &&
+        sl_segment_sequences(segment, &chunk, entry, sequences, NULL) >= 0) {
+        yes = 0;
+        for (uint32_t row = 0; row < chunk.head.row_count && !yes; row++)
+            yes = (uint64_t)sequences[row] <= t->target_sequence &&
+                  (!t->has_steps || sl_removal_has_step(t->step_begin, t->step_end, steps[row]));
     }
-    SL_VEC_FREE(&held);
-    SL_VEC_FREE(&dropped);
+    sl_chunk_free(&chunk);
     return yes;
 }
 
-/* 1 when the bytes that a tombstone covers are known to be freed: numbers are listed as dropped, and no earlier
- * tombstone of that incarnation can be why, as what is removed first is freed first. In doubt 0: to take back a removal
- * of which nothing is left does no harm, to refuse one of which something is left loses that. */
+/* The same for a group. Of a removed metric any row counts that could have it. */
+static int has_rows(sl_segment *segment, uint32_t index, const sl_event *tombstone)
+{
+    const sl_group_entry *group = &segment->groups.items[index];
+    const sl_fact *t = &tombstone->fact;
+    const sl_schema_names *names;
+    sl_chunk_list chunks = {0};
+    int yes = !t->has_key || sl_segment_names(segment, group->schema, &names, NULL) < 0;
+    for (uint32_t n = 0; !yes && n < names->count; n++)
+        yes = names->bytes[n] == t->key_bytes && tombstone->key &&
+              memcmp(names->names[n], tombstone->key, t->key_bytes) == 0;
+    if (!yes) return 0;
+    yes = sl_segment_chunks(segment, index, &chunks, NULL) < 0;
+    for (size_t n = 0; n < chunks.count && !yes; n++) yes = has_row(segment, group, &chunks.items[n], t);
+    SL_VEC_FREE(&chunks);
+    return yes;
+}
+
+/* 1 when a file has something that a tombstone of its incarnation reaches, as far as it can be read. */
+static int has_left(const sl_source *source, const sl_event *tombstone)
+{
+    const sl_fact *t = &tombstone->fact;
+    sl_segment *segment = source->segment;
+    if (!segment) return source->log->held.count && source->log->held.items[0].begin <= t->target_sequence;
+    const sl_writer_entry *w = &segment->writers.items[source->writer];
+    int yes = 0;
+    for (uint32_t n = 0; n < w->record_count && !yes && !t->has_key && !t->has_steps; n++) {
+        const sl_record_entry *entry = &segment->records.items[w->record_first + n];
+        yes = entry->sequence <= t->target_sequence && !sl_is_kept_for_ever(entry);
+    }
+    for (uint32_t g = 0; g < w->group_count && !yes; g++) yes = has_rows(segment, w->group_first + g, tombstone);
+    return yes;
+}
+
+/* 1 when the bytes that a tombstone covers are known to be freed: numbers are listed as dropped, and nothing is left, so
+ * that not only parts of a text that was not completed are why; and no earlier tombstone of that incarnation can be why,
+ * as what is removed first is freed first. In doubt 0: to take back a removal of which nothing is left does no harm, to
+ * refuse one of which something is left loses that. */
 static int was_freed(const steplog_reader *r, const sl_run *run, size_t index)
 {
-    const sl_fact *tombstone = &run->events.items[index].fact;
+    const sl_event *tombstone = &run->events.items[index];
+    const sl_fact *t = &tombstone->fact;
     for (size_t n = 0; n < index; n++) {
         const sl_fact *earlier = &run->events.items[n].fact;
-        if (earlier->kind == STEPLOG_EVENT_TOMBSTONE && sl_id_equal(&earlier->target, &tombstone->target)) return 0;
+        if (earlier->kind == STEPLOG_EVENT_TOMBSTONE && sl_id_equal(&earlier->target, &t->target)) return 0;
     }
     for (size_t k = 0; k < run->incarnations.count; k++) {
         const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[k]];
-        if (sl_id_equal(&i->id, &tombstone->target) && has_freed(i, tombstone->target_sequence)) return 1;
+        if (!sl_id_equal(&i->id, &t->target)) continue;
+        if (!sl_ranges_has_any(&i->dropped, 1, t->target_sequence + 1)) return 0;
+        for (size_t s = 0; s < i->sources.count; s++)
+            if (has_left(&i->sources.items[s], tombstone)) return 0;
+        return 1;
     }
     return 0;
 }

@@ -338,6 +338,35 @@ IN_BOTH_MODES(recover, a_text_that_was_not_completed_does_not_keep_a_removal)
     end();
 }
 
+/* Nor does a compaction that carries that on: what is left of the removed is there to be had back. */
+static void undo_after_compaction(uint32_t flags, const char *selector)
+{
+    steplog_id run = make_broken_part(flags, 150000);
+    recover(flags);
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "other", 0, 0);
+    kit_log(writer, "m", 1, 1);
+    kit_writer_close(writer);
+    steplog_remove_options options = {.size_bytes = sizeof options, .run = run, .selector = selector};
+    steplog_remove_result removed = {.size_bytes = sizeof removed};
+    OK(steplog_remove(store, &options, &removed, &kit_error));
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    cr_assert_eq(segment_count(), 1);
+    uint64_t restored = 0;
+    OK(steplog_remove_undo(store, &run, &restored, &kit_error));
+    cr_assert_eq(restored, removed.tombstone_count);
+    steplog_reader *reader = kit_reader(store);
+    kit_rows rows = kit_read(reader, &run, "m", NULL);
+    cr_assert_eq(rows.row_count, 10);
+    kit_rows_free(&rows);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    end();
+}
+
+IN_BOTH_MODES(recover, a_compacted_part_of_a_text_does_not_keep_a_removal) { undo_after_compaction(flags, NULL); }
+IN_BOTH_MODES(recover, a_compacted_part_of_a_text_does_not_keep_a_removed_series) { undo_after_compaction(flags, "m"); }
+
 static sl_os_table table;
 static const sl_os_table *under;
 
