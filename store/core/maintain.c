@@ -174,9 +174,9 @@ static void count_known(merging *m, size_t files)
 }
 
 /* 1 when everything that a file holds of a writer can be read in the target too: from logs, or from segments, whose
- * blocks are read for it. */
+ * blocks are read for it. What the file has dropped (NULL: nothing) the target need not have, but know of. */
 static int is_known(merging *m, const steplog_id *incarnation, const steplog_id *run_id, const sl_ranges *held,
-                    int has_description)
+                    const sl_ranges *dropped, int has_description)
 {
     const sl_incarnation *i = sl_reader_incarnation(m->to, incarnation);
     sl_run *run = sl_reader_run(m->to, run_id);
@@ -186,9 +186,12 @@ static int is_known(merging *m, const steplog_id *incarnation, const steplog_id 
     int is_good = i->has_description || !has_description;
     for (size_t n = 0; n < held->count && is_good; n++)
         is_good = sl_ranges_has_all(&i->covered, held->items[n].begin, held->items[n].end);
+    for (size_t n = 0; dropped && n < dropped->count && is_good; n++)
+        is_good = sl_ranges_has_all(&i->covered, dropped->items[n].begin, dropped->items[n].end);
     for (size_t s = 0; s < i->sources.count && is_good; s++)
         if (i->sources.items[s].log) is_good = sl_ranges_add_all(&whole, &i->sources.items[s].log->held);
-    is_good = is_good && sl_incarnation_whole(i, held, UINT64_MAX, &whole, NULL) >= 0;
+    /* What the target dropped and no removal reaches are texts that an earlier version did not know. */
+    is_good = is_good && sl_incarnation_whole(i, held, sl_run_removed_last(run, incarnation), &whole, NULL) >= 0;
     for (size_t n = 0; n < held->count && is_good; n++)
         is_good = sl_ranges_has_all(&whole, held->items[n].begin, held->items[n].end);
     SL_VEC_FREE(&whole);
@@ -202,14 +205,15 @@ static int is_writer_known(merging *m, sl_segment *segment, uint32_t w)
     const sl_ranges *broken;
     sl_writer_description description;
     sl_buffer scratch = {0};
-    sl_ranges held = {0};
+    sl_ranges held = {0}, dropped = {0};
     int has_description = sl_segment_writer_description(segment, w, &scratch, &description) >= 0;
-    int known = sl_segment_ranges(segment, w, &held, &held) &&
-                (is_known(m, &entry->incarnation, &entry->run, &held, has_description) ||
+    int known = sl_segment_ranges(segment, w, &held, &dropped) &&
+                (is_known(m, &entry->incarnation, &entry->run, &held, &dropped, has_description) ||
                  (sl_segment_broken(segment, w, &broken, NULL) >= 0 && broken->count &&
                   sl_ranges_subtract(&held, broken) &&
-                  is_known(m, &entry->incarnation, &entry->run, &held, has_description)));
+                  is_known(m, &entry->incarnation, &entry->run, &held, &dropped, has_description)));
     SL_VEC_FREE(&held);
+    SL_VEC_FREE(&dropped);
     sl_buffer_free(&scratch);
     return known;
 }
@@ -417,19 +421,22 @@ static steplog_status copy_logs(merging *m, size_t first, size_t count)
     return status;
 }
 
-/* The same for logs of a writer. What the prefix rule hides is not sealed: nothing of it is missing. */
+/* The same for logs of a writer. What the prefix rule hides is not sealed, nor are texts that are not complete: nothing
+ * of them is missing. */
 static int are_logs_known(merging *m, size_t first, size_t count)
 {
     const sl_log_header *header = &m->from->logs.items[first]->header;
     sl_run *run = sl_reader_run(m->from, &header->run);
-    sl_ranges held = {0};
+    sl_ranges held = {0}, parts = {0};
     int has_description = 0;
     if (!run || sl_run_load(m->from, run, NULL) < 0) return 0;
     for (size_t i = 0; i < count; i++) has_description |= m->from->logs.items[first + i]->dictionary.has_writer;
     const sl_incarnation *i = sl_reader_incarnation(m->from, &header->incarnation);
-    int known = i && sl_incarnation_logged(i, &held) &&
-                is_known(m, &header->incarnation, &header->run, &held, has_description);
+    int known = i && sl_incarnation_logged(i, &held) && sl_incarnation_parts(i, &parts) &&
+                sl_ranges_subtract(&held, &parts) &&
+                is_known(m, &header->incarnation, &header->run, &held, NULL, has_description);
     SL_VEC_FREE(&held);
+    SL_VEC_FREE(&parts);
     return known;
 }
 

@@ -310,3 +310,20 @@ steplog_status sl_incarnation_whole(const sl_incarnation *i, const sl_ranges *wa
         if (i->sources.items[s].segment) SL_TRY(add_whole(&i->sources.items[s], wanted, dropped_last, out, err));
     return STEPLOG_OK;
 }
+
+int sl_incarnation_parts(const sl_incarnation *i, sl_ranges *out)
+{
+    sl_ranges parts = {0}, whole = {0}, rest = {0};
+    int is_good = 1;
+    for (size_t s = 0; s < i->sources.count && is_good; s++) {
+        const sl_log *log = i->sources.items[s].log;
+        if (!log) continue;
+        is_good = sl_ranges_add_all(&parts, &log->parts) && sl_ranges_copy(&rest, &log->held) &&
+                  sl_ranges_subtract(&rest, &log->parts) && sl_ranges_add_all(&whole, &rest);
+    }
+    is_good = is_good && sl_ranges_subtract(&parts, &whole) && sl_ranges_add_all(out, &parts);
+    SL_VEC_FREE(&parts);
+    SL_VEC_FREE(&whole);
+    SL_VEC_FREE(&rest);
+    return is_good;
+}

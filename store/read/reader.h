@@ -186,6 +186,9 @@ steplog_status sl_incarnation_assign(sl_incarnation *incarnation, steplog_error 
 steplog_status sl_incarnation_whole(const sl_incarnation *incarnation, const sl_ranges *wanted, uint64_t dropped_last,
                                     sl_ranges *out, steplog_error *err);
 
+/* Adds to out the parts of texts that no log has whole. 1, or 0 when out of memory. */
+int sl_incarnation_parts(const sl_incarnation *incarnation, sl_ranges *out);
+
 /* ---- run_load.c ---- */
 steplog_status sl_run_load(steplog_reader *reader, sl_run *run, steplog_error *err);
 

@@ -278,6 +278,58 @@ static void keep_text_of_later_version(unsigned kind, size_t at_content)
 Test(recover, a_fact_of_a_later_version_is_sealed_by_it) { keep_text_of_later_version(SL_RECORD_FACT, 0); }
 Test(recover, a_blob_of_a_later_version_is_sealed_by_it) { keep_text_of_later_version(SL_RECORD_BLOB, 16); }
 
+/* The same when that version merged the log into another store: a later merge brings the text. */
+static void merge_text_of_later_version(unsigned kind, size_t at_content, int is_sealed)
+{
+    machine = sim_new(7);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    for (int64_t step = 0; step < 10; step++) kit_log(writer, "m", step, 1);
+    OK(steplog_writer_set_fact(writer, "param.lr", "0.1", &kit_error));
+    OK(steplog_writer_blob(writer, "b", 1, STEPLOG_TIME_NONE, "text/plain", "data", 4, &kit_error));
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    sim_set_process(machine, 77);
+    uint64_t bytes;
+    sim_each_file(machine, find_log, NULL);
+    const uint8_t *file = sim_file(machine, log_path[0], &bytes);
+    uint8_t *copy = malloc(bytes);
+    cr_assert(file && copy);
+    memcpy(copy, file, bytes);
+    break_text(kind, at_content);
+    size_t seen = 0;
+    steplog_merge_result result = {.size_bytes = sizeof result};
+    for (int turn = 0; turn < 4; turn++) {
+        if (turn == 2) {
+            int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
+            cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
+            sl_os->close(fd);
+            if (is_sealed) recover(0);
+        }
+        steplog_store *other = kit_store("other", (turn ? 0 : STEPLOG_CREATE) | STEPLOG_NO_THREAD, 0);
+        OK(steplog_store_merge(other, "store", NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, turn % 2 ? 0 : 1, "turn %d: %d files copied", turn, (int)result.files_copied);
+        steplog_reader *reader = kit_reader(other);
+        size_t facts = steplog_reader_event_count(reader, &run);
+        if (turn == 0) seen = facts;
+        cr_assert_eq(facts, seen + (turn >= 2 && kind == SL_RECORD_FACT), "turn %d", turn);
+        cr_assert_eq(steplog_reader_blob_count(reader, &run), turn >= 2 || kind == SL_RECORD_FACT, "turn %d", turn);
+        steplog_reader_close(reader);
+        kit_store_close(other);
+    }
+    free(copy);
+    end();
+}
+
+Test(recover, a_fact_of_a_later_version_is_merged_by_it) { merge_text_of_later_version(SL_RECORD_FACT, 0, 0); }
+Test(recover, a_sealed_fact_of_a_later_version_is_merged_by_it) { merge_text_of_later_version(SL_RECORD_FACT, 0, 1); }
+Test(recover, a_blob_of_a_later_version_is_merged_by_it) { merge_text_of_later_version(SL_RECORD_BLOB, 16, 0); }
+Test(recover, a_sealed_blob_of_a_later_version_is_merged_by_it) { merge_text_of_later_version(SL_RECORD_BLOB, 16, 1); }
+
 Test(recover, a_log_with_a_fact_that_breaks_a_rule_stays) { keep_broken_text(SL_RECORD_FACT, 0); }
 Test(recover, a_log_with_a_blob_that_breaks_a_rule_stays) { keep_broken_text(SL_RECORD_BLOB, 16); }
 
@@ -366,6 +418,30 @@ static void undo_after_compaction(uint32_t flags, const char *selector)
 
 IN_BOTH_MODES(recover, a_compacted_part_of_a_text_does_not_keep_a_removal) { undo_after_compaction(flags, NULL); }
 IN_BOTH_MODES(recover, a_compacted_part_of_a_text_does_not_keep_a_removed_series) { undo_after_compaction(flags, "m"); }
+
+/* A text that is not complete brings nothing, again and again, whatever became of what was merged before. */
+static void merge_broken_part(uint32_t flags, int is_sealed)
+{
+    steplog_id run = make_broken_part(flags, 150000);
+    if (is_sealed) recover(flags);
+    for (int turn = 0; turn < 3; turn++) {
+        steplog_merge_result result = {.size_bytes = sizeof result};
+        steplog_store *other = kit_store("other", (turn ? 0 : STEPLOG_CREATE) | STEPLOG_NO_THREAD | flags, 0);
+        OK(steplog_store_merge(other, "store", NULL, NULL, &result, &kit_error));
+        cr_assert_eq(result.files_copied, turn == 0, "turn %d: %d files copied", turn, (int)result.files_copied);
+        steplog_remove_options options = {.size_bytes = sizeof options, .run = run};
+        steplog_remove_result removed = {.size_bytes = sizeof removed};
+        if (turn == 1) OK(steplog_remove(other, &options, &removed, &kit_error));
+        kit_writer_close(kit_writer(other, turn ? "one more" : "one", 0, 0));
+        OK(steplog_store_compact(other, &(steplog_compact_options){.size_bytes = sizeof(steplog_compact_options),
+                                                                   .flags = STEPLOG_COMPACT_NOW}, NULL, &kit_error));
+        kit_store_close(other);
+    }
+    end();
+}
+
+IN_BOTH_MODES(recover, a_part_of_a_text_is_merged_once) { merge_broken_part(flags, 0); }
+IN_BOTH_MODES(recover, a_sealed_part_of_a_text_is_merged_once) { merge_broken_part(flags, 1); }
 
 static sl_os_table table;
 static const sl_os_table *under;
