@@ -64,6 +64,26 @@ void do_copy(player *p)
     for (size_t w = 0; w < p->o.writer_count; w++) p->copy_writers[w] = p->o.writers[w].state;
 }
 
+static void take_leftover(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    char **leftover = context;
+    (void)data, (void)bytes;
+    while (*path == '/') path++;
+    if (!*leftover && strncmp(path, "copy/", 5) == 0) *leftover = strdup(path);
+}
+
+/* Names of an earlier copy that a power cut brought back, without what was in the files. */
+static void remove_leftovers(player *p)
+{
+    for (;;) {
+        char *leftover = NULL;
+        sim_each_file(p->machine, take_leftover, &leftover);
+        if (!leftover) return;
+        sim_remove_file(p->machine, leftover);
+        free(leftover);
+    }
+}
+
 void do_merge(player *p, const op *x)
 {
     if (!p->copy_count || p->is_full) return;
@@ -72,6 +92,7 @@ void do_merge(player *p, const op *x)
     oracle *o = &p->o;
     steplog_store *store = store_of(p, x->a % SESSIONS);
     if (!store) return;
+    remove_leftovers(p);
     for (size_t i = 0; i < p->copy_count; i++)
         sim_put_file(p->machine, p->copy[i].path, p->copy[i].data, p->copy[i].bytes);
     steplog_error why = {0};
