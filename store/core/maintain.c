@@ -198,6 +198,45 @@ static int is_known(merging *m, const steplog_id *incarnation, const steplog_id 
     return is_good;
 }
 
+/* 1 when the target has a gap, and knows of less that was refused: an open one goes on counting. The run was asked for. */
+static int is_gap_behind(const merging *m, const steplog_id *incarnation, const steplog_id *run_id, uint64_t sequence,
+                         const sl_fact *gap)
+{
+    const sl_run *run = sl_reader_run(m->to, run_id);
+    const sl_event *event = run && run->is_loaded ? sl_run_event(m->to, run, incarnation, sequence, gap->lamport) : NULL;
+    return event && event->fact.kind == STEPLOG_EVENT_GAP && (uint64_t)event->fact.number < (uint64_t)gap->number;
+}
+
+static int is_writer_behind(const merging *m, sl_segment *segment, uint32_t w)
+{
+    const sl_writer_entry *entry = &segment->writers.items[w];
+    for (uint32_t n = 0; n < entry->record_count; n++) {
+        const sl_record_entry *record = &segment->records.items[entry->record_first + n];
+        sl_record_prefix prefix;
+        const uint8_t *content;
+        sl_fact fact;
+        if (record->type == SL_ENTRY_FACT && record->fact_kind == STEPLOG_EVENT_GAP &&
+            sl_segment_record(segment, record, &prefix, &content, NULL) >= 0 &&
+            sl_fact_decode(content, record->bytes, &fact) &&
+            is_gap_behind(m, &entry->incarnation, &entry->run, record->sequence, &fact))
+            return 1;
+    }
+    return 0;
+}
+
+/* held: what is sealed of it. */
+static int is_log_behind(const merging *m, const sl_log *log, const sl_ranges *held)
+{
+    for (size_t n = log->gap.counter ? log->texts.count : 0; n-- > 0;) {
+        const sl_log_text *text = &log->texts.items[n];
+        sl_fact fact = text->fact;
+        if (text->record_kind == SL_RECORD_FACT && sl_fact_close_gap(&fact, &log->gap))
+            return sl_ranges_has(held, text->sequence) &&
+                   is_gap_behind(m, &log->header.incarnation, &log->header.run, text->sequence, &fact);
+    }
+    return 0;
+}
+
 /* The same for a writer of a segment. What cannot be read of that one either is not asked for. */
 static int is_writer_known(merging *m, sl_segment *segment, uint32_t w)
 {
@@ -212,6 +251,7 @@ static int is_writer_known(merging *m, sl_segment *segment, uint32_t w)
                  (sl_segment_broken(segment, w, &broken, NULL) >= 0 && broken->count &&
                   sl_ranges_subtract(&held, broken) &&
                   is_known(m, &entry->incarnation, &entry->run, &held, &dropped, has_description)));
+    known = known && !is_writer_behind(m, segment, w);
     SL_VEC_FREE(&held);
     SL_VEC_FREE(&dropped);
     sl_buffer_free(&scratch);
@@ -435,6 +475,7 @@ static int are_logs_known(merging *m, size_t first, size_t count)
     int known = i && sl_incarnation_logged(i, &held) && sl_incarnation_parts(i, &parts) &&
                 sl_ranges_subtract(&held, &parts) &&
                 is_known(m, &header->incarnation, &header->run, &held, NULL, has_description);
+    for (size_t n = 0; n < count && known; n++) known = !is_log_behind(m, m->from->logs.items[first + n], &held);
     SL_VEC_FREE(&held);
     SL_VEC_FREE(&parts);
     return known;

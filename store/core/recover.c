@@ -153,7 +153,7 @@ static steplog_status look_up(steplog_store *s, const sl_log_header *header, kno
     is_good = is_good && (!i || add_dropped_parts(i, &in_segments)) && sl_ranges_subtract(&in_logs, &in_segments);
     if (i) {
         out->uncut_sequence = sl_incarnation_uncut(i);
-        out->is_sealed = in_segments.count > 0 && in_logs.count == 0;
+        out->is_sealed = in_segments.count > 0 && in_logs.count == 0 && !i->has_gap_in_log;
     }
     SL_VEC_FREE(&in_segments);
     SL_VEC_FREE(&in_logs);

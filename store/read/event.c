@@ -67,6 +67,25 @@ int sl_event_may_be_of_key(const sl_event *event, const char *key)
     return event->key ? strcmp(event->key, key) == 0 : event->key_hash == hash_key(key, (uint32_t)strlen(key));
 }
 
+const sl_event *sl_run_event(const steplog_reader *r, const sl_run *run, const steplog_id *incarnation, uint64_t sequence,
+                             uint64_t lamport)
+{
+    size_t low = 0, high = run->events.count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const sl_event *event = &run->events.items[middle];
+        int order = memcmp(r->incarnations.items[event->incarnation].id.bytes, incarnation->bytes, 16);
+        if (!order) order = event->sequence < sequence ? -1 : event->sequence > sequence;
+        if (event->fact.lamport != lamport) order = event->fact.lamport < lamport ? -1 : 1;
+        if (!order) return event;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 /* ---- loading ---- */
 
 static int is_loaded(const sl_event *event)

@@ -36,6 +36,7 @@ typedef struct sl_incarnation {
     int64_t step_min, step_max, time_min_ns, time_max_ns;
     uint64_t row_count, point_count, refused_count;
     int has_end, exit_code;
+    int has_gap_in_log; /* of an open gap a log has counted more than any segment */
     steplog_liveness liveness;
     int is_visible;       /* its attempt is in force */
     int64_t visible_end;  /* in the default view: steps below this (when visible_is_bounded) */
@@ -210,6 +211,9 @@ void sl_event_clear(steplog_reader *reader, sl_event *event);
 int sl_event_is_of_key(const sl_event *event, const sl_event *other);
 /* 0 when it surely has another key than this; sl_event_load() makes it known. */
 int sl_event_may_be_of_key(const sl_event *event, const char *key);
+/* What a loaded run has of a record; NULL: nothing, or it was removed. */
+const sl_event *sl_run_event(const steplog_reader *reader, const sl_run *run, const steplog_id *incarnation,
+                             uint64_t sequence, uint64_t lamport);
 /* Reads the texts that are not there; they stay until the run is cleared. */
 steplog_status sl_event_load(steplog_reader *reader, const sl_run *run, sl_event *event, steplog_error *err);
 

@@ -361,7 +361,7 @@ static int compare_open_gaps(const void *a, const void *b)
 
 /* Of an open gap that was sealed or brought elsewhere meanwhile, what its log has counted since. 1, or 0 when out of
  * memory. */
-static int complete_sealed_gaps(sl_run *run, const sl_incarnation *i, size_t event_first)
+static int complete_sealed_gaps(sl_run *run, sl_incarnation *i, size_t event_first)
 {
     SL_VEC(open_gap) gaps = {0};
     int is_good = 1;
@@ -380,7 +380,9 @@ static int complete_sealed_gaps(sl_run *run, const sl_incarnation *i, size_t eve
         const open_gap *gap = event->segment && event->fact.kind == STEPLOG_EVENT_GAP
                                   ? bsearch(&wanted, gaps.items, gaps.count, sizeof wanted, compare_open_gaps)
                                   : NULL;
-        if (gap && (uint64_t)event->fact.number < gap->log->gap.refused_count) complete_gap(&event->fact, gap->log);
+        if (!gap || (uint64_t)event->fact.number >= gap->log->gap.refused_count) continue;
+        complete_gap(&event->fact, gap->log);
+        i->has_gap_in_log = 1;
     }
     SL_VEC_FREE(&gaps);
     return is_good;
@@ -581,7 +583,7 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
         uint32_t index = run->incarnations.items[n];
         sl_incarnation *i = &r->incarnations.items[index];
         sl_incarnation_clear(i);
-        i->has_description = i->has_end = 0;
+        i->has_description = i->has_end = i->has_gap_in_log = 0;
         i->refused_count = 0;
         const size_t event_first = run->events.count;
         SL_TRY(load_coverage(i, err));

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static sl_os_table table;
 static steplog_writer *writer;
@@ -92,4 +94,66 @@ IN_BOTH_MODES(merge_gaps, count_as_far_as_any_copy_does)
         kit_store_close(source);
         expect_refused(from, &run, 100, "in the source");
     }
+}
+
+static void begin(const char *path, uint32_t flags, steplog_store **store)
+{
+    *store = kit_store(path, STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
+    writer = kit_writer(*store, "run", 0, 0);
+    metric = kit_metric(writer, "loss");
+    fill();
+    refuse(9);
+}
+
+/* Nothing came behind the gap: what was refused since is all that there is to bring. */
+IN_BOTH_MODES(merge_gaps, bring_what_was_refused_since)
+{
+    const char *base = test_temp_dir(), *from = test_path(base, "from"), *to = test_path(base, "to");
+    const char *third = test_path(base, "third");
+    steplog_store *source;
+    begin(from, flags, &source);
+    steplog_id run = kit_run_of(writer);
+    bring(to, from);
+    bring(third, to);
+    expect_refused(third, &run, 10, "at first");
+    refuse(90);
+    bring(to, from);
+    expect_refused(to, &run, 100, "brought again");
+    bring(third, to);
+    expect_refused(third, &run, 100, "brought again as a segment");
+    size_t count = kit_segment_count(to);
+    bring(to, from);
+    bring(to, third);
+    cr_assert_eq(kit_segment_count(to), count, "what was there came again");
+    kit_writer_close(writer);
+    kit_store_close(source);
+}
+
+/* The source has what was sealed of it when its writer is killed: the log that goes has counted more. */
+IN_BOTH_MODES(merge_gaps, outlive_the_log_that_counted)
+{
+    char command[8192];
+    const char *base = test_temp_dir(), *from = test_path(base, "from"), *to = test_path(base, "to");
+    steplog_id run;
+    int ends[2], status;
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        steplog_store *source;
+        begin(from, flags, &source);
+        run = kit_run_of(writer);
+        bring(to, from);
+        refuse(90);
+        _exit(write(ends[1], &run, sizeof run) != sizeof run);
+    }
+    cr_assert(waitpid(child, &status, 0) == child && status == 0);
+    cr_assert_eq(read(ends[0], &run, sizeof run), (ssize_t)sizeof run);
+    snprintf(command, sizeof command, "cp -r '%s/seg' '%s'", to, from);
+    cr_assert_eq(system(command), 0);
+    expect_refused(from, &run, 100, "in the log");
+    steplog_store *store = kit_store(from, STEPLOG_NO_THREAD, 0);
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    kit_store_close(store);
+    cr_assert_eq(kit_log_count(from), 0u);
+    expect_refused(from, &run, 100, "sealed");
 }
