@@ -412,6 +412,11 @@ steplog_status sl_log_blob_data(sl_log *log, const sl_log_text *text, uint8_t *b
     while (item.kind == SL_ITEM_OTHER);
     int is_good = item.kind == SL_ITEM_TEXT && item.record_kind == SL_RECORD_BLOB &&
                   item.sequence == text->sequence && item.data_bytes == bytes;
+    steplog_status status = STEPLOG_OK;
+    if (item.kind == SL_ITEM_ERROR)
+        status = sl_log_failed(log, &item, err);
+    else if (!is_good)
+        status = lost_text(log, text, "a blob", err);
     sl_log_walk_free(&walk);
-    return is_good ? STEPLOG_OK : lost_text(log, text, "blob", err);
+    return status;
 }

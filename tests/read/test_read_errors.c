@@ -278,3 +278,27 @@ Test(read_errors, figures_of_a_store_that_found_no_memory_are_not_told)
     }
     end();
 }
+
+/* The content of a blob in a log that could not be read just now is not damaged. */
+Test(read_errors, a_blob_that_can_not_be_read_is_told_as_that)
+{
+    static char content[100000], read[sizeof content];
+    begin();
+    for (size_t i = 0; i < sizeof content; i++) content[i] = (char)(i * 7);
+    OK(steplog_writer_blob(open_writer, "image", 1, STEPLOG_TIME_NONE, "text/plain", content, sizeof content, &kit_error));
+    for (int which = 0; which < 2; which++)
+        for (uint64_t at = 1, is_over = 0; !is_over; at++) {
+            steplog_reader *reader = kit_reader(store);
+            cr_assert_eq(steplog_reader_blob_count(reader, &run), (size_t)1);
+            (which ? arm_reads : arm_memory)(at);
+            steplog_status status = steplog_reader_blob_read(reader, &run, 0, read, sizeof read, NULL);
+            is_over = (which ? test_os_count() : test_memory_count()) < at;
+            test_memory_restore();
+            test_os_restore();
+            cr_expect_eq(status, is_over ? STEPLOG_OK : which ? STEPLOG_IO : STEPLOG_NOMEM, "%s %llu: %s",
+                         which ? "read" : "allocation", (unsigned long long)at, steplog_status_name(status));
+            steplog_reader_close(reader);
+        }
+    cr_assert_arr_eq(read, content, sizeof content);
+    end();
+}
