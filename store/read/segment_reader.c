@@ -449,7 +449,7 @@ steplog_status sl_segment_writer_description(sl_segment *s, uint32_t writer, sl_
     steplog_status status = sl_segment_settle_page(s, entry->page_offset, SL_PAGE_WRITER, &item, NULL);
     if (status >= 0 && (!sl_writer_description_decode(item.content, item.content_bytes, out) || !describes(out, entry)))
         status = STEPLOG_CORRUPT;
-    if (status == STEPLOG_CORRUPT)
+    if (status == STEPLOG_CORRUPT || status == STEPLOG_IO) /* what the disk can not give is as good as damaged */
         sl_segment_report(s, entry->page_offset, item.bytes, "writer page is damaged: labels are not known", NULL, NULL,
                           NULL);
     sl_buffer_clear(scratch);

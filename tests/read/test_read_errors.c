@@ -302,3 +302,32 @@ Test(read_errors, a_blob_that_can_not_be_read_is_told_as_that)
     cr_assert_arr_eq(read, content, sizeof content);
     end();
 }
+
+/* One read that fails is told, or what it costs is: labels do not go without a word. */
+Test(read_errors, labels_that_can_not_be_read_are_told)
+{
+    const steplog_pair label = {"node", "seven"};
+    const steplog_writer_options options = {
+        .size_bytes = sizeof options, .run_key = "run", .attempt = 1, .labels = &label, .label_count = 1};
+    steplog_writer *writer;
+    store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD, 0);
+    OK(steplog_writer_open(store, &options, &writer, &kit_error));
+    run = kit_run_of(writer);
+    for (int step = 0; step < 10; step++) kit_log(writer, "x", step, step);
+    kit_writer_close(writer);
+    for (uint64_t at = 1, is_over = 0; !is_over; at++) {
+        steplog_reader *reader = NULL;
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        arm_reads(at);
+        steplog_status status = steplog_reader_open(store, &reader, NULL);
+        if (status >= 0) status = steplog_reader_writer(reader, &run, 0, &info, NULL);
+        is_over = test_os_count() < at;
+        test_os_restore();
+        if (status == STEPLOG_OK)
+            cr_expect(info.label_count == 1 || steplog_reader_damage_count(reader) > 0, "read %llu", (unsigned long long)at);
+        else
+            cr_expect_eq(status, STEPLOG_IO, "read %llu: %s", (unsigned long long)at, steplog_status_name(status));
+        steplog_reader_close(reader);
+    }
+    kit_store_close(store);
+}
