@@ -125,33 +125,38 @@ void sl_segment_report(sl_segment *segment, uint64_t offset, uint64_t bytes, con
 
 /* ---- opening ---- */
 
+enum { READ_FAILED = -1, NO_MEMORY = -2 };
+
+/* 1; 0 when it breaks a rule; NO_MEMORY. */
 static int decode_entry(sl_segment *s, int table, const uint8_t *in)
 {
     switch (table) {
     case SL_TABLE_WRITERS: {
         sl_writer_entry entry;
-        return sl_writer_entry_decode(in, &entry) && SL_VEC_PUSH(&s->writers, entry);
+        return !sl_writer_entry_decode(in, &entry) ? 0 : SL_VEC_PUSH(&s->writers, entry) ? 1 : NO_MEMORY;
     }
     case SL_TABLE_SCHEMAS: {
         sl_schema_entry entry;
-        return sl_schema_entry_decode(in, &entry) && SL_VEC_PUSH(&s->schemas, entry);
+        return !sl_schema_entry_decode(in, &entry) ? 0 : SL_VEC_PUSH(&s->schemas, entry) ? 1 : NO_MEMORY;
     }
     case SL_TABLE_GROUPS: {
         sl_group_entry entry;
-        return sl_group_entry_decode(in, &entry) && SL_VEC_PUSH(&s->groups, entry);
+        return !sl_group_entry_decode(in, &entry) ? 0 : SL_VEC_PUSH(&s->groups, entry) ? 1 : NO_MEMORY;
     }
     case SL_TABLE_RANGES: {
         sl_range_entry entry;
-        return sl_range_entry_decode(in, &entry) && SL_VEC_PUSH(&s->ranges, entry);
+        return !sl_range_entry_decode(in, &entry) ? 0 : SL_VEC_PUSH(&s->ranges, entry) ? 1 : NO_MEMORY;
     }
     default: {
         sl_record_entry entry;
-        return sl_record_entry_decode(in, &entry) && SL_VEC_PUSH(&s->records, entry);
+        return !sl_record_entry_decode(in, &entry) ? 0 : SL_VEC_PUSH(&s->records, entry) ? 1 : NO_MEMORY;
     }
     }
 }
 
-/* Reads one table whole. 1; 0 when it is damaged (reported); -1 when reading failed. */
+static int failure_of(const sl_page_item *item) { return item->os_errno ? READ_FAILED : NO_MEMORY; }
+
+/* Reads one table whole. 1; 0 when it is damaged (reported); READ_FAILED; NO_MEMORY. */
 static int read_table(sl_segment *s, int table)
 {
     uint64_t count = s->trailer.tables[table].entry_count;
@@ -160,16 +165,16 @@ static int read_table(sl_segment *s, int table)
         sl_page_item item;
         sl_page_read_kind(sl_segment_pages(s), sl_table_page_offset(&s->trailer, table, page), sl_table_page_kind[table],
                           &item);
-        if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
+        if (item.kind == SL_PAGE_ITEM_ERROR) return failure_of(&item);
         uint32_t entries = sl_table_page_entries(&s->trailer, table, page);
-        if (item.kind != SL_PAGE_ITEM_PAGE || item.head.index != page ||
-            !sl_table_page_is_right(&s->trailer, table, page, item.head.flags, item.content_bytes)) {
+        int result = item.kind == SL_PAGE_ITEM_PAGE && item.head.index == page &&
+                     sl_table_page_is_right(&s->trailer, table, page, item.head.flags, item.content_bytes);
+        for (uint32_t i = 0; i < entries && result == 1; i++)
+            result = decode_entry(s, table, item.content + i * entry_bytes);
+        if (result == 0)
             sl_segment_report(s, item.offset, item.bytes, "segment table is damaged: the index was rebuilt", NULL, NULL,
                               NULL);
-            return 0;
-        }
-        for (uint32_t i = 0; i < entries; i++)
-            if (!decode_entry(s, table, item.content + i * entry_bytes)) return 0;
+        if (result != 1) return result;
     }
     return 1;
 }
@@ -267,7 +272,7 @@ static int read_trailer(sl_segment *s)
     sl_page_item item;
     if (s->file_bytes < SL_SEGMENT_HEADER_BYTES + SL_TRAILER_BYTES || s->file_bytes % 8) return 0;
     sl_page_read_kind(sl_segment_pages(s), s->file_bytes - SL_TRAILER_BYTES, SL_PAGE_TRAILER, &item);
-    if (item.kind == SL_PAGE_ITEM_ERROR) return -1;
+    if (item.kind == SL_PAGE_ITEM_ERROR) return failure_of(&item);
     return item.kind == SL_PAGE_ITEM_PAGE && item.content_bytes == SL_TRAILER_CONTENT_BYTES &&
            sl_trailer_decode(item.content, &s->trailer) && s->trailer.file_bytes == s->file_bytes;
 }
@@ -368,7 +373,7 @@ steplog_status sl_segment_open(int store_dir, const char *name, uint32_t level, 
         clear_tables(s);
         status = sl_segment_rebuild(s, err);
     } else if (result < 0) {
-        status = sl_fail(err, STEPLOG_IO, -1, "cannot read segment '%s'", name);
+        status = result == NO_MEMORY ? no_memory(err) : sl_fail(err, STEPLOG_IO, -1, "cannot read segment '%s'", name);
     }
     if (status < 0) goto failed;
     *out = s;

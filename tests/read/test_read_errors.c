@@ -331,3 +331,22 @@ Test(read_errors, labels_that_can_not_be_read_are_told)
     }
     kit_store_close(store);
 }
+
+/* A table that found no memory is not damaged: no index is rebuilt for it, and compaction leaves nothing out. */
+Test(read_errors, no_memory_for_tables_is_no_damage)
+{
+    begin();
+    for (int call = 0; call < 2; call++)
+        for (uint64_t at = 1, is_over = 0; !is_over; at++) {
+            steplog_reader *reader = NULL;
+            test_memory_fail(at, 0);
+            steplog_status status = call ? steplog_store_compact(store, NULL, NULL, NULL)
+                                         : steplog_reader_open(store, &reader, NULL);
+            is_over = test_memory_count() < at;
+            test_memory_restore();
+            cr_expect(status == STEPLOG_OK || status == STEPLOG_NOMEM, "call %d, allocation %llu: %s", call,
+                      (unsigned long long)at, steplog_status_name(status));
+            steplog_reader_close(reader);
+        }
+    end();
+}
