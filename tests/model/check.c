@@ -302,6 +302,7 @@ const char *check_all(oracle *o, steplog_reader *reader, uint64_t random)
         if (!wrong) wrong = settle_blobs(o, reader, run);
         if (!wrong) wrong = check_prefix(o, run);
         if (!wrong) wrong = check_facts(o, reader, run);
+        o->runs[run].gone_ghosts += o->runs[run].ghost_writers;
         o->runs[run].ghost_writers = 0;
     }
     oracle_note_gone(o);

@@ -148,6 +148,7 @@ typedef struct model_writer {
 typedef struct model_run {
     int exists;
     int ghost_writers; /* openings that were cut off: may be there, from the next reading on */
+    int gone_ghosts;   /* those that were not: a power cut may bring the name of an empty log back */
     int fact_writers;  /* calls without a writer that were cut off: theirs holds only facts and is no job, but a power
                           cut may take the description that says so */
     steplog_id id;

@@ -140,6 +140,10 @@ static void do_power(player *p, sim_crash *crash)
     }
     for (size_t w = 0; w < o->writer_count; w++)
         if (o->writers[w].durable == 0 && o->writers[w].state == STATE_IS) o->writers[w].state = STATE_MAYBE;
+    for (size_t run = 0; run < o->run_count; run++) {
+        o->runs[run].ghost_writers += o->runs[run].gone_ghosts;
+        o->runs[run].gone_ghosts = 0;
+    }
     o->had_power_cut = 1;
     o->last_cut = o->count;
     p->result.power_cuts++;
