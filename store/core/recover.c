@@ -172,7 +172,9 @@ static steplog_status seal_anew(steplog_store *s, orphan **group, size_t count, 
                                       .header = group[i]->header,
                                       .mark_offset = group[i]->mark.offset,
                                       .gap = group[i]->gap,
-                                      .is_same_boot = sl_id_equal(&group[i]->header.boot_id, &s->boot_id)};
+                                      .is_same_boot = s->file_system.is_local &&
+                                                      sl_log_header_is_same_boot(&group[i]->header, &s->host_id,
+                                                                                 &s->boot_id)};
     steplog_status status = sl_seal_logs(&s->write, sources, count, known->uncut_sequence, out, err);
     sl_free(sources);
     return status;

@@ -287,8 +287,8 @@ static steplog_status walk_records(log_check *c, steplog_error *err)
     c->walk.next_data = next_data;
     c->walk.take_data = hash_part;
     c->walk.data_context = c;
-    c->walk.is_same_boot = c->verify->is_local && sl_id_equal(&c->header.host_id, &c->verify->host_id) &&
-                           sl_id_equal(&c->header.boot_id, &c->verify->boot_id) && !sl_id_is_zero(&c->verify->boot_id);
+    c->walk.is_same_boot = c->verify->is_local &&
+                           sl_log_header_is_same_boot(&c->header, &c->verify->host_id, &c->verify->boot_id);
     for (;;) {
         sl_log_walk_next(&c->walk, &item);
         if (item.kind == SL_ITEM_END) break;

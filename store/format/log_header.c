@@ -94,6 +94,11 @@ steplog_status sl_log_header_read(const uint8_t *page, const char *name, sl_log_
     return copy_status;
 }
 
+int sl_log_header_is_same_boot(const sl_log_header *header, const steplog_id *host_id, const steplog_id *boot_id)
+{
+    return sl_id_equal(&header->host_id, host_id) && sl_id_equal(&header->boot_id, boot_id) && !sl_id_is_zero(boot_id);
+}
+
 sl_log_twin sl_log_header_twin(const uint8_t *page, uint32_t at)
 {
     const uint8_t *counts = page + at, *other = page + (at ? 0 : SL_LOG_COPY_OFFSET);

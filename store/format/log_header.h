@@ -33,6 +33,10 @@ steplog_status sl_log_header_decode(const uint8_t *in, const char *name, sl_log_
 steplog_status sl_log_header_read(const uint8_t *page, const char *name, sl_log_header *out, uint32_t *at,
                                   steplog_error *err);
 
+/* 1 when it was made on that machine, which has not restarted since. An id of zero, not known, says nothing. The file has
+ * to be on a local file system: the caller knows. */
+int sl_log_header_is_same_boot(const sl_log_header *header, const steplog_id *host_id, const steplog_id *boot_id);
+
 /* How the other of the two agrees with the one at `at`, which counts. */
 typedef enum sl_log_twin {
     SL_LOG_TWIN_SAME,

@@ -127,7 +127,7 @@ steplog_status sl_log_open(int store_dir, const char *name, const steplog_id *ho
     if (sl_os->stat(log->fd, &log->file) < 0) log->file.is_file = 0;
     if ((status = read_header(log, err)) < 0) goto failed;
     int is_this_host = is_local && sl_id_equal(&log->header.host_id, host_id);
-    log->is_same_boot = is_this_host && sl_id_equal(&log->header.boot_id, boot_id) && !sl_id_is_zero(boot_id);
+    log->is_same_boot = is_local && sl_log_header_is_same_boot(&log->header, host_id, boot_id);
     int has_stat = log->file.is_file;
     int is_original = !log->header.inode || !has_stat || log->file.inode == log->header.inode;
     void *map;

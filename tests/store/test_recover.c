@@ -18,10 +18,11 @@ enum { COLUMNS = 40, ROWS = 1000 };
 static sim *machine;
 
 /* A writer of three logs and more, none of them sealed or synced, is killed. */
-static steplog_id make_killed(uint32_t flags)
+static steplog_id make_killed_in(uint32_t flags, uint64_t boot)
 {
     machine = sim_new(7);
     sim_use(machine);
+    sim_set_boot(machine, boot);
     steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 65536);
     steplog_writer *writer = kit_writer(store, "run", 0, 0);
     steplog_id run = kit_run_of(writer);
@@ -38,6 +39,8 @@ static steplog_id make_killed(uint32_t flags)
     sim_set_process(machine, 77);
     return run;
 }
+
+static steplog_id make_killed(uint32_t flags) { return make_killed_in(flags, 1); }
 
 static char log_path[2][256];
 
@@ -103,6 +106,18 @@ static void recover(uint32_t flags)
     kit_store_close(store);
 }
 
+static void recover_with(uint32_t flags, uint32_t compact_flags)
+{
+    steplog_compact_options options = {.size_bytes = sizeof options, .flags = compact_flags};
+    if (!compact_flags) {
+        recover(flags);
+        return;
+    }
+    steplog_store *store = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+    OK(steplog_store_compact(store, &options, NULL, &kit_error));
+    kit_store_close(store);
+}
+
 static void end(void)
 {
     sim_use(NULL);
@@ -120,9 +135,17 @@ static steplog_id make_hole(uint32_t flags)
     return run;
 }
 
-IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there)
+/* The same of one page, in which a record ends: what was written after it is in the log. */
+static steplog_id make_page_hole(uint32_t flags, uint64_t boot)
 {
-    steplog_id run = make_hole(flags);
+    static const uint8_t zeros[SIM_PAGE_BYTES];
+    steplog_id run = make_killed_in(flags, boot);
+    spoil(40960, zeros, sizeof zeros);
+    return run;
+}
+
+static void end_at_hole(uint32_t flags, steplog_id run, uint32_t compact_flags)
+{
     size_t damaged, seen = 0;
     for (int round = 0; round < 3; round++) {
         kit_rows rows = read_all(&run, &damaged);
@@ -133,11 +156,24 @@ IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there)
                   (int)rows.row_count);
         seen = rows.row_count;
         kit_rows_free(&rows);
-        recover(flags);
+        recover_with(flags, compact_flags);
         cr_assert_eq(segment_count(), 1, "round %d: %d segments", round, segment_count());
     }
     cr_assert(is_there(log_path[1]), "a log with rows that were hidden is gone");
     end();
+}
+
+IN_BOTH_MODES(recover, a_hole_that_no_mark_covers_ends_what_is_there) { end_at_hole(flags, make_hole(flags), 0); }
+
+/* A machine that can not tell one start from another. */
+IN_BOTH_MODES(recover, a_hole_ends_it_where_no_start_is_known) { end_at_hole(flags, make_page_hole(flags, 0), 0); }
+
+/* Of a lost host nobody knows whether it restarted. */
+IN_BOTH_MODES(recover, a_hole_ends_what_is_adopted)
+{
+    steplog_id run = make_page_hole(flags, 1);
+    sim_set_host(machine, 2);
+    end_at_hole(flags, run, STEPLOG_COMPACT_ADOPT);
 }
 
 /* What is behind the hole is not brought, and is no reason to bring again what is before it. */

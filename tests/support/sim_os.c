@@ -600,7 +600,7 @@ static int do_host_id(uint8_t out[16])
 static int do_boot_id(uint8_t out[16])
 {
     BEGIN(SIM_MACHINE);
-    memset(out, 0x50, 16);
+    memset(out, current->boot ? 0x50 : 0, 16);
     memcpy(out, &current->boot, sizeof current->boot);
     return (int)end(0);
 }

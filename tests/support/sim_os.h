@@ -94,7 +94,7 @@ uint64_t sim_hole_store_count(const sim *machine);
 
 void sim_move_clock(sim *machine, int64_t ns);        /* the wall clock, forward or back */
 void sim_set_process(sim *machine, uint32_t process); /* who calls from now on */
-void sim_set_boot(sim *machine, uint64_t boot);
+void sim_set_boot(sim *machine, uint64_t boot); /* 0: the machine does not know */
 void sim_set_host(sim *machine, uint64_t host);
 void sim_set_file_system(sim *machine, int is_mappable, int is_local);
 enum { SIM_LOCKS_WORK = 0, SIM_LOCKS_ALWAYS = 1, SIM_LOCKS_NEVER = 2, SIM_LOCKS_UNKNOWN = 3 };
