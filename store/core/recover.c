@@ -39,6 +39,15 @@ static int64_t read_orphan(void *context, void *buffer, size_t bytes, uint64_t o
     return sl_os_read(((orphan *)context)->fd, buffer, bytes, offset);
 }
 
+/* The lock may have been had only because the owner, after the look, made the spare a log and died. */
+static int is_still_spare(orphan *o)
+{
+    uint8_t head[SL_LOG_HEADER_BYTES];
+    uint32_t header_at;
+    return sl_os_read_full(o->fd, head, sizeof head, 0) == 0 &&
+           sl_log_header_read(head, o->name, &o->header, &header_at, NULL) == STEPLOG_MISSING;
+}
+
 /* 1 when the log at fd is free to take and is locked now. */
 static int take(orphan_list *list, orphan *o, int *is_old_spare)
 {
@@ -51,7 +60,7 @@ static int take(orphan_list *list, orphan *o, int *is_old_spare)
     if (status == STEPLOG_MISSING) {
         *is_old_spare = list->store->file_system.is_local &&
                         sl_age_ns(sl_os->wall_time_ns(), stat.modified_time_ns) > SPARE_AGE_NS &&
-                        sl_os->lock(o->fd) == 0;
+                        sl_os->lock(o->fd) == 0 && is_still_spare(o);
         return 0;
     }
     if (status < 0) return 0; /* damaged: verify tells, nothing is removed */

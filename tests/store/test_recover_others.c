@@ -115,3 +115,71 @@ Test(recover_others, are_sealed_when_one_cannot_be_and_it_is_tried_again)
     sim_use(NULL);
     sim_free(machine);
 }
+
+/* ---- a spare that becomes a log while recovery looks at it ---- */
+
+static uint8_t log_head[SL_LOG_HEADER_BYTES];
+static unsigned used_count;
+
+static void keep_head(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)context;
+    if (strlen(path) > 4 && strcmp(path + strlen(path) - 4, ".log") == 0 && bytes >= sizeof log_head)
+        memcpy(log_head, data, sizeof log_head);
+}
+
+static int open_any(int dir, const char *name, int mode)
+{
+    int fd = under->open(dir, name, mode);
+    if (fd >= 0 && fd < FDS) is_of_first[fd] = (mode & SL_OS_WRITE) && strstr(name, ".log");
+    return fd;
+}
+
+/* Its owner uses it, and is killed, just before the lock is asked for. */
+static int lock_after_use(int fd)
+{
+    if (is_of_first[fd] && used_count++ == 0) cr_assert(sl_os_write_full(fd, log_head, sizeof log_head, 0) == 0);
+    return under->lock(fd);
+}
+
+Test(recover_others, a_spare_that_was_used_before_it_is_locked_is_no_spare)
+{
+    static const uint8_t zeros[SL_LOG_HEADER_BYTES];
+    machine = sim_new(7);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    for (int i = 0; i < ROWS; i++) kit_log(writer, "m", i, i);
+    sim_kill_begin(machine);
+    steplog_writer_close(writer, 0, &kit_error);
+    steplog_store_close(store, &kit_error);
+    sim_kill_end(machine);
+    sim_set_process(machine, 77);
+    sim_each_file(machine, keep_head, NULL);
+    look_at_logs();
+    cr_assert_eq(log_count, 1);
+    char path[160];
+    snprintf(path, sizeof path, "store/log/%s", first_name);
+    int fd = sl_os->open(-1, path, SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, zeros, sizeof zeros, 0) == 0);
+    sl_os->close(fd);
+    sim_move_clock(machine, 3600 * 1000000000ll);
+    under = sl_os;
+    table = *under;
+    table.open = open_any;
+    table.lock = lock_after_use;
+    sl_os = &table;
+    for (int round = 0; round < 2; round++) {
+        store = kit_store("store", STEPLOG_NO_THREAD, 65536);
+        OK(steplog_store_tick(store, 1000, &kit_error));
+        cr_assert(used_count > 0, "recovery did not ask for the lock");
+        steplog_reader *reader = kit_reader(store);
+        steplog_store_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_store_info(reader, &info, &kit_error));
+        cr_assert_eq(info.row_count, ROWS, "round %d: %d rows", round, (int)info.row_count);
+        steplog_reader_close(reader);
+        kit_store_close(store);
+    }
+    sim_use(NULL);
+    sim_free(machine);
+}
