@@ -13,6 +13,7 @@
 #define COMPACT_INTERVAL_NS 2000000000ll
 #define PAUSE_NS_MAX 1000000000ll /* between tries of what a full disk, or another failure, does not let be done */
 #define RECOVER_PAUSE_NS_MAX 60000000000ll /* likewise of recovery, which may read many logs for it */
+#define COMPACT_PAUSE_NS_MAX 3600000000000ll /* of compaction, which may leave an output each time */
 #define STACK_BYTES_MIN ((size_t)1 << 20) /* 200 KiB are used */
 
 void sl_background_wake(steplog_store *s)
@@ -141,6 +142,10 @@ static steplog_status compact_lightly(steplog_store *s, steplog_error *err)
     steplog_status status = sl_compact_segments(&context, &request, &result, err);
     if (status == STEPLOG_OK || status == STEPLOG_CORRUPT)
         atomic_fetch_sub(&s->sealed_count, sealed); /* damage does not go away */
+    /* Nor may inputs that this process may not remove, and what was made of them lies beside them. */
+    int64_t pause_ns = s->compact_pause_ns ? 2 * s->compact_pause_ns : COMPACT_INTERVAL_NS;
+    if (status >= 0 || status == STEPLOG_CORRUPT || status == STEPLOG_FULL) pause_ns = 0;
+    s->compact_pause_ns = pause_ns < COMPACT_PAUSE_NS_MAX ? pause_ns : COMPACT_PAUSE_NS_MAX;
     pthread_mutex_unlock(&s->compact_lock);
     return status == STEPLOG_CORRUPT || status == STEPLOG_FULL ? STEPLOG_OK
                                                                : status; /* verify and compact report damage */
@@ -170,7 +175,7 @@ steplog_status sl_background_work(steplog_store *s, int64_t deadline_ns, steplog
         if (now >= deadline_ns) return STEPLOG_WAIT;
         recovered = recover_once(s, err);
     }
-    if (s->sealed_count >= 8 && now - s->last_compact_ns >= COMPACT_INTERVAL_NS) {
+    if (s->sealed_count >= 8 && now - s->last_compact_ns >= COMPACT_INTERVAL_NS + s->compact_pause_ns) {
         if (now >= deadline_ns) return recovered < 0 ? recovered : STEPLOG_WAIT;
         steplog_status compacted = compact_lightly(s, recovered < 0 ? NULL : err);
         if (recovered >= 0) return compacted;

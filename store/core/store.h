@@ -40,6 +40,7 @@ struct steplog_store {
     size_t writer_count, reader_count;
     int64_t last_sync_ns; /* under work_lock */
     _Atomic int64_t last_compact_ns;
+    _Atomic int64_t compact_pause_ns; /* more than usual until the next one, after one that failed */
     _Atomic uint64_t sealed_count; /* segments made since the last light compaction; any thread */
     _Atomic int has_recovered; /* or is at it: the background or a tick(), one of them */
     _Atomic int64_t recover_retry_ns; /* not before */

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -245,6 +246,62 @@ IN_BOTH_MODES(background, that_cannot_seal_syncs_nevertheless)
     }
     kit_writer_close(writer);
     kit_store_close(store);
+    sim_use(NULL);
+    sim_free(machine);
+}
+
+/* ---- files that this process may not remove: another user's in a directory with the sticky bit ---- */
+
+static const sl_os_table *sim_table;
+static int64_t later_ns;
+static unsigned refused_count;
+
+static int unlink_or_refuse(int dir, const char *name)
+{
+    if (strncmp(name, "seg/0/", 6) != 0) return sim_table->unlink(dir, name);
+    refused_count++;
+    return -EPERM;
+}
+
+static int64_t later(void) { return sim_table->monotonic_time_ns() + later_ns; }
+
+static void count_segment(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    (void)data, (void)bytes;
+    *(unsigned *)context += strstr(path, ".seg") != NULL;
+}
+
+Test(background, inputs_that_stay_are_not_compacted_again_and_again)
+{
+    enum { WRITERS = 10, ROWS = 50, ROUNDS = 500 };
+    sim *machine = sim_new(7);
+    sim_use(machine);
+    sim_table = sl_os;
+    sl_os_table table = *sl_os;
+    table.unlink = unlink_or_refuse;
+    table.monotonic_time_ns = later;
+    sl_os = &table;
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_id runs[WRITERS];
+    for (int w = 0; w < WRITERS; w++) {
+        char key[16];
+        snprintf(key, sizeof key, "run%d", w);
+        steplog_writer *writer = kit_writer(store, key, 0, 0);
+        runs[w] = kit_run_of(writer);
+        for (int64_t step = 0; step < ROWS; step++) kit_log(writer, "m", step, (double)step);
+        kit_writer_close(writer);
+    }
+    unsigned count = 0;
+    for (int round = 0; round < ROUNDS; round++, later_ns += 2000000000) steplog_store_tick(store, 1000, NULL);
+    sim_each_file(machine, count_segment, &count);
+    cr_assert(refused_count > WRITERS, "%u files were not removed", refused_count);
+    cr_assert(count <= 2 * WRITERS + 1, "%d segments became %u", WRITERS, count);
+    steplog_store_close(store, NULL);
+    for (int w = 0; w < WRITERS; w++) {
+        kit_rows rows = kit_read_store("store", &runs[w], "m", 0);
+        cr_assert_eq(rows.row_count, ROWS);
+        kit_rows_free(&rows);
+    }
     sim_use(NULL);
     sim_free(machine);
 }
