@@ -334,20 +334,28 @@ static int posix_sync_data(int fd)
     return result_of(given);
 }
 
-static int posix_sync_all(int fd)
-{
-    int given;
-    do given = fsync(fd);
-    while (given < 0 && errno == EINTR);
-    return result_of(given);
-}
-
 static int posix_sync_file_system(int fd)
 {
     int given;
     do given = syncfs(fd);
     while (given < 0 && errno == EINTR);
     return result_of(given);
+}
+
+static int is_directory(int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* Some file systems (vboxsf, CIFS of older kernels) can not sync one directory: then all that is on them is synced. */
+static int posix_sync_all(int fd)
+{
+    int given;
+    do given = fsync(fd);
+    while (given < 0 && errno == EINTR);
+    int status = result_of(given);
+    return status == -EINVAL && is_directory(fd) ? posix_sync_file_system(fd) : status;
 }
 
 /* ---- names ---- */

@@ -1,6 +1,7 @@
 /* The os table where the kernel or the file system lacks a call: the C library's entry points are
  * replaced in this program, and refuse while a test says so. */
 #include "os/os.h"
+#include "steplog.h"
 
 #include "support/temp_dir.h"
 
@@ -8,11 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /* lacking: 0, or the errno that a missing call gives. */
-static int lacking, interruptions, write_errno_after = -1;
+static int lacking, lacking_dir_sync, interruptions, write_errno_after = -1;
 
 int fallocate(int fd, int mode, off_t offset, off_t bytes)
 {
@@ -27,6 +29,22 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
     if (!lacking) return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
     errno = lacking;
     return -1;
+}
+
+int fsync(int fd)
+{
+    struct stat info;
+    if (!lacking_dir_sync || fstat(fd, &info) < 0 || !S_ISDIR(info.st_mode)) return (int)syscall(SYS_fsync, fd);
+    errno = lacking_dir_sync;
+    return -1;
+}
+
+static unsigned whole_syncs;
+
+int syncfs(int fd)
+{
+    whole_syncs++;
+    return (int)syscall(SYS_syncfs, fd);
 }
 
 /* Gives half of what is asked, then after some calls nothing: a disk that fills up. */
@@ -140,4 +158,30 @@ Test(os_fallback, write_that_ends_early_gives_what_was_written_and_then_the_reas
     cr_assert_eq(sl_os_write_full(fd, "12345678", 8, 0), 0);
     sl_os->close(fd);
     sl_os->close(dir);
+}
+
+Test(os_fallback, directories_that_can_not_be_synced_are_with_all_else)
+{
+    steplog_store_options options = {.size_bytes = sizeof options, .flags = STEPLOG_CREATE | STEPLOG_NO_THREAD};
+    steplog_writer_options writer_options = {.size_bytes = sizeof writer_options};
+    steplog_named named = {"m", 1};
+    steplog_error err = {0};
+    steplog_store *store;
+    steplog_writer *writer;
+    lacking_dir_sync = EINVAL;
+    cr_assert_eq(steplog_store_open(test_path(test_temp_dir(), "store"), &options, &store, &err), STEPLOG_OK, "%s",
+                 err.text);
+    cr_assert_gt(whole_syncs, 0);
+    cr_assert_eq(steplog_writer_open(store, &writer_options, &writer, &err), STEPLOG_OK, "%s", err.text);
+    cr_assert_eq(steplog_writer_log(writer, 1, &named, 1), STEPLOG_OK);
+    unsigned before = whole_syncs;
+    cr_assert_eq(steplog_writer_sync(writer, &err), STEPLOG_OK, "%s", err.text);
+    cr_assert_gt(whole_syncs, before);
+    cr_assert_eq(steplog_writer_close(writer, 0, &err), STEPLOG_OK, "%s", err.text);
+    cr_assert_eq(steplog_store_close(store, &err), STEPLOG_OK, "%s", err.text);
+    lacking_dir_sync = EIO;
+    int dir = sl_os->open_dir(-1, test_temp_dir());
+    cr_assert_eq(sl_os->sync_all(dir), -EIO);
+    sl_os->close(dir);
+    lacking_dir_sync = 0;
 }
