@@ -102,8 +102,7 @@ static steplog_status put_header(sl_row_log *log, const uint8_t *data, size_t by
     return e < 0 ? sl_fail_os(err, -e, (int64_t)at, "cannot write log '%s'", log->name) : STEPLOG_OK;
 }
 
-/* Whether the name is another file's by now, or nobody's. Where that cannot be seen it is not. */
-static int has_lost_its_name(const sl_row_log *log, int log_dir)
+int sl_row_log_has_lost_its_name(const sl_row_log *log, int log_dir)
 {
     sl_os_stat named, own;
     int e = sl_os->stat_name(log_dir, log->name, &named);
@@ -140,7 +139,7 @@ steplog_status sl_row_log_recycle(sl_row_log *log, int log_dir, const steplog_id
                                   steplog_error *err)
 {
     char name[SL_FILE_NAME_BYTES];
-    if (has_lost_its_name(log, log_dir))
+    if (sl_row_log_has_lost_its_name(log, log_dir))
         return sl_fail(err, STEPLOG_IO, -1, "log '%s' was removed or replaced", log->name);
     SL_TRY(clear_header(log, err));
     SL_KILL_POINT("recycle.synced");
@@ -217,7 +216,7 @@ steplog_status sl_row_log_sync(sl_row_log *log, int log_dir, uint64_t *sequence,
     uint64_t tail = atomic_load_explicit(&log->tail, memory_order_acquire);
     uint64_t gap = atomic_load_explicit(&log->gap_counter, memory_order_acquire);
     int e = 0;
-    if (!atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && has_lost_its_name(log, log_dir)) {
+    if (!atomic_load_explicit(&log->is_frozen, memory_order_relaxed) && sl_row_log_has_lost_its_name(log, log_dir)) {
         /* No reader finds it: all of it has to go elsewhere, what was durable too. */
         log->mark = (sl_log_mark){log->mark.counter, SL_LOG_HEADER_BYTES, log->header.first_sequence - 1};
         log->is_nameless = 1;
@@ -287,7 +286,7 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
     steplog_status status = STEPLOG_OK;
     SL_KILL_POINT("log.removing");
     /* What has its name now is not ours. */
-    int e = has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name);
+    int e = sl_row_log_has_lost_its_name(log, log_dir) ? 0 : sl_os->unlink(log_dir, log->name);
     SL_KILL_POINT("log.removed");
     if (e < 0 && e != -ENOENT) status = sl_fail_os(err, -e, -1, "cannot remove log '%s'", log->name);
     sl_row_log_close(log);
@@ -297,7 +296,7 @@ steplog_status sl_row_log_remove(sl_row_log *log, int log_dir, steplog_error *er
 steplog_status sl_row_log_revoke(sl_row_log *log, int log_dir, steplog_error *err)
 {
     if (!log) return STEPLOG_OK;
-    int is_lost = has_lost_its_name(log, log_dir);
+    int is_lost = sl_row_log_has_lost_its_name(log, log_dir);
     steplog_status cleared = is_lost ? STEPLOG_OK : clear_header(log, err);
     steplog_status removed = sl_row_log_remove(log, log_dir, cleared < 0 ? NULL : err);
     return cleared < 0 ? cleared : removed;

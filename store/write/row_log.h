@@ -48,6 +48,9 @@ void sl_row_log_touch_pages(sl_row_log *log);
 /* Makes a spare active: writes its header with a fresh id. header->log_id is ignored. */
 steplog_status sl_row_log_activate(sl_row_log *log, const sl_log_header *header, steplog_error *err);
 
+/* Whether the name is another file's by now, or nobody's. Where that cannot be seen it is not. */
+int sl_row_log_has_lost_its_name(const sl_row_log *log, int log_dir);
+
 /* Nothing is appended to it, and its durable mark stays where it is. */
 void sl_row_log_freeze(sl_row_log *log);
 

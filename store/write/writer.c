@@ -114,13 +114,18 @@ static uint64_t log_bytes_for(const steplog_writer *w, uint64_t bytes)
     return least < SL_LOG_CAPACITY_MAX ? least : SL_LOG_CAPACITY_MAX;
 }
 
-/* Gives a log that is ready to be activated: the spare when it is large enough, else a new one. */
+/* Gives a log that is ready to be activated: the spare when it is large enough, else a new one. What took the name of
+ * the log before may have taken those of the spares. */
 static steplog_status take_log(steplog_writer *w, uint64_t bytes, sl_row_log **out, steplog_error *err)
 {
+    const sl_row_log *old = active_log(w);
+    const int is_moving = old && atomic_load_explicit(&old->is_frozen, memory_order_relaxed);
     uint64_t wanted = log_bytes_for(w, bytes);
     for (sl_row_log *spare; (spare = sl_writer_take_spare(w)) != NULL;) {
         *out = spare;
-        if (spare->capacity_bytes >= wanted) return STEPLOG_OK;
+        if (spare->capacity_bytes >= wanted &&
+            !(is_moving && sl_row_log_has_lost_its_name(spare, w->context->log_dir)))
+            return STEPLOG_OK;
         sl_row_log_remove(spare, w->context->log_dir, NULL);
     }
     w->slow_append_count++;

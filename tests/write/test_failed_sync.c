@@ -415,3 +415,46 @@ IN_BOTH_MODES(failed_sync, whose_rows_find_no_second_log_ends_the_writer)
     sim_use(NULL);
     sim_free(machine);
 }
+
+typedef struct log_names {
+    char paths[16][128];
+    size_t count;
+} log_names;
+
+static void note_log(void *context, const char *path, const uint8_t *data, uint64_t bytes)
+{
+    log_names *names = context;
+    (void)data, (void)bytes;
+    if (strlen(path) > 4 && strcmp(path + strlen(path) - 4, ".log") == 0 && names->count < 16)
+        snprintf(names->paths[names->count++], sizeof names->paths[0], "%s", path);
+}
+
+/* Somebody removes all logs of a writer, those that it keeps ready too: what it has goes to a new one. */
+IN_BOTH_MODES(failed_sync, of_logs_that_were_removed_with_the_spares_is_none)
+{
+    enum { FILLING = 2000 }; /* rows: more than a quarter of a log, and so few that they find room in the next */
+    sim *machine = sim_new(4);
+    sim_use(machine);
+    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    steplog_writer *writer = kit_writer(store, "run", 0, 0);
+    steplog_id run = kit_run_of(writer);
+    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
+    append(writer, schema, 0, FILLING);
+    OK(steplog_store_tick(store, 1000, &kit_error));
+    log_names names = {0};
+    sim_each_file(machine, note_log, &names);
+    cr_assert_gt(names.count, 1, "there is no spare");
+    for (size_t i = 0; i < names.count; i++) cr_assert(sim_remove_file(machine, names.paths[i]));
+    append(writer, schema, FILLING, 1);
+    OK(steplog_writer_sync(writer, &kit_error));
+    sim *after = sim_after_kill(machine);
+    kit_writer_close(writer);
+    kit_store_close(store);
+    sim_use(after);
+    kit_rows rows = kit_read_store("store", &run, "m0", 0);
+    cr_assert_eq(rows.row_count, FILLING + 1, "%d rows", (int)rows.row_count);
+    kit_rows_free(&rows);
+    sim_use(NULL);
+    sim_free(after);
+    sim_free(machine);
+}
