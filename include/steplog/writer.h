@@ -200,7 +200,8 @@ STEPLOG_API void steplog_writer_get_stats(const steplog_writer *writer, steplog_
  *
  * Returns OK, or the failure of the last sync or sealing (nothing appended is lost:
  * the logs stay and are sealed by the next who opens the store). The handle is gone
- * in any case. In a child made by fork() it only frees memory.
+ * in any case. In a child made by fork() it closes what the child itself recorded; where
+ * that is nothing it only frees memory.
  * Threads: the writer's. Cost: compresses and syncs what is not sealed yet. */
 STEPLOG_API steplog_status steplog_writer_close(steplog_writer *writer, int exit_code, steplog_error *err);
 

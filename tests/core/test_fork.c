@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -235,3 +236,41 @@ Test(fork, without_handlers_waits_for_no_thread_that_closes_a_writer) { expect_n
 Test(fork, without_handlers_waits_for_no_thread_that_compacts) { expect_no_wait_for(compact); }
 
 #endif
+
+/* The parent's log stays as it is; what the child recorded is another writer's, which ends with the child's close. */
+Test(fork, a_child_closes_what_it_recorded_itself)
+{
+    steplog_store *store = kit_store(test_path(test_temp_dir(), "store"), STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    for (int appends = 0; appends < 2; appends++) {
+        steplog_writer *writer = kit_writer(store, appends ? "both" : "parent", 0, 1);
+        steplog_schema schema = kit_schema(writer, "m", 1);
+        double value = 1;
+        OK(steplog_writer_append(writer, schema, 1, STEPLOG_TIME_NONE, &value));
+        pid_t child = fork();
+        cr_assert(child >= 0);
+        if (child == 0) {
+            int is_good = !appends || steplog_writer_append(writer, schema, 2, STEPLOG_TIME_NONE, &value) == STEPLOG_OK;
+            is_good = steplog_writer_close(writer, 5, NULL) == STEPLOG_OK && is_good;
+            test_leave_counts();
+            _exit(!is_good);
+        }
+        int status;
+        cr_assert(waitpid(child, &status, 0) == child && status == 0);
+        steplog_writer_stats stats = {.size_bytes = sizeof stats};
+        steplog_writer_get_stats(writer, &stats);
+        steplog_reader *reader;
+        OK(steplog_reader_open(store, &reader, NULL));
+        size_t count = steplog_reader_writer_count(reader, &stats.run);
+        cr_assert_eq(count, appends ? 2 : 1);
+        for (size_t i = 0; i < count; i++) {
+            steplog_writer_info info = {.size_bytes = sizeof info};
+            OK(steplog_reader_writer(reader, &stats.run, i, &info, NULL));
+            int is_parents = memcmp(&info.incarnation, &stats.incarnation, sizeof info.incarnation) == 0;
+            cr_assert_eq(info.liveness, is_parents ? STEPLOG_LIVENESS_ALIVE : STEPLOG_LIVENESS_ENDED);
+            if (!is_parents) cr_assert_eq(info.exit_code, 5);
+        }
+        steplog_reader_close(reader);
+        OK(steplog_writer_close(writer, 0, NULL));
+    }
+    OK(steplog_store_close(store, NULL));
+}
