@@ -64,8 +64,9 @@ typedef enum steplog_run_status {
     STEPLOG_RUN_EMPTY = 5     /* no writer ever logged to it (a fork, facts only) */
 } steplog_run_status;
 
-/* Steps, times and counts are of what the run recorded itself, not of its parents. Strings are lent until the next
- * refresh or close; NULL where there is none. */
+/* Steps, times and counts are of what the run recorded itself, not of its parents. Where two files hold the same rows in
+ * part (a store merged or copied twice while its writers lived) the counts of rows and points are estimates, until
+ * compaction. Strings are lent until the next refresh or close; NULL where there is none. */
 typedef struct steplog_run_info {
     size_t size_bytes; /* set by the caller */
     steplog_id id;
