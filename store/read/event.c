@@ -86,6 +86,32 @@ const sl_event *sl_run_event(const steplog_reader *r, const sl_run *run, const s
     return NULL;
 }
 
+/* A writer asks for each fact that it records. */
+uint64_t sl_run_lamport_max(const steplog_reader *r, const sl_run *run)
+{
+    uint64_t most = 0;
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
+        for (size_t s = 0; s < i->sources.count; s++) {
+            const sl_log *log = i->sources.items[s].log;
+            if (log && log->lamport_max > most) most = log->lamport_max;
+        }
+    }
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        const sl_incarnation *i = &r->incarnations.items[run->incarnations.items[n]];
+        for (size_t s = 0; s < i->sources.count; s++) {
+            const sl_segment *segment = i->sources.items[s].segment;
+            if (!segment || (!segment->is_rebuilt && segment->trailer.lamport_max <= most)) continue;
+            const sl_writer_entry *w = &segment->writers.items[i->sources.items[s].writer];
+            for (uint32_t e = 0; e < w->record_count; e++) {
+                const sl_record_entry *entry = &segment->records.items[w->record_first + e];
+                if (entry->lamport > most) most = entry->lamport;
+            }
+        }
+    }
+    return most;
+}
+
 /* ---- loading ---- */
 
 static int is_loaded(const sl_event *event)

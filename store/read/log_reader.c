@@ -289,6 +289,7 @@ static int take_text(sl_log *log, const sl_log_item *item)
         copy_fact_texts(log, &text);
     }
     if (!text.content) return 0;
+    if (text.fact.lamport > log->lamport_max) log->lamport_max = text.fact.lamport;
     if (SL_VEC_PUSH(&log->texts, text)) return 1;
     if (text.fact.value) log->kept_bytes -= text.fact.value_bytes;
     sl_free(text.content);

@@ -55,6 +55,7 @@ typedef struct sl_log {
     sl_log_dictionary dictionary;
     SL_VEC(sl_log_stretch) stretches;
     SL_VEC(sl_log_text) texts;
+    uint64_t lamport_max; /* of the facts */
     size_t kept_bytes; /* of the values of facts */
     SL_VEC(sl_metric_use) uses; /* by the place of the name in the dictionary */
     sl_ranges held;

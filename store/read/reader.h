@@ -214,6 +214,9 @@ int sl_event_may_be_of_key(const sl_event *event, const char *key);
 /* What a loaded run has of a record; NULL: nothing, or it was removed. */
 const sl_event *sl_run_event(const steplog_reader *reader, const sl_run *run, const steplog_id *incarnation,
                              uint64_t sequence, uint64_t lamport);
+/* The largest Lamport number of a run's facts, of hidden ones too; 0: it has none. It need not be loaded: of each file one
+ * number is looked at, mostly. */
+uint64_t sl_run_lamport_max(const steplog_reader *reader, const sl_run *run);
 /* Reads the texts that are not there; they stay until the run is cleared. */
 steplog_status sl_event_load(steplog_reader *reader, const sl_run *run, sl_event *event, steplog_error *err);
 
