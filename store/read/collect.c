@@ -102,47 +102,15 @@ sl_origin *sl_wanted_origin(sl_wanted *w, const sl_incarnation *i, const sl_filt
 
 /* ---- filters ---- */
 
-static int compare_tombstones(const void *a, const void *b)
-{
-    const sl_tombstone *x = *(const sl_tombstone *const *)a, *y = *(const sl_tombstone *const *)b;
-    return memcmp(x->incarnation.bytes, y->incarnation.bytes, 16);
-}
-
-/* The tombstones of a run, by the incarnations that they take from. They are the run's. 1, or 0 when out of memory. */
-static int sort_tombstones(sl_wanted *w, const sl_run *run)
-{
-    w->tombstones.count = 0;
-    if (!SL_VEC_RESERVE(&w->tombstones, run->tombstones.count)) return 0;
-    for (size_t t = 0; t < run->tombstones.count; t++)
-        w->tombstones.items[w->tombstones.count++] = &run->tombstones.items[t];
-    if (w->tombstones.count)
-        qsort(w->tombstones.items, w->tombstones.count, sizeof *w->tombstones.items, compare_tombstones);
-    return 1;
-}
-
-/* Where those of an incarnation begin. */
-static size_t first_tombstone(const sl_wanted *w, const steplog_id *id)
-{
-    size_t low = 0, high = w->tombstones.count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(w->tombstones.items[middle]->incarnation.bytes, id->bytes, 16) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* What tombstones take of the wanted series of an incarnation, once for all its files; *out is NULL for nothing. 1, or 0
  * when out of memory. */
-static int make_removals(sl_wanted *w, const sl_incarnation *i, const sl_removals **out)
+static int make_removals(sl_wanted *w, const sl_run *run, const sl_incarnation *i, const sl_removals **out)
 {
     SL_VEC(sl_removed) items = {0};
     int is_good = 1;
     *out = NULL;
-    for (size_t t = first_tombstone(w, &i->id); t < w->tombstones.count && is_good; t++) {
-        const sl_tombstone *tombstone = w->tombstones.items[t];
+    for (size_t t = sl_run_first_tombstone(run, &i->id); t < run->tombstones.count && is_good; t++) {
+        const sl_tombstone *tombstone = &run->tombstones.items[t];
         if (!sl_id_equal(&tombstone->incarnation, &i->id)) break;
         sl_removed item = {.output = SL_ALL_OUTPUTS,
                            .has_steps = tombstone->has_steps,
@@ -347,23 +315,28 @@ static steplog_status lower_bounds(sl_wanted *w, const sl_run *fork, uint32_t at
 static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_max, uint64_t lamport_max, int depth)
 {
     SL_TRY(sl_run_load(w->reader, run, w->err));
-    sl_window *windows = sl_alloc_zero(run->incarnations.count, sizeof *windows);
-    if (!windows) return no_memory(w->err);
+    /* Those of the run itself are known since it was loaded. */
+    sl_window *windows = depth ? sl_alloc_zero(run->incarnations.count, sizeof *windows) : NULL;
+    if (depth && !windows) return no_memory(w->err);
     w->depth = depth;
-    int is_good = sl_run_windows(w->reader, run, attempt_max, lamport_max, windows) && sort_tombstones(w, run);
-    steplog_status status = is_good ? STEPLOG_OK : no_memory(w->err);
+    steplog_status status = STEPLOG_OK;
+    if (depth && !sl_run_windows(w->reader, run, attempt_max, lamport_max, windows)) status = no_memory(w->err);
     for (size_t n = 0; n < run->incarnations.count && status == STEPLOG_OK; n++) {
-        const uint32_t index = run->incarnations.items[n], writer = depth ? UINT32_MAX : w->writer_numbers[index];
-        const sl_incarnation *i = &w->reader->incarnations.items[index];
+        const sl_incarnation *i = &w->reader->incarnations.items[run->incarnations.items[n]];
+        const uint32_t writer = depth ? UINT32_MAX : i->number;
+        const sl_window window = depth ? windows[n]
+                                       : (sl_window){.is_visible = i->is_visible,
+                                                     .has_end = i->visible_is_bounded,
+                                                     .step_end = i->visible_end};
         int64_t step_last;
         uint32_t first;
         if (i->row_count == 0 || !key_is_wanted(w, i->key_hash, &first) ||
-            !step_limit(w, &windows[n], depth ? &w->bounds[first] : NULL, &step_last))
+            !step_limit(w, &window, depth ? &w->bounds[first] : NULL, &step_last))
             continue;
         if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
         if (depth && i->attempt > attempt_max) continue;
         const sl_removals *removals;
-        if (!make_removals(w, i, &removals)) status = no_memory(w->err);
+        if (!make_removals(w, run, i, &removals)) status = no_memory(w->err);
         for (size_t s = 0; s < i->sources.count && status == STEPLOG_OK; s++) {
             const sl_source *source = &i->sources.items[s];
             if (source->assigned.count == 0 || (source->log && w->view.without_logs)) continue;
@@ -384,21 +357,6 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
     return collect_run(w, parent, run->parent_attempt, run->parent_lamport, depth + 1);
 }
 
-/* Says which number each writer of a run has for the public. */
-static steplog_status number_writers(sl_wanted *w, const sl_run *run)
-{
-    uint32_t *writers;
-    size_t count;
-    SL_TRY(sl_run_writers(w->reader, run, &writers, &count, w->err));
-    w->writer_numbers = sl_alloc(w->reader->incarnations.count * sizeof *w->writer_numbers);
-    if (w->writer_numbers) {
-        memset(w->writer_numbers, 0xff, w->reader->incarnations.count * sizeof *w->writer_numbers);
-        for (size_t n = 0; n < count; n++) w->writer_numbers[writers[n]] = (uint32_t)n;
-    }
-    sl_free(writers);
-    return w->writer_numbers ? STEPLOG_OK : no_memory(w->err);
-}
-
 steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, const steplog_series *series,
                                  size_t count, const sl_piece_view *view, sl_piece_set *out, steplog_error *err)
 {
@@ -406,40 +364,11 @@ steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, co
     sl_wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
     sl_run *run = sl_reader_run(r, run_id);
     if (!run) return STEPLOG_OK;
-    steplog_status status = index_series(&w) ? number_writers(&w, run) : no_memory(err);
-    if (status >= 0) status = collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0);
+    steplog_status status = index_series(&w) ? collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0) : no_memory(err);
     sl_free(w.bounds);
-    sl_free(w.writer_numbers);
     sl_hash_map_free(&w.by_name);
     sl_hash_map_free(&w.by_key);
-    SL_VEC_FREE(&w.tombstones);
     SL_VEC_FREE(&w.stored);
     SL_VEC_FREE(&w.output);
     return status;
-}
-
-static _Thread_local const steplog_reader *sorting_reader;
-
-static int compare_writers(const void *a, const void *b)
-{
-    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a];
-    const sl_incarnation *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
-    if (x->attempt != y->attempt) return x->attempt < y->attempt ? -1 : 1;
-    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
-    if (x->start_time_ns != y->start_time_ns) return x->start_time_ns < y->start_time_ns ? -1 : 1;
-    return memcmp(x->id.bytes, y->id.bytes, 16);
-}
-
-steplog_status sl_run_writers(steplog_reader *r, const sl_run *run, uint32_t **out, size_t *count, steplog_error *err)
-{
-    *count = 0;
-    *out = sl_alloc(run->incarnations.count * sizeof **out);
-    if (!*out) return no_memory(err);
-    for (size_t n = 0; n < run->incarnations.count; n++) {
-        uint32_t index = run->incarnations.items[n];
-        if (!(r->incarnations.items[index].flags & SL_WRITER_IS_FACTS_ONLY)) (*out)[(*count)++] = index;
-    }
-    sorting_reader = r;
-    if (*count) qsort(*out, *count, sizeof **out, compare_writers);
-    return STEPLOG_OK;
 }

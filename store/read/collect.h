@@ -13,10 +13,8 @@ typedef struct sl_wanted {
     sl_piece_view view;
     sl_piece_set *set;
     steplog_error *err;
-    uint32_t *writer_numbers; /* by the incarnation's index: its place in the public order, or UINT32_MAX */
-    int depth;                /* of the run that is collected */
-    int64_t *bounds;          /* with depth: steps below these are seen, by the first series of a key */
-    SL_VEC(const sl_tombstone *) tombstones; /* of the run that is collected, by incarnation */
+    int depth;       /* of the run that is collected */
+    int64_t *bounds; /* with depth: steps below these are seen, by the first series of a key */
     SL_VEC(uint32_t) stored, output; /* the columns that were found in a source */
 } sl_wanted;
 

@@ -141,19 +141,15 @@ static steplog_status take_in(steplog_cursor *c, steplog_error *err)
     follow->has_more = 1;
     if (!run) return STEPLOG_OK;
     SL_TRY(sl_run_load(c->reader, run, err));
-    uint32_t *writers;
-    size_t count;
-    SL_TRY(sl_run_writers(c->reader, run, &writers, &count, err));
     steplog_status status = STEPLOG_OK;
-    for (size_t n = 0; n < count && status >= 0; n++) {
-        const sl_incarnation *i = &c->reader->incarnations.items[writers[n]];
+    for (size_t n = 0; n < run->writers.count && status >= 0; n++) {
+        const sl_incarnation *i = &c->reader->incarnations.items[run->writers.items[n]];
         followed *f = know_writer(follow, i);
         if (!f)
             status = no_memory(err);
         else
             f->key_hash = i->key_hash, f->writer = (uint32_t)n;
     }
-    sl_free(writers);
     if (status >= 0) status = add_columns(c, err);
     if (status >= 0) follow->snapshot = c->reader->snapshot;
     return status;

@@ -98,8 +98,4 @@ steplog_status sl_piece_pack(sl_piece_set *set, sl_piece *piece, steplog_error *
 /* Gives the rows back. What they hold stays as it is until the next piece is decoded. */
 void sl_piece_release_rows(sl_piece_set *set, sl_piece *piece);
 
-/* The writers of a run in the order of steplog_reader_writer(): indices into the reader's incarnations. The caller
- * frees *out. */
-steplog_status sl_run_writers(steplog_reader *reader, const sl_run *run, uint32_t **out, size_t *count, steplog_error *err);
-
 #endif

@@ -334,27 +334,21 @@ static steplog_status load_run(steplog_reader *r, const steplog_id *id, sl_run *
 
 size_t steplog_reader_writer_count(steplog_reader *r, const steplog_id *id)
 {
-    uint32_t *list;
-    size_t count = 0;
     sl_run *run;
-    if (load_run(r, id, &run, NULL) < 0 || sl_run_writers(r, run, &list, &count, NULL) < 0) return 0;
-    sl_free(list);
-    return count;
+    return load_run(r, id, &run, NULL) >= 0 ? run->writers.count : 0;
 }
 
 steplog_status steplog_reader_writer(steplog_reader *r, const steplog_id *id, size_t index, steplog_writer_info *out,
                                      steplog_error *err)
 {
-    uint32_t *list;
-    size_t count;
     if (!r || !id || !out || out->size_bytes < sizeof *out)
         return sl_fail(err, STEPLOG_MISUSE, -1, "steplog_reader_writer: an argument is NULL or size_bytes is not set");
     sl_run *run;
     SL_TRY(load_run(r, id, &run, err));
-    SL_TRY(sl_run_writers(r, run, &list, &count, err));
-    const sl_incarnation *i = index < count ? &r->incarnations.items[list[index]] : NULL;
-    sl_free(list);
-    if (!i) return sl_fail(err, STEPLOG_MISSING, -1, "the run has %zu writers, there is no number %zu", count, index);
+    if (index >= run->writers.count)
+        return sl_fail(err, STEPLOG_MISSING, -1, "the run has %zu writers, there is no number %zu", run->writers.count,
+                       index);
+    const sl_incarnation *i = &r->incarnations.items[run->writers.items[index]];
     uint64_t first = i->covered.count ? i->covered.items[0].begin : 0;
     uint64_t last = i->covered.count ? i->covered.items[i->covered.count - 1].end - 1 : 0;
     *out = (steplog_writer_info){.size_bytes = out->size_bytes,

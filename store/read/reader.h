@@ -41,6 +41,7 @@ typedef struct sl_incarnation {
     int is_visible;       /* its attempt is in force */
     int64_t visible_end;  /* in the default view: steps below this (when visible_is_bounded) */
     int visible_is_bounded;
+    uint32_t number;      /* its place in run->writers; UINT32_MAX: it only records facts */
     uint64_t listed_end; /* holes.c: from this number on a view shows nothing; 0: everything */
 } sl_incarnation;
 
@@ -84,6 +85,7 @@ typedef struct sl_blob_place {
 typedef struct sl_run {
     steplog_id id;
     SL_VEC(uint32_t) incarnations;
+    SL_VEC(uint32_t) writers; /* those that log, in the order of steplog_reader_writer() */
     int64_t start_time_ns; /* earliest of its writers */
     int is_loaded;
     SL_VEC(sl_event) events;
@@ -238,6 +240,8 @@ int sl_run_lower_to_cuts(steplog_reader *reader, const sl_run *run, uint32_t att
                          const uint64_t *key_hashes, size_t count, int64_t *bounds);
 /* The highest attempt in force, 0 for none. count: how many there are; UINT32_MAX when out of memory. */
 uint32_t sl_run_highest_attempt(steplog_reader *reader, const sl_run *run, uint32_t *count);
+/* Puts the writers of a run in their public order. 1, or 0 when out of memory. */
+int sl_run_order_writers(steplog_reader *reader, sl_run *run);
 uint32_t sl_run_largest_attempt_number(steplog_reader *reader, const sl_run *run);
 
 /* ---- tombstone.c ---- */

@@ -36,6 +36,7 @@ void sl_run_clear(steplog_reader *r, sl_run *run)
     SL_VEC_FREE(&run->events);
     SL_VEC_FREE(&run->blobs);
     SL_VEC_FREE(&run->tombstones);
+    SL_VEC_FREE(&run->writers);
     run->is_loaded = 0;
 }
 
@@ -599,7 +600,7 @@ steplog_status sl_run_load(steplog_reader *r, sl_run *run, steplog_error *err)
     sorting_reader = r;
     if (run->events.count) qsort(run->events.items, run->events.count, sizeof *run->events.items, compare_events);
     if (run->blobs.count) qsort(run->blobs.items, run->blobs.count, sizeof *run->blobs.items, compare_blobs);
-    int is_good = mark_undone(r, run) && sl_run_make_tombstones(run);
+    int is_good = sl_run_order_writers(r, run) && mark_undone(r, run) && sl_run_make_tombstones(run);
     is_good = is_good && settle_history(r, run);
     if (is_good) {
         read_ends_and_fork(r, run);

@@ -348,3 +348,34 @@ int sl_run_lower_to_cuts(steplog_reader *r, const sl_run *run, uint32_t attempt_
     free_history(&h);
     return is_good;
 }
+
+/* ---- the writers ---- */
+
+static _Thread_local const steplog_reader *sorting_reader;
+
+static int compare_writers(const void *a, const void *b)
+{
+    const sl_incarnation *x = &sorting_reader->incarnations.items[*(const uint32_t *)a];
+    const sl_incarnation *y = &sorting_reader->incarnations.items[*(const uint32_t *)b];
+    if (x->attempt != y->attempt) return x->attempt < y->attempt ? -1 : 1;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    if (x->start_time_ns != y->start_time_ns) return x->start_time_ns < y->start_time_ns ? -1 : 1;
+    return memcmp(x->id.bytes, y->id.bytes, 16);
+}
+
+int sl_run_order_writers(steplog_reader *r, sl_run *run)
+{
+    run->writers.count = 0;
+    if (!SL_VEC_RESERVE(&run->writers, run->incarnations.count)) return 0;
+    for (size_t n = 0; n < run->incarnations.count; n++) {
+        const uint32_t index = run->incarnations.items[n];
+        r->incarnations.items[index].number = UINT32_MAX;
+        if (!(r->incarnations.items[index].flags & SL_WRITER_IS_FACTS_ONLY))
+            run->writers.items[run->writers.count++] = index;
+    }
+    sorting_reader = r;
+    if (run->writers.count)
+        qsort(run->writers.items, run->writers.count, sizeof *run->writers.items, compare_writers);
+    for (uint32_t n = 0; n < run->writers.count; n++) r->incarnations.items[run->writers.items[n]].number = n;
+    return 1;
+}

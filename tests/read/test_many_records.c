@@ -1,4 +1,4 @@
-/* Runs of many facts: what one more costs does not grow with them. */
+/* Runs of many facts and of many writers: what one more costs does not grow with them. */
 #include "steplog.h"
 
 #include "base/memory.h"
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MANY_FACTS = 2000, FACTS = 20 };
+enum { MANY_FACTS = 2000, FACTS = 20, WRITERS = 60 };
 
 static size_t allocations;
 
@@ -100,4 +100,40 @@ Test(many_records, a_fact_comes_after_all_that_others_recorded)
     steplog_reader_close(reader);
     for (int i = 0; i < 2; i++) kit_store_close(stores[i]);
     kit_verify(path);
+}
+
+Test(many_records, writers_are_not_sorted_again_for_each)
+{
+    steplog_store *store = kit_store(test_temp_dir(), STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_id run = {{0}};
+    for (uint32_t i = WRITERS; i-- > 0;) {
+        steplog_writer *writer = kit_writer(store, "run", i / 2, 1 + i % 2);
+        kit_log(writer, "loss", i, i);
+        run = kit_run_of(writer);
+        kit_writer_close(writer);
+    }
+    count_allocations();
+    steplog_reader *reader = kit_reader(store);
+    cr_assert_eq(steplog_reader_writer_count(reader, &run), WRITERS);
+    size_t before = allocations;
+    for (uint32_t i = 0; i < WRITERS; i++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_writer(reader, &run, i, &info, &kit_error));
+        cr_assert_eq(info.attempt, 1 + i / (WRITERS / 2));
+        cr_assert_eq(info.rank, i % (WRITERS / 2));
+    }
+    cr_assert_eq(steplog_reader_writer_count(reader, &run), WRITERS);
+    cr_assert_eq(allocations, before, "%zu allocations to describe %d writers", allocations - before, WRITERS);
+    /* A pass says which writer each row is of by the same numbers. */
+    kit_rows rows = kit_read(reader, &run, "loss", &(steplog_view){.size_bytes = sizeof(steplog_view),
+                                                                   .flags = STEPLOG_VIEW_ALL_ATTEMPTS});
+    cr_assert_eq(rows.row_count, WRITERS);
+    for (size_t row = 0; row < rows.row_count; row++) {
+        steplog_writer_info info = {.size_bytes = sizeof info};
+        OK(steplog_reader_writer(reader, &run, rows.writers[row], &info, &kit_error));
+        cr_assert_eq(2 * info.rank + info.attempt - 1, (uint32_t)rows.steps[row]);
+    }
+    kit_rows_free(&rows);
+    steplog_reader_close(reader);
+    kit_store_close(store);
 }
