@@ -49,11 +49,15 @@ static int key_is_wanted(const sl_wanted *w, uint64_t key_hash, uint32_t *first)
     return sl_hash_map_find(&w->by_key, sl_scramble(key_hash), &probe, first);
 }
 
-/* 1, or 0 when out of memory. */
+/* Of a pass over one incarnation only what it may have: there may be one for each writer, and many series of all. 1, or 0
+ * when out of memory. */
 static int index_series(sl_wanted *w)
 {
+    const steplog_id *only = w->view.only_incarnation;
+    const sl_incarnation *incarnation = only ? sl_reader_incarnation(w->reader, only) : NULL;
     for (uint32_t i = 0, first; i < w->count; i++) {
         const sl_series *series = wanted_series(w, i);
+        if (incarnation && series->key_hash != incarnation->key_hash) continue;
         if (w->count > FEW_SERIES &&
             !sl_hash_map_add(&w->by_name, hash_name(series->key_hash, series->name, series->name_bytes), i))
             return 0;
@@ -330,10 +334,10 @@ static steplog_status collect_run(sl_wanted *w, sl_run *run, uint32_t attempt_ma
                                                      .step_end = i->visible_end};
         int64_t step_last;
         uint32_t first;
+        if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
         if (i->row_count == 0 || !key_is_wanted(w, i->key_hash, &first) ||
             !step_limit(w, &window, depth ? &w->bounds[first] : NULL, &step_last))
             continue;
-        if (w->view.only_incarnation && !sl_id_equal(w->view.only_incarnation, &i->id)) continue;
         if (depth && i->attempt > attempt_max) continue;
         const sl_removals *removals;
         if (!make_removals(w, run, i, &removals)) status = no_memory(w->err);

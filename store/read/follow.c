@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/glob.h"
+#include "format/checksum.h"
 
 #define LIST_INTERVAL_NS 20000000 /* at least 20 ms between listings while nothing comes */
 #define LIST_URGENT_NS 1000000    /* and at least 1 ms when something is known to have moved */
@@ -39,6 +40,9 @@ typedef struct followed {
 
 struct sl_follow {
     SL_VEC(followed *) writers;
+    sl_hash_map by_id; /* of those */
+    sl_hash_map by_name; /* of key and name, the cursor's first column_count series: which one */
+    size_t column_count;
     sl_selector selector;
     int has_selector;
     int has_more; /* the snapshot may hold rows behind the end of the logs that are read now */
@@ -85,6 +89,8 @@ void sl_follow_close(steplog_cursor *c)
         sl_free(c->follow->writers.items[i]);
     }
     SL_VEC_FREE(&c->follow->writers);
+    sl_hash_map_free(&c->follow->by_id);
+    sl_hash_map_free(&c->follow->by_name);
     sl_selector_free(&c->follow->selector);
     sl_free(c->follow);
     c->follow = NULL;
@@ -94,16 +100,52 @@ void sl_follow_close(steplog_cursor *c)
 
 static followed *know_writer(sl_follow *follow, const sl_incarnation *i)
 {
-    for (size_t n = 0; n < follow->writers.count; n++)
+    uint32_t n;
+    for (size_t probe = 0; sl_hash_map_find(&follow->by_id, sl_hash_id(&i->id), &probe, &n);)
         if (sl_id_equal(&follow->writers.items[n]->id, &i->id)) return follow->writers.items[n];
     followed *fresh = sl_alloc_zero(1, sizeof *fresh);
     if (!fresh) return NULL;
     fresh->id = i->id;
     fresh->attempt = i->attempt;
     fresh->next_sequence = 1;
-    if (SL_VEC_PUSH(&follow->writers, fresh)) return fresh;
+    if (SL_VEC_RESERVE(&follow->writers, follow->writers.count + 1) &&
+        sl_hash_map_add(&follow->by_id, sl_hash_id(&i->id), (uint32_t)follow->writers.count)) {
+        follow->writers.items[follow->writers.count++] = fresh;
+        return fresh;
+    }
     sl_free(fresh);
     return NULL;
+}
+
+static uint64_t hash_column(uint64_t key_hash, const char *name, uint32_t bytes)
+{
+    return sl_scramble(sl_hash_text(name, bytes) ^ key_hash);
+}
+
+/* The first column of a key and name, or as many as there are. */
+static uint32_t known_column(const steplog_cursor *c, uint64_t key_hash, const char *name, uint32_t bytes)
+{
+    uint32_t first = (uint32_t)c->follow->column_count, column;
+    for (size_t probe = 0;
+         sl_hash_map_find(&c->follow->by_name, hash_column(key_hash, name, bytes), &probe, &column);) {
+        const sl_series *series = &c->reader->series.items[c->series.items[column].index];
+        if (column < first && series->key_hash == key_hash && series->name_bytes == bytes &&
+            memcmp(series->name, name, bytes) == 0)
+            first = column;
+    }
+    return first;
+}
+
+/* Makes the columns known that came since. 1, or 0 when out of memory. */
+static int index_columns(steplog_cursor *c)
+{
+    for (sl_follow *follow = c->follow; follow->column_count < c->series.count; follow->column_count++) {
+        const sl_series *series = &c->reader->series.items[c->series.items[follow->column_count].index];
+        if (!sl_hash_map_add(&follow->by_name, hash_column(series->key_hash, series->name, series->name_bytes),
+                             (uint32_t)follow->column_count))
+            return 0;
+    }
+    return 1;
 }
 
 /* Adds the series that are new as further columns. The batch is empty. */
@@ -116,9 +158,9 @@ static steplog_status add_columns(steplog_cursor *c, steplog_error *err)
     if (status == STEPLOG_MISSING) return STEPLOG_OK;
     SL_TRY(status);
     for (size_t i = 0; i < count && status >= 0; i++) {
-        size_t known = 0;
-        while (known < c->series.count && c->series.items[known].index != list[i].index) known++;
-        if (known == c->series.count && !SL_VEC_PUSH(&c->series, list[i])) status = no_memory(err);
+        const sl_series *series = &c->reader->series.items[list[i].index];
+        const int is_new = known_column(c, series->key_hash, series->name, series->name_bytes) == before;
+        if (is_new && !SL_VEC_PUSH(&c->series, list[i])) status = no_memory(err);
     }
     sl_free(list);
     if (status >= 0 && c->series.count > before) status = sl_batch_grow(&c->batch, c->series.count, err);
@@ -150,7 +192,9 @@ static steplog_status take_in(steplog_cursor *c, steplog_error *err)
         else
             f->key_hash = i->key_hash, f->writer = (uint32_t)n;
     }
+    if (status >= 0 && !index_columns(c)) status = no_memory(err);
     if (status >= 0) status = add_columns(c, err);
+    if (status >= 0 && !index_columns(c)) status = no_memory(err);
     if (status >= 0) follow->snapshot = c->reader->snapshot;
     return status;
 }
@@ -181,13 +225,8 @@ steplog_status sl_follow_open(steplog_cursor *c, const char *selector, steplog_e
 
 static uint32_t find_column(const steplog_cursor *c, const followed *f, const sl_dictionary_name *name)
 {
-    for (size_t i = 0; i < c->series.count; i++) {
-        const sl_series *series = &c->reader->series.items[c->series.items[i].index];
-        if (series->key_hash == f->key_hash && series->name_bytes == name->bytes &&
-            memcmp(series->name, name->text, name->bytes) == 0)
-            return (uint32_t)i + MAP_FIRST;
-    }
-    return MAP_NONE;
+    const uint32_t column = known_column(c, f->key_hash, name->text, name->bytes);
+    return column < c->follow->column_count ? column + MAP_FIRST : MAP_NONE;
 }
 
 /* Where a metric goes. A name that the selector wants and that has no column yet: MAP_UNKNOWN, and a listing is due. Only

@@ -1,4 +1,4 @@
-/* Runs of many facts and of many writers: what one more costs does not grow with them. */
+/* Runs of many facts, writers and series: what one more costs does not grow with them. */
 #include "steplog.h"
 
 #include "base/memory.h"
@@ -125,8 +125,8 @@ Test(many_records, writers_are_not_sorted_again_for_each)
     cr_assert_eq(steplog_reader_writer_count(reader, &run), WRITERS);
     cr_assert_eq(allocations, before, "%zu allocations to describe %d writers", allocations - before, WRITERS);
     /* A pass says which writer each row is of by the same numbers. */
-    kit_rows rows = kit_read(reader, &run, "loss", &(steplog_view){.size_bytes = sizeof(steplog_view),
-                                                                   .flags = STEPLOG_VIEW_ALL_ATTEMPTS});
+    const steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_ALL_ATTEMPTS};
+    kit_rows rows = kit_read(reader, &run, "loss", &view);
     cr_assert_eq(rows.row_count, WRITERS);
     for (size_t row = 0; row < rows.row_count; row++) {
         steplog_writer_info info = {.size_bytes = sizeof info};
@@ -136,4 +136,47 @@ Test(many_records, writers_are_not_sorted_again_for_each)
     kit_rows_free(&rows);
     steplog_reader_close(reader);
     kit_store_close(store);
+}
+
+/* The allocations that it takes to follow a finished run of so many writers, of a series each. */
+static size_t follow_writers(uint32_t count)
+{
+    steplog_store *store = kit_store(test_temp_dir(), STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
+    steplog_id run = {{0}};
+    for (uint32_t i = 0; i < count; i++) {
+        steplog_writer *writer = kit_writer(store, "run", i, 1);
+        kit_log(writer, "loss", i, i);
+        run = kit_run_of(writer);
+        kit_writer_close(writer);
+    }
+    OK(steplog_store_compact(store, NULL, NULL, &kit_error));
+    steplog_reader *reader = kit_reader(store);
+    steplog_cursor *cursor;
+    steplog_batch batch;
+    uint64_t rows = 0;
+    const steplog_view view = {.size_bytes = sizeof view, .flags = STEPLOG_VIEW_FOLLOW};
+    OK(steplog_cursor_open_matching(reader, &run, "loss", &view, &cursor, &kit_error));
+    size_t before = allocations;
+    while (rows < count) { /* what comes behind them is for the clock to say */
+        OK(steplog_cursor_next(cursor, &batch, 0, &kit_error));
+        cr_assert_eq(batch.column_count, count);
+        for (size_t row = 0; row < batch.row_count; row++, rows++) {
+            const uint32_t column = (uint32_t)batch.steps[row];
+            cr_assert(batch.present[column][row / 64] >> (row % 64) & 1);
+            cr_assert_eq(batch.values[column][row], column);
+        }
+    }
+    size_t took = allocations - before;
+    steplog_cursor_close(cursor);
+    steplog_reader_close(reader);
+    kit_store_close(store);
+    return took;
+}
+
+Test(many_records, writers_are_followed_each_with_its_own_series)
+{
+    count_allocations();
+    size_t few = follow_writers(WRITERS), many = follow_writers(4 * WRITERS);
+    cr_assert(many <= 4 * few + WRITERS, "%zu allocations for %d writers, %zu for %d", many, 4 * WRITERS, few,
+              WRITERS);
 }
