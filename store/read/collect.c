@@ -368,6 +368,7 @@ steplog_status sl_pieces_collect(steplog_reader *r, const steplog_id *run_id, co
     sl_wanted w = {.reader = r, .series = series, .count = count, .view = *view, .set = out, .err = err};
     sl_run *run = sl_reader_run(r, run_id);
     if (!run) return STEPLOG_OK;
+    SL_TRY(sl_run_load(r, run, err)); /* the keys of its incarnations */
     steplog_status status = index_series(&w) ? collect_run(&w, run, UINT32_MAX, UINT64_MAX, 0) : no_memory(err);
     sl_free(w.bounds);
     sl_hash_map_free(&w.by_name);
