@@ -214,15 +214,28 @@ IN_BOTH_MODES(recover, a_log_of_which_not_all_can_be_read_stays)
     end();
 }
 
+/* The first log as it is. The caller frees it. */
+static uint8_t *copy_log(uint64_t *bytes)
+{
+    sim_each_file(machine, find_log, NULL);
+    const uint8_t *file = sim_file(machine, log_path[0], bytes);
+    uint8_t *copy = file ? malloc(*bytes) : NULL;
+    cr_assert(copy);
+    return memcpy(copy, file, *bytes);
+}
+
+static void put_log(const uint8_t *copy, uint64_t bytes)
+{
+    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
+    cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
+    sl_os->close(fd);
+}
+
 /* The content of the first record of a kind is changed so that it breaks a rule, and all checks are right again. */
 static void break_text(unsigned kind, size_t at_content)
 {
     uint64_t bytes;
-    sim_each_file(machine, find_log, NULL);
-    const uint8_t *file = sim_file(machine, log_path[0], &bytes);
-    uint8_t *copy = malloc(bytes);
-    cr_assert(file && copy);
-    memcpy(copy, file, bytes);
+    uint8_t *copy = copy_log(&bytes);
     size_t at = SL_LOG_HEADER_BYTES;
     while (copy[at + 2] != kind) {
         cr_assert(sl_load16(copy + at) > 0 && at < bytes, "there is no record of kind %u", kind);
@@ -230,14 +243,12 @@ static void break_text(unsigned kind, size_t at_content)
     }
     memset(copy + at + SL_RECORD_HEAD_BYTES + SL_PART_HEAD_BYTES + at_content, 0, 2);
     reseal_file(copy, bytes, NULL, 0);
-    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
-    cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
-    sl_os->close(fd);
+    put_log(copy, bytes);
     free(copy);
 }
 
-/* What readers call damage is not all in a segment: the log stays, and it is said again. */
-static void keep_broken_text(unsigned kind, size_t at_content)
+/* A writer of ten rows and of two texts is killed. */
+static steplog_id make_texts(void)
 {
     machine = sim_new(7);
     sim_use(machine);
@@ -251,6 +262,13 @@ static void keep_broken_text(unsigned kind, size_t at_content)
     steplog_writer_close(writer, 0, &kit_error);
     steplog_store_close(store, &kit_error);
     sim_kill_end(machine);
+    return run;
+}
+
+/* What readers call damage is not all in a segment: the log stays, and it is said again. */
+static void keep_broken_text(unsigned kind, size_t at_content)
+{
+    steplog_id run = make_texts();
     break_text(kind, at_content);
     size_t damaged;
     for (int round = 0; round < 3; round++) {
@@ -269,34 +287,17 @@ static void keep_broken_text(unsigned kind, size_t at_content)
  * remove the log. */
 static void keep_text_of_later_version(unsigned kind, size_t at_content)
 {
-    machine = sim_new(7);
-    sim_use(machine);
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
-    steplog_writer *writer = kit_writer(store, "run", 0, 0);
-    steplog_id run = kit_run_of(writer);
-    for (int64_t step = 0; step < 10; step++) kit_log(writer, "m", step, 1);
-    OK(steplog_writer_set_fact(writer, "param.lr", "0.1", &kit_error));
-    OK(steplog_writer_blob(writer, "b", 1, STEPLOG_TIME_NONE, "text/plain", "data", 4, &kit_error));
-    sim_kill_begin(machine);
-    steplog_writer_close(writer, 0, &kit_error);
-    steplog_store_close(store, &kit_error);
-    sim_kill_end(machine);
+    steplog_id run = make_texts();
     uint64_t bytes;
-    sim_each_file(machine, find_log, NULL);
-    const uint8_t *file = sim_file(machine, log_path[0], &bytes);
-    uint8_t *copy = malloc(bytes);
-    cr_assert(file && copy);
-    memcpy(copy, file, bytes);
+    uint8_t *copy = copy_log(&bytes);
     break_text(kind, at_content);
     recover(0);
     cr_assert(is_there(log_path[0]) && segment_count() == 1);
-    int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
-    cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
-    sl_os->close(fd);
+    put_log(copy, bytes);
     free(copy);
     size_t seen = 0;
     for (int round = 0; round < 3; round++) {
-        store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
+        steplog_store *store = kit_store("store", STEPLOG_READ_ONLY | STEPLOG_NO_THREAD, 0);
         steplog_reader *reader = kit_reader(store);
         cr_assert_eq(steplog_reader_blob_count(reader, &run), 1, "round %d", round);
         size_t facts = steplog_reader_event_count(reader, &run);
@@ -317,33 +318,16 @@ Test(recover, a_blob_of_a_later_version_is_sealed_by_it) { keep_text_of_later_ve
 /* The same when that version merged the log into another store: a later merge brings the text. */
 static void merge_text_of_later_version(unsigned kind, size_t at_content, int is_sealed)
 {
-    machine = sim_new(7);
-    sim_use(machine);
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD, 65536);
-    steplog_writer *writer = kit_writer(store, "run", 0, 0);
-    steplog_id run = kit_run_of(writer);
-    for (int64_t step = 0; step < 10; step++) kit_log(writer, "m", step, 1);
-    OK(steplog_writer_set_fact(writer, "param.lr", "0.1", &kit_error));
-    OK(steplog_writer_blob(writer, "b", 1, STEPLOG_TIME_NONE, "text/plain", "data", 4, &kit_error));
-    sim_kill_begin(machine);
-    steplog_writer_close(writer, 0, &kit_error);
-    steplog_store_close(store, &kit_error);
-    sim_kill_end(machine);
+    steplog_id run = make_texts();
     sim_set_process(machine, 77);
     uint64_t bytes;
-    sim_each_file(machine, find_log, NULL);
-    const uint8_t *file = sim_file(machine, log_path[0], &bytes);
-    uint8_t *copy = malloc(bytes);
-    cr_assert(file && copy);
-    memcpy(copy, file, bytes);
+    uint8_t *copy = copy_log(&bytes);
     break_text(kind, at_content);
     size_t seen = 0;
     steplog_merge_result result = {.size_bytes = sizeof result};
     for (int turn = 0; turn < 4; turn++) {
         if (turn == 2) {
-            int fd = sl_os->open(-1, log_path[0], SL_OS_WRITE);
-            cr_assert(fd >= 0 && sl_os_write_full(fd, copy, bytes, 0) == 0);
-            sl_os->close(fd);
+            put_log(copy, bytes);
             if (is_sealed) recover(0);
         }
         steplog_store *other = kit_store("other", (turn ? 0 : STEPLOG_CREATE) | STEPLOG_NO_THREAD, 0);

@@ -240,34 +240,55 @@ static void find_log(void *context, const char *path, const uint8_t *data, uint6
     if (strstr(path, "-1.log")) snprintf(log_path, sizeof log_path, "%s", path);
 }
 
-/* The failed sync took some bytes and left later ones: those rows are declared lost, the others are moved. */
-IN_BOTH_MODES(failed_sync, that_takes_rows_from_the_middle_loses_no_other)
+typedef struct scene {
+    sim *machine;
+    steplog_store *store;
+    steplog_writer *writer;
+    steplog_schema schema;
+    steplog_id run;
+} scene;
+
+/* A writer has recorded rows, none of them synced. */
+static scene begin_scene(uint32_t flags)
+{
+    scene s = {.machine = sim_new(4)};
+    sim_use(s.machine);
+    s.store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
+    s.writer = kit_writer(s.store, "run", 0, 0);
+    s.run = kit_run_of(s.writer);
+    s.schema = kit_schema(s.writer, "m", COLUMNS);
+    append(s.writer, s.schema, 0, ROWS);
+    sim_each_file(s.machine, find_log, NULL);
+    return s;
+}
+
+/* Some bytes of the log are lost. */
+static void spoil_rows(void)
 {
     static const uint8_t zeros[400];
-    sim *machine = sim_new(4);
-    sim_use(machine);
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
-    steplog_writer *writer = kit_writer(store, "run", 0, 0);
-    steplog_id run = kit_run_of(writer);
-    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
-    append(writer, schema, 0, ROWS);
-    sim_each_file(machine, find_log, NULL);
     int fd = sl_os->open(-1, log_path, SL_OS_WRITE);
     cr_assert(fd >= 0 && sl_os_write_full(fd, zeros, sizeof zeros, 12000) == 0);
     sl_os->close(fd);
-    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
-    OK(steplog_writer_sync(writer, &kit_error));
-    sim_set_faults(machine, NULL, 0);
-    append(writer, schema, ROWS, ROWS);
+}
+
+/* The failed sync took some bytes and left later ones: those rows are declared lost, the others are moved. */
+IN_BOTH_MODES(failed_sync, that_takes_rows_from_the_middle_loses_no_other)
+{
+    scene s = begin_scene(flags);
+    spoil_rows();
+    sim_set_faults(s.machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    OK(steplog_writer_sync(s.writer, &kit_error));
+    sim_set_faults(s.machine, NULL, 0);
+    append(s.writer, s.schema, ROWS, ROWS);
     for (int is_closed = 0; is_closed < 2; is_closed++) {
-        steplog_reader *reader = kit_reader(store);
-        kit_rows rows = kit_read(reader, &run, "m*", NULL);
+        steplog_reader *reader = kit_reader(s.store);
+        kit_rows rows = kit_read(reader, &s.run, "m*", NULL);
         size_t lost = 2 * ROWS - rows.row_count;
         cr_assert(lost >= 2 && lost <= 4, "%d rows are lost", (int)lost);
         uint64_t told = 0;
-        for (size_t i = 0; i < steplog_reader_event_count(reader, &run); i++) {
+        for (size_t i = 0; i < steplog_reader_event_count(reader, &s.run); i++) {
             steplog_event event = {.size_bytes = sizeof event};
-            OK(steplog_reader_event(reader, &run, i, &event, &kit_error));
+            OK(steplog_reader_event(reader, &s.run, i, &event, &kit_error));
             if (event.kind == STEPLOG_EVENT_GAP) told += (uint64_t)event.number;
         }
         cr_assert_eq(told, lost);
@@ -276,11 +297,11 @@ IN_BOTH_MODES(failed_sync, that_takes_rows_from_the_middle_loses_no_other)
                       rows.steps[row] == rows.steps[row - 1] + 1 + (int64_t)lost);
         kit_rows_free(&rows);
         steplog_reader_close(reader);
-        if (!is_closed) kit_writer_close(writer);
+        if (!is_closed) kit_writer_close(s.writer);
     }
-    kit_store_close(store);
+    kit_store_close(s.store);
     sim_use(NULL);
-    sim_free(machine);
+    sim_free(s.machine);
 }
 
 /* The power went after the rows were moved and synced; of the log that failed to sync some pages had not reached the
@@ -328,47 +349,37 @@ static void count_segment(void *context, const char *path, const uint8_t *data, 
 /* The writer dies at one call of the move, with some rows lost, and the machine starts anew. 1 when it got that far. */
 static int recover_after(uint32_t flags, uint64_t call)
 {
-    static const uint8_t zeros[400];
-    sim *machine = sim_new(4);
-    sim_use(machine);
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
-    steplog_writer *writer = kit_writer(store, "run", 0, 0);
-    steplog_id run = kit_run_of(writer);
-    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
-    append(writer, schema, 0, ROWS);
-    sim_each_file(machine, find_log, NULL);
-    int fd = sl_os->open(-1, log_path, SL_OS_WRITE);
-    cr_assert(fd >= 0 && sl_os_write_full(fd, zeros, sizeof zeros, 12000) == 0);
-    sl_os->close(fd);
-    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
-    sim_stop_at(machine, SIM_ALL, call);
-    int is_cut = steplog_writer_sync(writer, NULL) < 0;
-    sim_kill_begin(machine);
-    steplog_writer_close(writer, 0, &kit_error);
-    steplog_store_close(store, &kit_error);
-    sim_kill_end(machine);
-    sim_set_faults(machine, NULL, 0);
-    sim_stop_at(machine, 0, 0);
-    sim_set_process(machine, 77);
-    sim_set_boot(machine, 2);
+    scene s = begin_scene(flags);
+    spoil_rows();
+    sim_set_faults(s.machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    sim_stop_at(s.machine, SIM_ALL, call);
+    int is_cut = steplog_writer_sync(s.writer, NULL) < 0;
+    sim_kill_begin(s.machine);
+    steplog_writer_close(s.writer, 0, &kit_error);
+    steplog_store_close(s.store, &kit_error);
+    sim_kill_end(s.machine);
+    sim_set_faults(s.machine, NULL, 0);
+    sim_stop_at(s.machine, 0, 0);
+    sim_set_process(s.machine, 77);
+    sim_set_boot(s.machine, 2);
     size_t seen = 0;
     for (int round = 0; round < 4; round++) {
-        store = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
-        steplog_reader *reader = kit_reader(store);
-        kit_rows rows = kit_read(reader, &run, "m*", NULL);
+        s.store = kit_store("store", STEPLOG_NO_THREAD | flags, 0);
+        steplog_reader *reader = kit_reader(s.store);
+        kit_rows rows = kit_read(reader, &s.run, "m*", NULL);
         cr_assert(round == 0 || rows.row_count == seen, "call %d, round %d: %d rows, %d before", (int)call, round,
                   (int)rows.row_count, (int)seen);
         seen = rows.row_count;
         kit_rows_free(&rows);
         steplog_reader_close(reader);
-        OK(steplog_store_tick(store, 10000, &kit_error));
-        kit_store_close(store);
+        OK(steplog_store_tick(s.store, 10000, &kit_error));
+        kit_store_close(s.store);
         int segments = 0;
-        sim_each_file(machine, count_segment, &segments);
+        sim_each_file(s.machine, count_segment, &segments);
         cr_assert_leq(segments, 1, "call %d, round %d: %d segments", (int)call, round, segments);
     }
     sim_use(NULL);
-    sim_free(machine);
+    sim_free(s.machine);
     return is_cut;
 }
 
@@ -384,36 +395,26 @@ IN_BOTH_MODES(failed_sync, that_loses_rows_and_is_cut_short_is_sealed_once)
  * call says that the next one tries again. */
 IN_BOTH_MODES(failed_sync, whose_rows_find_no_second_log_ends_the_writer)
 {
-    static const uint8_t zeros[400];
     const sim_fault one_log = {.kinds = SIM_SPACE, .at = 2, .os_errno = ENOSPC, .is_sticky = 1};
-    sim *machine = sim_new(4);
-    sim_use(machine);
-    steplog_store *store = kit_store("store", STEPLOG_CREATE | STEPLOG_NO_THREAD | flags, 0);
-    steplog_writer *writer = kit_writer(store, "run", 0, 0);
-    steplog_id run = kit_run_of(writer);
-    steplog_schema schema = kit_schema(writer, "m", COLUMNS);
-    append(writer, schema, 0, ROWS);
-    sim_each_file(machine, find_log, NULL);
-    int fd = sl_os->open(-1, log_path, SL_OS_WRITE);
-    cr_assert(fd >= 0 && sl_os_write_full(fd, zeros, sizeof zeros, 12000) == 0);
-    sl_os->close(fd);
-    sim_set_faults(machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
-    sl_writer_sync_logs(writer, NULL); /* as the background does */
-    sim_set_faults(machine, &one_log, 1);
+    scene s = begin_scene(flags);
+    spoil_rows();
+    sim_set_faults(s.machine, &(sim_fault){.kinds = SIM_SYNC, .at = 1, .os_errno = EIO}, 1);
+    sl_writer_sync_logs(s.writer, NULL); /* as the background does */
+    sim_set_faults(s.machine, &one_log, 1);
     const double values[COLUMNS] = {0};
-    GIVES(IO, steplog_writer_append(writer, schema, ROWS, STEPLOG_TIME_NONE, values));
-    cr_assert_eq(kit_stats(writer).refused_count, 0);
-    sim_set_faults(machine, NULL, 0);
-    GIVES(FAILED, steplog_writer_append(writer, schema, ROWS, STEPLOG_TIME_NONE, values));
-    GIVES(FAILED, steplog_writer_close(writer, 0, &kit_error));
-    steplog_reader *reader = kit_reader(store);
-    kit_rows rows = kit_read(reader, &run, "m*", NULL);
+    GIVES(IO, steplog_writer_append(s.writer, s.schema, ROWS, STEPLOG_TIME_NONE, values));
+    cr_assert_eq(kit_stats(s.writer).refused_count, 0);
+    sim_set_faults(s.machine, NULL, 0);
+    GIVES(FAILED, steplog_writer_append(s.writer, s.schema, ROWS, STEPLOG_TIME_NONE, values));
+    GIVES(FAILED, steplog_writer_close(s.writer, 0, &kit_error));
+    steplog_reader *reader = kit_reader(s.store);
+    kit_rows rows = kit_read(reader, &s.run, "m*", NULL);
     cr_assert(rows.row_count >= ROWS - 4 && rows.row_count < ROWS, "%d rows are there", (int)rows.row_count);
     kit_rows_free(&rows);
     steplog_reader_close(reader);
-    kit_store_close(store);
+    kit_store_close(s.store);
     sim_use(NULL);
-    sim_free(machine);
+    sim_free(s.machine);
 }
 
 typedef struct log_names {
