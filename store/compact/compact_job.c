@@ -255,7 +255,7 @@ static steplog_status write_blocks(job *j, const sl_run *run, const sl_incarnati
         if (interleaves(j, n)) SL_TRY(sl_segment_writer_flush(j->writer, j->err));
         look_ahead(j, n);
         steplog_status status = is_whole && is_full && !sl_due_has_any(&j->due, run, &i->id) ? copy_block(j, source)
-                                                                                          : add_rows(j, run, i, source);
+                                                                                             : add_rows(j, run, i, source);
         SL_KILL_POINT("compact.block_written");
         if (status == STEPLOG_CORRUPT)
             lose_block(j, source);

@@ -86,9 +86,10 @@ int sl_run_is_metric_removed(const sl_run *run, const steplog_id *incarnation, c
 uint64_t sl_run_removed_last(const sl_run *run, const steplog_id *incarnation)
 {
     uint64_t last = 0;
-    for (size_t i = 0; i < run->tombstones.count; i++)
-        if (sl_id_equal(&run->tombstones.items[i].incarnation, incarnation) &&
-            run->tombstones.items[i].sequence_last > last)
-            last = run->tombstones.items[i].sequence_last;
+    for (size_t i = sl_run_first_tombstone(run, incarnation); i < run->tombstones.count; i++) {
+        const sl_tombstone *tombstone = &run->tombstones.items[i];
+        if (!sl_id_equal(&tombstone->incarnation, incarnation)) break;
+        if (tombstone->sequence_last > last) last = tombstone->sequence_last;
+    }
     return last;
 }
